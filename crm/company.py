@@ -1,0 +1,187 @@
+"""The company's settings, `company.yaml`: one typed model; an unknown key is an error with the nearest known one."""
+
+from __future__ import annotations
+
+from datetime import date
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from crm.errors import BadInput
+from crm.fiscal import Grain, Period, period_of
+
+
+class BadSetting(BadInput):
+    """A key or value of company.yaml cannot be used."""
+
+    def __init__(self, key: str, problem: str, mend: str) -> None:
+        super().__init__(f"company.yaml: {key} {problem}. {mend}")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", validate_default=True)
+
+
+class Fiscal(_Section):
+    """The fiscal calendar."""
+
+    start_month: int = Field(1, ge=1, le=12, description="First month of the fiscal year.")
+    named_by: Literal["start", "end"] = Field(
+        "end", description="Whether a fiscal year takes the calendar year of its first or its last day."
+    )
+
+
+class Win(_Section):
+    """What win forecasts look ahead to."""
+
+    horizon_weeks: int = Field(60, ge=4, le=156, description="How far the win curve reaches, in weeks.")
+
+
+class Churn(_Section):
+    """When a customer counts as lost."""
+
+    horizon_days: int = Field(90, ge=14, le=365, description="How far ahead churn is forecast, in days.")
+    silent_days: int | None = Field(
+        None, ge=14, description="Without contracts: lost after so many days without an order; unset: by own rhythm."
+    )
+
+
+class People(_Section):
+    """What is shown about persons, and to whom."""
+
+    level: Literal["off", "team", "person"] = Field("team", description="The finest level shown to others.")
+    min_group: int = Field(5, ge=2, description="Figures of fewer people are withheld.")
+    keep_months: int = Field(24, ge=1, description="How long figures on persons are kept, in months.")
+    purposes: list[Literal["coaching", "appraisal", "pay", "contests"]] = Field(
+        default_factory=list, description="What figures on persons may be used for."
+    )
+
+
+class OwnFeature(_Section):
+    """A feature of the company's own: one SQL aggregate over a block's events."""
+
+    block: str = Field(description="Block whose events it reads, such as deal_activity.")
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$", description="Name of the feature.")
+    sql: str = Field(description="One SQL aggregate.")
+    unit: str = Field(description="Unit of its values.")
+    en: str = Field(description="What it says, in English.")
+    zh: str = Field("", description="What it says, in Chinese; the English where empty.")
+    can_act: bool = Field(False, description="Whether a rep can change it.")
+
+
+class Company(_Section):
+    """Everything a company decides for itself."""
+
+    name: str = Field("My company", description="Name shown on pages and reports.")
+    sample: bool = Field(False, description="True only in a home that holds the sample company.")
+    base_currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="Currency of all totals, ISO 4217.")
+    time_zone: str = Field("UTC", description="Time zone of days and periods, such as Asia/Shanghai.")
+    fiscal: Fiscal = Field(default_factory=Fiscal, description="The fiscal calendar.")
+    stages: dict[str, list[str]] = Field(
+        default_factory=dict,
+        description="Open stages of each pipeline, first to last; '*' for all pipelines. Unset: read from history.",
+    )
+    win: Win = Field(default_factory=Win, description="Win forecasts.")
+    churn: Churn = Field(default_factory=Churn, description="Churn forecasts.")
+    people: People = Field(default_factory=People, description="Figures on persons.")
+    features: list[OwnFeature] = Field(default_factory=list, description="Features of the company's own.")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError(f"is '{value}', which is no time zone; give one such as Asia/Shanghai")
+        return value
+
+    @classmethod
+    def load(cls, path: Path) -> Company:
+        """Read a company.yaml; a missing file means all defaults.
+
+        Raises
+        ------
+        BadSetting
+            If the file is no mapping, a key is unknown, or a value does not fit.
+        """
+        if not path.exists():
+            return cls()
+        try:
+            data = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except yaml.YAMLError as error:
+            raise BadSetting(
+                "the file", f"is no YAML ({_one_line(error)})", "Check indents and colons there."
+            ) from None
+        if not isinstance(data, dict):
+            raise BadSetting("the file", "is no list of keys", "Write lines such as 'base_currency: EUR'.")
+        return cls.parse(data)
+
+    @classmethod
+    def parse(cls, data: dict[str, Any]) -> Company:
+        """Check settings given as a mapping; errors as in `load`."""
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise _first_problem(error) from None
+
+    def save(self, path: Path) -> None:
+        """Write the settings that differ from the defaults."""
+        data = self.model_dump(mode="json", exclude_defaults=True)
+        path.write_text(yaml.safe_dump(data, allow_unicode=True, sort_keys=False), encoding="utf-8")
+
+    def period_of(self, day: date, grain: Grain = "quarter") -> Period:
+        """Fiscal period of a day (in the company's time zone)."""
+        return period_of(day, grain, start_month=self.fiscal.start_month, named_by=self.fiscal.named_by)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Time zone of days and periods."""
+        return ZoneInfo(self.time_zone)
+
+
+def example_yaml() -> str:
+    """A company.yaml with every key, its default and what it means, all commented out."""
+    return "\n".join(["# Settings of the company. Remove the # of what you want to change.", *_example(Company)]) + "\n"
+
+
+def _example(model: type[BaseModel], indent: str = "") -> list[str]:
+    lines: list[str] = []
+    for name, info in model.model_fields.items():
+        lines.append(f"# {indent}# {info.description}")
+        inner = info.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            lines += [f"# {indent}{name}:", *_example(inner, indent + "  ")]
+        else:
+            default = info.get_default(call_default_factory=True)
+            lines.append(f"# {indent}{name}: {yaml.safe_dump(default, default_flow_style=True).splitlines()[0]}")
+    return lines
+
+
+def _first_problem(error: ValidationError) -> BadSetting:
+    problem = error.errors()[0]
+    where = [str(part) for part in problem["loc"]]
+    key = ".".join(where) or "the file"
+    if problem["type"] == "extra_forbidden":
+        near = get_close_matches(where[-1], _keys(where[:-1]), n=1, cutoff=0.5)
+        mend = f"Did you mean {near[0]}?" if near else f"Known here: {', '.join(_keys(where[:-1]))}."
+        return BadSetting(key, "is not a known key", mend)
+    text = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        return BadSetting(key, text, "The default holds when the line is removed.")
+    return BadSetting(key, f"is {problem['input']!r}", text + ".")
+
+
+def _keys(where: list[str]) -> list[str]:
+    model: type[BaseModel] = Company
+    for part in where:
+        info = model.model_fields.get(part)
+        inner = OwnFeature if part == "features" else info.annotation if info else None
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            model = inner
+    return sorted(model.model_fields)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,1 @@
+"""What was known about a deal, a rep, an account at a moment."""

@@ -1,0 +1,1 @@
+"""Estimators: win, attainment, churn; their calibration, reasons and advice."""

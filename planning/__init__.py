@@ -1,0 +1,1 @@
+"""Goals and what follows from them: pace, reports, reviews, risks, plans."""

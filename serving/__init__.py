@@ -1,0 +1,1 @@
+"""What people use: API, pages, command line, store, ledger, scoring."""

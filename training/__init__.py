@@ -1,0 +1,1 @@
+"""Snapshots of the past, fitting, backtests, the gate and the model registry."""
