@@ -17,6 +17,7 @@ help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(RUN_READY) ## make .venv with what 'make run' uses
+	@echo 'bellwether: $(VENV) is ready'
 
 run: $(RUN_READY) ## build the sample company, train, score and serve it on http://127.0.0.1:8000
 	@exec $(BIN)/bellwether demo --home $(BELLWETHER_HOME)
@@ -35,13 +36,13 @@ studies: $(DEV_READY) ## run the slow statistical studies
 	@$(BIN)/python -m pytest -m slow_study
 
 bench: $(DEV_READY) ## measure time and memory against their stated bounds
-	@$(BIN)/python -m pytest -m bench tests/bench
+	@$(BIN)/python -m pytest -m bench
 
 bench-peers: $(DEV_READY) ## compare with other tools, each in an environment of its own
-	@$(BIN)/python -m tests.bench.peers
+	@$(BIN)/python -m pytest -m peers
 
 notebooks: $(DEV_READY) ## open the notebooks in JupyterLab
-	@BELLWETHER_HOME=$(abspath $(BELLWETHER_HOME)) $(BIN)/jupyter lab --notebook-dir notebooks
+	@BELLWETHER_HOME=$(abspath $(BELLWETHER_HOME)) $(BIN)/jupyter lab --notebook-dir notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 
 mlflow: $(RUN_READY) ## open MLflow's pages on the runs and models of this home
 	@$(BIN)/mlflow server --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///$(BELLWETHER_HOME)/mlflow.db
@@ -53,10 +54,10 @@ clean: ## remove .venv and every cache; the data under var/ stays
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find $(ROOMS) tests notebooks tools -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
-$(RUN_READY): requirements.txt requirements-bootstrap.txt pyproject.toml tools/setup.sh
-	@tools/setup.sh $(VENV) requirements.txt
+$(RUN_READY): requirements.txt requirements-bootstrap.txt pyproject.toml tools/setup.sh tools/system.sh
+	@tools/setup.sh $(VENV) run
 	@touch $@
 
-$(DEV_READY): requirements-dev.txt requirements-bootstrap.txt pyproject.toml tools/setup.sh
-	@tools/setup.sh $(VENV) requirements-dev.txt
-	@touch $@
+$(DEV_READY): requirements.txt requirements-dev.txt requirements-bootstrap.txt pyproject.toml tools/setup.sh tools/system.sh
+	@tools/setup.sh $(VENV) dev
+	@touch $(RUN_READY) $@

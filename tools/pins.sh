@@ -16,5 +16,5 @@ compile() { # compile OUTPUT ARGUMENTS...
 }
 
 compile requirements-bootstrap.txt --group bootstrap
-compile requirements.txt pyproject.toml
+compile requirements.txt pyproject.toml --constraint requirements-bootstrap.txt
 compile requirements-dev.txt pyproject.toml --all-extras --constraint requirements.txt

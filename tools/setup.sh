@@ -1,8 +1,8 @@
 #!/bin/sh
-# Makes the environment $1 with the pinned packages of $2 and Bellwether itself; says what the system lacks.
+# Makes the environment $1 with Bellwether and what 'run' uses, or 'dev' (argument $2); says what the system lacks.
 set -eu
 venv=$1
-pins=$2
+use=$2
 . "$(dirname "$0")/system.sh"
 
 supported() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; }
@@ -46,9 +46,14 @@ else
     say "making $venv with $("$python" --version)"
     "$python" -m venv --clear "$venv"
 fi
-say "installing $pins"
+say "installing the pinned packages into $venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bootstrap.txt
 # uv does not read pip's settings; a company's own index named for pip serves uv too.
 [ -z "${PIP_INDEX_URL:-}" ] || export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$PIP_INDEX_URL}"
-"$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --require-hashes -r "$pins"
-"$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --no-build-isolation --no-deps --editable .
+export VIRTUAL_ENV="$venv"
+uv() { "$venv/bin/uv" pip "$@"; }
+case $use in
+    run) uv install --quiet --require-hashes --no-deps -r requirements.txt ;; # adds, since the tools may be there too
+    dev) uv sync --quiet --require-hashes requirements-bootstrap.txt requirements-dev.txt ;; # and drops all else
+esac
+uv install --quiet --no-build-isolation --no-deps --editable .

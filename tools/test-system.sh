@@ -8,7 +8,7 @@ has_chromium() {
 } >/dev/null
 
 has_java() {
-    java -version 2>&1 | awk -F '[".]' '/version/ { found = 1; exit !($2 >= 17) } END { exit !found }'
+    java -version 2>&1 | awk -F '[".]' '/version/ { enough = $2 >= 17; exit } END { exit !enough }'
 }
 
 has_cjk_font() {
