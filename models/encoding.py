@@ -1,0 +1,141 @@
+"""Feature tables as matrices: codes for trees, standardised columns for linear models; what fit never saw is 'other'."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Floats = npt.NDArray[np.float64]
+
+KEYS = ("deal_id", "rep_id", "account_id", "as_of")
+OTHER = "(other)"
+_MAX_LEVELS = 40
+_CLIP = 4.0
+
+
+def feature_columns(X: pd.DataFrame) -> list[str]:
+    """Names of the columns that are features: neither key nor private (leading underscore)."""
+    keys = set(KEYS[:1] if "deal_id" in X else KEYS[1:2] if "rep_id" in X else KEYS[2:3]) | {"as_of"}
+    return [c for c in X.columns if c not in keys and not str(c).startswith("_")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Number:
+    name: str
+    centre: float
+    scale: float
+    logged: bool
+    gaps: bool  # some values are missing: the linear matrix says which
+
+
+@dataclass(frozen=True, slots=True)
+class _Category:
+    name: str
+    codes: dict[Hashable, int]  # level to code; OTHER is the last
+
+
+class Encoder:
+    """Turn a feature table into matrices of a fixed shape.
+
+    Columns without two different known values at fit are dropped. A category keeps its most frequent levels; rare ones
+    and those unseen at fit share one level. A column that is absent at transform counts as missing.
+
+    Parameters
+    ----------
+    min_rows : int
+        Rows a level must have to be kept apart.
+    """
+
+    def __init__(self, *, min_rows: int = 20) -> None:
+        self.min_rows = min_rows
+
+    def fit(self, X: pd.DataFrame) -> Self:
+        """Learn columns, levels and scales from a feature table, shape (n, p)."""
+        self.numbers_: list[_Number] = []
+        self.categories_: list[_Category] = []
+        for name in feature_columns(X):
+            values = X[name]
+            if _is_number(values):
+                self._learn_number(name, values.to_numpy(np.float64, na_value=np.nan))
+            else:
+                self._learn_category(name, values)
+        self.names_ = [c.name for c in self.numbers_] + [c.name for c in self.categories_]
+        self.categorical_ = list(range(len(self.numbers_), len(self.names_)))
+        self.linear_feature_ = np.array(self._linear_owner(), dtype=np.intp)
+        return self
+
+    def trees(self, X: pd.DataFrame) -> Floats:
+        """Matrix for trees, shape (n, n_features): values as they are, categories as codes, NaN where missing."""
+        columns = [_numeric(X, n.name) for n in self.numbers_] + [_codes(X, c) for c in self.categories_]
+        return np.column_stack(columns) if columns else np.empty((len(X), 0))
+
+    def linear(self, X: pd.DataFrame) -> Floats:
+        """Matrix for linear models, shape (n, n_columns): standardised, missing flagged, categories one-hot."""
+        columns: list[Floats] = []
+        for number in self.numbers_:
+            values = _numeric(X, number.name)
+            gaps = np.isnan(values)
+            scaled = (_signed_log(values) if number.logged else values) - number.centre
+            columns.append(np.where(gaps, 0.0, np.clip(scaled / number.scale, -_CLIP, _CLIP)))
+            if number.gaps:
+                columns.append(gaps.astype(np.float64))
+        for category in self.categories_:
+            codes = _codes(X, category)
+            columns += [(codes == code).astype(np.float64) for code in category.codes.values()]
+        return np.column_stack(columns) if columns else np.empty((len(X), 0))
+
+    def _learn_number(self, name: str, values: Floats) -> None:
+        known = values[np.isfinite(values)]
+        if not known.size or known.min() == known.max():
+            return
+        spread = np.quantile(np.abs(known - np.median(known)), [0.5, 0.99])
+        logged = bool(spread[1] > 10 * max(spread[0], 1e-9))
+        shaped = _signed_log(known) if logged else known
+        self.numbers_.append(
+            _Number(name, float(shaped.mean()), float(shaped.std()) or 1.0, logged, bool(known.size < values.size))
+        )
+
+    def _learn_category(self, name: str, values: pd.Series) -> None:
+        counts = values.astype("object").value_counts()
+        kept = [level for level, rows in counts.items() if rows >= self.min_rows][:_MAX_LEVELS]
+        if len(counts) < 2 or not kept:
+            return
+        self.categories_.append(_Category(name, {level: code for code, level in enumerate([*kept, OTHER])}))
+
+    def _linear_owner(self) -> list[int]:
+        owners: list[int] = []
+        for index, number in enumerate(self.numbers_):
+            owners += [index] * (2 if number.gaps else 1)
+        for index, category in enumerate(self.categories_, start=len(self.numbers_)):
+            owners += [index] * len(category.codes)
+        return owners
+
+
+def _is_number(values: pd.Series) -> bool:
+    return bool(pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype))
+
+
+def _numeric(X: pd.DataFrame, name: str) -> Floats:
+    if name not in X:
+        return np.full(len(X), np.nan)
+    values = pd.to_numeric(X[name], errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _codes(X: pd.DataFrame, category: _Category) -> Floats:
+    if category.name not in X:
+        return np.full(len(X), np.nan)
+    values: Any = X[category.name]
+    levels = pd.Categorical(values)
+    known = np.array([category.codes.get(v, category.codes[OTHER]) for v in levels.categories], dtype=np.float64)
+    codes = np.append(known, np.nan)  # code -1, missing, takes the last
+    return codes[levels.codes]
+
+
+def _signed_log(values: Floats) -> Floats:
+    return np.sign(values) * np.log1p(np.abs(values))

@@ -1,0 +1,52 @@
+"""Reasons in the outcome's own unit: contributions on the log odds carried over to probability points, adding up."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from models.learners import Floats, probability
+
+
+def shared_remainder(parts: Floats, total: Floats) -> Floats:
+    """Parts of shape (n, p) made to add up to `total`, shape (n,): the remainder goes to each in proportion to its size.
+
+    Where all parts of a row are 0 they share equally.
+    """
+    size = np.abs(parts)
+    sums = size.sum(axis=1, keepdims=True)
+    share = np.where(sums > 1e-12, size / np.where(sums > 1e-12, sums, 1.0), 1.0 / max(1, parts.shape[1]))
+    return parts + share * (total - parts.sum(axis=1))[:, None]
+
+
+def in_probability(parts: Floats, base: float) -> tuple[Floats, float]:
+    """Contributions to the log odds as contributions to the probability.
+
+    contribution_i = part_i (g(m) - g(b)) / (m - b) with g the logistic function, b the base, m = b + sum of parts;
+    the limit g'(b) part_i where m = b. Signs and order are kept, and they add up exactly.
+
+    Parameters
+    ----------
+    parts : shape (n, p)
+        Contributions to the log odds.
+    base : float
+        Log odds from which they start.
+
+    Returns
+    -------
+    tuple of array (n, p) and float
+        Contributions in probability, and the probability they start from.
+    """
+    start = float(probability(np.array([base]))[0])
+    moved = parts.sum(axis=1)
+    small = np.abs(moved) < 1e-9
+    rise = probability(base + moved) - start
+    slope = np.where(small, start * (1 - start), rise / np.where(small, 1.0, moved))
+    return parts * slope[:, None], start
+
+
+def shown(X: pd.DataFrame, names: list[str]) -> np.ndarray[tuple[int, int], np.dtype[np.object_]]:
+    """The features' values as they stand beside the contributions, shape (n, p), None where missing."""
+    columns = [X[name].astype("object") if name in X else pd.Series([None] * len(X), dtype="object") for name in names]
+    cells = [column.where(column.notna(), None).to_numpy(object) for column in columns]
+    return np.column_stack(cells) if cells else np.empty((len(X), 0), dtype=object)

@@ -1,0 +1,340 @@
+"""Will this deal be won: one curve a deal, its end, an interval, reasons, and an honest note on how good it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import shap
+from sklearn.base import BaseEstimator
+
+from crm.errors import BadInput, NotReady
+from models.calibration import calibrated, keep_if_better
+from models.explain import in_probability, shared_remainder, shown
+from models.intervals import resampled_deals, spread_around
+from models.learners import Floats, even_rows, probability, safe_logit
+from models.prior import RateCurves, SmallModel, trust
+from models.rolling import known_at, plan
+from models.win_core import Effort, Mix, WinCore
+from models.win_curve import Curves, Fate, edges_of, fate
+from models.win_note import WinNote, note_of
+from models.win_past import Choice, PastDate, choose, leant, rates
+
+FEW_DEALS = 1_000  # closed deals below which trees lost to the ridge
+_MIN_CLOSED = 15  # of each outcome, for a past date to be worth a forecast
+_JUDGED_ROWS = 3_000  # a past date
+_CHEAP_DEALS = 4_000  # closed deals below which twice as many past dates are looked at
+_REFERENCE_ROWS = 500
+_REPLICATE_ROWS = 20_000
+_SHORT_HISTORY_DAYS = 365
+
+
+class OneOutcomeOnly(NotReady):
+    """All closed deals ended alike, or none is closed."""
+
+    def __init__(self, won: int, lost: int) -> None:
+        super().__init__(
+            f"Of the closed deals {won} were won and {lost} lost; the win model needs some of both. "
+            "Import deals with outcomes won and lost, or check the outcome words in the mapping."
+        )
+
+
+class NoSnapshots(BadInput):
+    """There is nothing to learn from."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Replicate:
+    """A model on deals drawn with replacement, and the rate that goes with it."""
+
+    fields: WinCore | SmallModel | None
+    rate: RateCurves
+
+
+class WinModel(BaseEstimator):
+    """Probability that an open deal is won, and when.
+
+    From 1,000 closed deals on: landmark competing risks (trees and logistic) beside a classifier of the end. Below: a
+    strong ridge drawn towards the stage rate. Either counts only as far as its gain over the rate at past dates is
+    certain; where the 90 % interval of that gain holds 0, forecasts are the rate itself and `note` says so.
+
+    Parameters
+    ----------
+    random_state : int
+        Seed of all draws.
+    horizon_weeks : int
+        'Won' means won within so many weeks.
+    start_month : int
+        First month of the fiscal year.
+    trees, rows : int
+        Trees a learner, and rows it sees at most.
+    replicates : int
+        Models on resampled deals behind the interval; 0: no interval.
+    cuts : int
+        Past dates that decide mix, calibrator and trust; 0: defaults, full trust (for reconstructing the past).
+    half_life_weeks : float, optional
+        Age at which a snapshot counts half; unset: all count alike.
+    weighting : {'snapshot', 'deal'}
+        Whether each snapshot counts the same, as for 'deals open today', or each deal.
+    """
+
+    def __init__(
+        self,
+        random_state: int = 0,
+        horizon_weeks: int = 60,
+        start_month: int = 1,
+        trees: int = 150,
+        rows: int = 150_000,
+        replicates: int = 20,
+        cuts: int = 3,
+        half_life_weeks: float | None = None,
+        weighting: str = "snapshot",
+    ) -> None:
+        self.random_state = random_state
+        self.horizon_weeks = horizon_weeks
+        self.start_month = start_month
+        self.trees = trees
+        self.rows = rows
+        self.replicates = replicates
+        self.cuts = cuts
+        self.half_life_weeks = half_life_weeks
+        self.weighting = weighting
+
+    def fit(self, snapshots: pd.DataFrame, *, until: pd.Timestamp) -> Self:
+        """Learn from snapshots as `training.snapshots.deal_snapshots` makes them.
+
+        Parameters
+        ----------
+        snapshots : shape (n, p)
+            `deal_id`, `as_of`, features, `_closed_at`, `_outcome`; several rows a deal, one a date while it was open.
+        until : Timestamp, UTC
+            Up to when outcomes are known; what lies later is not looked at.
+
+        Raises
+        ------
+        NoSnapshots
+            If there is no row made by `until`.
+        OneOutcomeOnly
+            If no deal was won, or none lost.
+        """
+        until = pd.Timestamp(until)
+        rows = snapshots[snapshots["as_of"] <= until].reset_index(drop=True)
+        what = fate(rows, until)
+        self.until_ = until
+        self.n_won_, self.n_lost_ = _outcomes(rows, what)
+        self.n_closed_ = self.n_won_ + self.n_lost_
+        self.small_ = self.n_closed_ < FEW_DEALS
+        self.edges_ = edges_of(self.horizon_weeks)
+        self.base_ = RateCurves(self.edges_, by_stage=False).fit(rows, what)
+        self.choice_ = self._look_back(rows, until)
+        self.rate_ = RateCurves(self.edges_, by_stage=self.choice_.by_stage).fit(rows, what)
+        self.fields_ = self._fit_fields(rows, what) if self.choice_.strength else None
+        self.calibrator_name_, self.calibrator_ = self._calibrate(until)
+        self.replicates_ = self._fit_replicates(rows, what)
+        self._set_reference(rows)
+        return self
+
+    def predict_proba_won(self, X: pd.DataFrame) -> Floats:
+        """Probability of being won within the horizon, shape (n,)."""
+        return self._curves(X).ever
+
+    def curve(self, X: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
+        """Edges in days, shape (bins + 1,), and shares won and lost by each, shape (n, bins + 1)."""
+        curves = self._curves(X)
+        return curves.edges, curves.won, curves.lost
+
+    def interval(self, X: pd.DataFrame) -> tuple[Floats, Floats]:
+        """90 % interval of the probability, two of shape (n,): how far more data would move it.
+
+        It does not promise to hold a single deal's true odds. NaN where no replicates were fitted.
+        """
+        return self._interval(X, self.predict_proba_won(X))
+
+    def score(  # type: ignore[override]
+        self, X: pd.DataFrame, *, as_of: pd.Timestamp | None = None, period_end: pd.Timestamp
+    ) -> pd.DataFrame:
+        """The forecast columns of `deals.parquet` for deals X, shape (n, p), same index.
+
+        Parameters
+        ----------
+        as_of : Timestamp, optional
+            Moment of the forecast; unset: each row's own `as_of`.
+        period_end : Timestamp
+            First moment after the period that `p_win_in_period`, `p_lose_in_period` and `p_slip` are about.
+        """
+        curves = self._curves(X)
+        start = X["as_of"] if as_of is None else pd.Series(pd.Timestamp(as_of), index=X.index)
+        ahead = np.maximum((pd.Timestamp(period_end) - start).dt.total_seconds().to_numpy(np.float64) / 86_400, 0.0)
+        won, lost = curves.by(ahead)
+        low, high = self._interval(X, curves.ever)
+        keys = {name: X[name] for name in ("deal_id", "as_of") if name in X}
+        return pd.DataFrame(
+            {
+                **keys,
+                "win_probability": curves.ever,
+                "win_probability_low": low,
+                "win_probability_high": high,
+                "expected_close_date": (start + pd.to_timedelta(curves.days_to_win(), unit="D")).dt.date,
+                "p_win_in_period": won,
+                "p_lose_in_period": lost,
+                "p_slip": np.clip(1 - won - lost, 0.0, 1.0),
+            },
+            index=X.index,
+        )
+
+    def explain(self, X: pd.DataFrame) -> shap.Explanation:
+        """Contributions in probability: `base_values` + `values.sum(axis=1)` is the win probability to 1e-6.
+
+        The base is the typical open deal's log odds; the stage rate's pull counts as the stage's.
+        """
+        parts = self._log_odds_parts(X) - self.reference_parts_
+        target = safe_logit(self.predict_proba_won(X)) - self.reference_logit_
+        values, start = in_probability(shared_remainder(parts, target), self.reference_logit_)
+        return shap.Explanation(
+            values=values, base_values=np.full(len(X), start), data=shown(X, self.names_), feature_names=self.names_
+        )
+
+    @property
+    def note(self) -> dict[str, Any]:
+        """How many deals, the base rate, the skill against it with its 90 % interval, and a sentence on it."""
+        return self._note().to_dict()
+
+    def _note(self) -> WinNote:
+        return note_of(
+            self.choice_,
+            n_closed=self.n_closed_,
+            base_rate=float(self.base_.curves(pd.DataFrame(index=[0])).ever[0]),
+            small=self.small_,
+            calibrator=self.calibrator_name_,
+        )
+
+    def _curves(self, X: pd.DataFrame) -> Curves:
+        rate = self.rate_.curves(X)
+        return calibrated(
+            leant(self._fields_curves(self.fields_, X, rate), rate, self.choice_.strength), self.calibrator_
+        )
+
+    def _fields_curves(self, fields: WinCore | SmallModel | None, X: pd.DataFrame, rate: Curves) -> Curves:
+        if fields is None or not len(X):
+            return rate
+        if isinstance(fields, WinCore):
+            return fields.parts(X).curves(self.edges_, self.choice_.mix)
+        return rate.scaled(probability(fields.logits(X)))
+
+    def _interval(self, X: pd.DataFrame, p: Floats) -> tuple[Floats, Floats]:
+        if not self.replicates_:
+            return np.full(len(X), np.nan), np.full(len(X), np.nan)
+        replicates = []
+        for replicate in self.replicates_:
+            rate = replicate.rate.curves(X)
+            replicates.append(leant(self._fields_curves(replicate.fields, X, rate), rate, self.choice_.strength).ever)
+        return spread_around(p, np.array(replicates))
+
+    def _look_back(self, rows: pd.DataFrame, until: pd.Timestamp) -> Choice:
+        long_enough = (until - rows["as_of"].min()).days >= _SHORT_HISTORY_DAYS
+        default = Mix(0.5, 0.5 if long_enough else 0.0)
+        most = trust(self.n_closed_) if self.small_ else 1.0
+        if not self.cuts:
+            return Choice(mix=default, strength=most)
+        few = self.n_closed_ < _CHEAP_DEALS
+        ahead = plan(rows, until, self.base_.curves(rows.iloc[:1]), cuts=self.cuts * (2 if few else 1))
+        past = [date for span in ahead.spans if (date := self._past_date(rows, *span)) is not None]
+        return choose(past, until, ahead.horizon_days, default=default, most=most)
+
+    def _past_date(self, rows: pd.DataFrame, cut: pd.Timestamp, last: pd.Timestamp) -> PastDate | None:
+        train, open_then = known_at(rows, cut), rows[rows["as_of"].between(cut, last)]
+        open_then = open_then.iloc[even_rows(len(open_then), _JUDGED_ROWS, self.random_state)]
+        what = fate(train, cut)
+        closed = _closed_deals(train, what)
+        if min(closed.sum(), (~closed).sum()) < _MIN_CLOSED or not len(open_then):
+            return None
+        base, stage = rates(train, open_then, cut, self.edges_)
+        if self.small_:
+            fields = SmallModel(random_state=self.random_state).fit(train, what)
+            return PastDate(cut, open_then, base, stage, fields=stage.scaled(probability(fields.logits(open_then))))
+        effort = Effort(max(30, self.trees // 2), self.rows // 3, 15_000)
+        core = self._core(effort).fit(train, what, weight=self._weight(train, cut))
+        return PastDate(cut, open_then, base, stage, parts=core.parts(open_then))
+
+    def _core(self, effort: Effort) -> WinCore:
+        return WinCore(self.edges_, effort=effort, start_month=self.start_month, random_state=self.random_state)
+
+    def _weight(self, rows: pd.DataFrame, until: pd.Timestamp) -> Floats:
+        weight = np.ones(len(rows))
+        if self.weighting == "deal":
+            weight /= rows.groupby("deal_id")["deal_id"].transform("size").to_numpy(np.float64)
+        if self.half_life_weeks:
+            age = (until - rows["as_of"]).dt.total_seconds().to_numpy(np.float64) / 86_400 / 7
+            weight *= 0.5 ** (age / self.half_life_weeks)
+        return weight / weight.mean()
+
+    def _fit_fields(self, rows: pd.DataFrame, what: Fate) -> WinCore | SmallModel:
+        if self.small_:
+            return SmallModel(random_state=self.random_state).fit(rows, what)
+        return self._core(Effort(self.trees, self.rows)).fit(rows, what, weight=self._weight(rows, self.until_))
+
+    def _calibrate(self, until: pd.Timestamp) -> tuple[str, Any]:
+        if self.small_ or not self.choice_.strength:
+            return "none", None
+        return keep_if_better(self.choice_.forecasts, until, self.choice_.horizon_days)
+
+    def _fit_replicates(self, rows: pd.DataFrame, what: Fate) -> list[_Replicate]:
+        kept = even_rows(len(rows), _REPLICATE_ROWS, self.random_state)
+        X, fewer = rows.iloc[kept].reset_index(drop=True), what.take(kept)
+        base_weight = self._weight(X, self.until_)
+        return [
+            self._fit_replicate(X, fewer, resampled_deals(X["deal_id"], seed=self.random_state + 1 + b), base_weight)
+            for b in range(self.replicates)
+        ]
+
+    def _fit_replicate(self, X: pd.DataFrame, what: Fate, times: Floats, weight: Floats) -> _Replicate:
+        rate = RateCurves(self.edges_, by_stage=self.choice_.by_stage).fit(X, what, weight=times)
+        if self.fields_ is None:
+            return _Replicate(None, rate)
+        if self.small_:
+            drawn = np.repeat(np.arange(len(X)), times.astype(np.intp))
+            if len(np.unique(what.won[drawn][what.closed[drawn]])) < 2:
+                return _Replicate(None, rate)
+            return _Replicate(SmallModel(random_state=self.random_state).fit(X.iloc[drawn], what.take(drawn)), rate)
+        effort = Effort(max(30, self.trees // 2), _REPLICATE_ROWS, 5_000)
+        return _Replicate(self._core(effort).fit(X, what, weight=times * weight), rate)
+
+    def _set_reference(self, rows: pd.DataFrame) -> None:
+        newest = rows[rows["as_of"] == rows["as_of"].max()]
+        newest = newest if len(newest) >= _REFERENCE_ROWS else rows.tail(max(_REFERENCE_ROWS, len(newest)))
+        sample = newest.iloc[even_rows(len(newest), _REFERENCE_ROWS, self.random_state)]
+        own = list(self.fields_.names) if self.fields_ is not None else []
+        self.names_ = own + ["stage"] * (bool(self.rate_.stages_) and "stage" not in own)
+        self.reference_parts_: Floats = np.zeros(len(self.names_))
+        self.reference_parts_ = self._log_odds_parts(sample).mean(axis=0)
+        self.reference_logit_ = float(safe_logit(self.predict_proba_won(sample)).mean())
+
+    def _log_odds_parts(self, X: pd.DataFrame) -> Floats:
+        parts = np.zeros((len(X), len(self.names_)))
+        strength = self.choice_.strength if self.fields_ is not None else 0.0
+        if isinstance(self.fields_, WinCore):
+            parts[:, : len(self.fields_.names)] = strength * self.fields_.contributions(X, self.choice_.mix)
+        elif isinstance(self.fields_, SmallModel):
+            parts[:, : len(self.fields_.names)] = strength * self.fields_.contributions(X)[:, :-1]
+        if "stage" in self.names_:
+            parts[:, self.names_.index("stage")] += (1 - strength) * safe_logit(self.rate_.curves(X).ever)
+        return parts
+
+
+def _closed_deals(rows: pd.DataFrame, what: Fate) -> npt.NDArray[np.bool_]:
+    """Whether won, a value for each closed deal."""
+    closed = pd.Series(what.won[what.closed], index=rows["deal_id"].to_numpy(object)[what.closed])
+    return closed.groupby(level=0).first().to_numpy(bool)
+
+
+def _outcomes(rows: pd.DataFrame, what: Fate) -> tuple[int, int]:
+    if not len(rows):
+        raise NoSnapshots("There is no deal to learn from. Import deals with created_at and outcome first.")
+    closed = _closed_deals(rows, what)
+    won, lost = int(closed.sum()), int((~closed).sum())
+    if not won or not lost:
+        raise OneOutcomeOnly(won, lost)
+    return won, lost

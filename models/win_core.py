@@ -1,0 +1,215 @@
+"""The learnt part of the win model: won and lost in each bin ahead, and 'won in the end', from a deal's fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from models.encoding import Encoder
+from models.learners import Blend, Floats, Matrix, even_rows, probability, safe_logit
+from models.win_curve import BinRows, Curves, Fate, bin_rows, curves_of, known_bins
+
+Rows = npt.NDArray[np.intp]
+_LAG_COLUMNS = 2
+_LAG_GROUPS = np.array([1.0, 4.0, 13.0]) * 7  # days: where the logistic lets a stage's odds change
+_RUSH_DAYS = 14.0
+_CHUNK = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is spent on one fit: trees, rows for trees, rows for the logistics."""
+
+    trees: int = 150
+    rows: int = 150_000
+    linear_rows: int = 40_000
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """Shares: of the trees against the logistic, and of 'won in the end' against the curve."""
+
+    trees: float = 0.5
+    ever: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the learners say of n deals, unmixed: log odds of the bins, shape (n, k), and of the end, shape (n,)."""
+
+    won: tuple[Floats, Floats]
+    lost: tuple[Floats, Floats]
+    ever: tuple[Floats, Floats]
+
+    def curves(self, edges: Floats, mix: Mix) -> Curves:
+        """Curves whose end is the mean of the logits of the curve and of the classifier of the end."""
+        won, lost, ever = (mix.trees * t + (1 - mix.trees) * z for t, z in (self.won, self.lost, self.ever))
+        curves = curves_of(edges, probability(won), probability(lost))
+        if not mix.ever:
+            return curves
+        return curves.scaled(probability((1 - mix.ever) * safe_logit(curves.ever) + mix.ever * ever))
+
+
+class WinCore:
+    """Landmark competing risks with the lag as a feature, beside a classifier of the end.
+
+    Parameters
+    ----------
+    edges : shape (bins + 1,)
+        Edges of the bins in days.
+    start_month : int
+        First month of the fiscal year: how near a bin lies to a quarter's end is known ahead and is a feature.
+
+    References
+    ----------
+    van Houwelingen (2007), "Dynamic prediction by landmarking in event history analysis".
+    """
+
+    def __init__(self, edges: Floats, *, effort: Effort, start_month: int = 1, random_state: int = 0) -> None:
+        self.edges = edges
+        self.effort = effort
+        self.start_month = start_month
+        self.random_state = random_state
+
+    def fit(self, X: pd.DataFrame, what: Fate, *, weight: Floats | None = None) -> Self:
+        """Learn from snapshots X, shape (n, p), and their fate; `weight`, shape (n,), counts a snapshot several times."""
+        weight = np.ones(len(X)) if weight is None else weight
+        self.encoder_ = Encoder().fit(X)
+        pairs = bin_rows(what, self.edges)
+        self.known_ = known_bins(pairs, len(self.edges) - 1)
+        usable = np.flatnonzero((pairs.bin < self.known_) & (weight[pairs.row] > 0))
+        pairs = pairs.take(usable[even_rows(len(usable), self.effort.rows, self.random_state)])
+        self.won_ = self._fit_bins(X, pairs, pairs.won, weight)
+        staying = pairs.take(np.flatnonzero(~pairs.won))
+        self.lost_ = self._fit_bins(X, staying, staying.lost, weight)
+        self.ever_ = self._fit_ever(X, what, weight)
+        return self
+
+    @property
+    def names(self) -> list[str]:
+        """Features in use, in the order of `contributions`."""
+        return self.encoder_.names_
+
+    def parts(self, X: pd.DataFrame) -> Parts:
+        """Log odds of deals X, shape (n, p), unmixed."""
+        chunks = [self._parts(X.iloc[at : at + _CHUNK]) for at in range(0, max(len(X), 1), _CHUNK)]
+        won, lost, ever = (
+            tuple(np.concatenate([getattr(c, name)[side] for c in chunks]) for side in (0, 1))
+            for name in ("won", "lost", "ever")
+        )
+        return Parts((won[0], won[1]), (lost[0], lost[1]), (ever[0], ever[1]))
+
+    def contributions(self, X: pd.DataFrame, mix: Mix) -> Floats:
+        """What moves the log odds of being won, by feature, shape (n, features).
+
+        The classifier of the end by its own trees and coefficients; the curve by those of each bin and the chain rule.
+        """
+        p = len(self.names)
+        owner = self.encoder_.linear_feature_
+        total = np.zeros((len(X), p))
+        if mix.ever:
+            total += mix.ever * self.ever_.contributions(self._plain(X), mix.trees, owner)[:, :p]
+        if mix.ever < 1:
+            total += (1 - mix.ever) * self._curve_contributions(X, mix, owner)
+        return total
+
+    def _fit_bins(self, X: pd.DataFrame, pairs: BinRows, y: npt.NDArray[np.bool_], weight: Floats) -> Blend:
+        linear = even_rows(len(pairs.row), self.effort.linear_rows, self.random_state)
+        matrix = Matrix(
+            self._lagged_trees(X, pairs.row, pairs.bin), self._lagged_linear(X, pairs.row[linear], pairs.bin[linear])
+        )
+        blend = Blend(trees=self.effort.trees, random_state=self.random_state)
+        return blend.fit(
+            matrix, y, categorical=self.encoder_.categorical_, linear_rows=linear, weight=weight[pairs.row]
+        )
+
+    def _fit_ever(self, X: pd.DataFrame, what: Fate, weight: Floats) -> Blend:
+        rows = np.flatnonzero(what.closed & (weight > 0))
+        rows = rows[even_rows(len(rows), self.effort.rows, self.random_state)]
+        linear = even_rows(len(rows), self.effort.linear_rows, self.random_state)
+        matrix = Matrix(self.encoder_.trees(X.iloc[rows]), self.encoder_.linear(X.iloc[rows[linear]]))
+        blend = Blend(trees=self.effort.trees, random_state=self.random_state)
+        return blend.fit(
+            matrix, what.won[rows], categorical=self.encoder_.categorical_, linear_rows=linear, weight=weight[rows]
+        )
+
+    def _parts(self, X: pd.DataFrame) -> Parts:
+        matrix = self._lagged(X)
+        shape = (len(X), self.known_)
+        won, lost = self.won_.parts(matrix), self.lost_.parts(matrix)
+        return Parts(
+            (won[0].reshape(shape), won[1].reshape(shape)),
+            (lost[0].reshape(shape), lost[1].reshape(shape)),
+            self.ever_.parts(self._plain(X)),
+        )
+
+    def _plain(self, X: pd.DataFrame) -> Matrix:
+        return Matrix(self.encoder_.trees(X), self.encoder_.linear(X))
+
+    def _lagged(self, X: pd.DataFrame) -> Matrix:
+        row = np.repeat(np.arange(len(X)), self.known_)
+        bin_ = np.tile(np.arange(self.known_), len(X))
+        return Matrix(self._lagged_trees(X, row, bin_), self._lagged_linear(X, row, bin_))
+
+    def _lagged_trees(self, X: pd.DataFrame, row: Rows, bin_: Rows) -> Floats:
+        lag = self._middle(bin_)
+        # At the end, so that the codes' columns keep their numbers.
+        seen, at = np.unique(row, return_inverse=True)
+        return np.column_stack([self.encoder_.trees(X.iloc[seen])[at], lag / 7, self._to_quarter_end(X, row, lag)])
+
+    def _lagged_linear(self, X: pd.DataFrame, row: Rows, bin_: Rows) -> Floats:
+        seen, at = np.unique(row, return_inverse=True)
+        plain = self.encoder_.linear(X.iloc[seen])[at]
+        lag = self._middle(bin_)
+        rush = np.clip(1 - self._to_quarter_end(X, row, lag) / _RUSH_DAYS, 0, 1)
+        bins = (bin_[:, None] == np.arange(self.known_)).astype(np.float64)
+        later = (lag[:, None] > _LAG_GROUPS).astype(np.float64)
+        stage = plain[:, self._stage_columns()]
+        crossed = (stage[:, :, None] * later[:, None, :]).reshape(len(row), stage.shape[1] * len(_LAG_GROUPS))
+        return np.hstack([plain, crossed, bins, rush[:, None]])
+
+    def _stage_columns(self) -> Rows:
+        names = self.encoder_.names_
+        return np.flatnonzero(self.encoder_.linear_feature_ == (names.index("stage") if "stage" in names else -1))
+
+    def _middle(self, bin_: Rows) -> Floats:
+        return (self.edges[bin_] + self.edges[bin_ + 1]) / 2
+
+    def _to_quarter_end(self, X: pd.DataFrame, row: Rows, lag: Floats) -> Floats:
+        seconds = X["as_of"].to_numpy("datetime64[s]").astype(np.int64)[row] + (lag * 86_400).astype(np.int64)
+        day = seconds.astype("datetime64[s]").astype("datetime64[D]")
+        month = day.astype("datetime64[M]").astype(np.int64) - (self.start_month - 1)
+        next_quarter = ((month // 3 + 1) * 3 + self.start_month - 1).astype("datetime64[M]").astype("datetime64[D]")
+        return (next_quarter - day).astype(np.float64)
+
+    def _curve_contributions(self, X: pd.DataFrame, mix: Mix, owner: Rows) -> Floats:
+        n, p, k = len(X), len(self.names), self.known_
+        matrix = self._lagged(X)
+        trees_p = matrix.trees.shape[1]
+        lag_owner = self._lag_owner(owner, matrix.linear.shape[1], trees_p)
+        won = self.won_.contributions(matrix, mix.trees, lag_owner).reshape(n, k, trees_p + 1)
+        lost = self.lost_.contributions(matrix, mix.trees, lag_owner).reshape(n, k, trees_p + 1)
+        by_won, by_lost = _slopes(won.sum(axis=2), lost.sum(axis=2))
+        return np.einsum("nk,nkp->np", by_won, won[:, :, :p]) + np.einsum("nk,nkp->np", by_lost, lost[:, :, :p])
+
+    def _lag_owner(self, owner: Rows, width: int, trees_p: int) -> Rows:
+        stage = self._stage_columns()
+        crossed = np.repeat(owner[stage], len(_LAG_GROUPS))
+        rest = np.full(width - len(owner) - len(crossed), trees_p - _LAG_COLUMNS)  # the lag's own column
+        return np.concatenate([owner, crossed, rest])
+
+
+def _slopes(won_logits: Floats, lost_logits: Floats) -> tuple[Floats, Floats]:
+    """How the log odds of the curve's end move with each bin's log odds of won and of lost, each shape (n, k)."""
+    w, l = probability(won_logits), probability(lost_logits)  # noqa: E741
+    staying = (1 - w) * (1 - l)
+    still = np.cumprod(np.column_stack([np.ones(len(w)), staying[:, :-1]]), axis=1)
+    gained = still * w
+    after = gained.sum(axis=1, keepdims=True) - np.cumsum(gained, axis=1)
+    end = np.clip(gained.sum(axis=1, keepdims=True), 1e-9, 1 - 1e-9)
+    scale = end * (1 - end)
+    return w * (still * (1 - w) - after) / scale, -l * after / scale

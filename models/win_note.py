@@ -1,0 +1,93 @@
+"""What the win model says about itself: how many deals, how much better than the base rate, in both languages."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from models.win_past import Choice
+
+
+@dataclass(frozen=True, slots=True)
+class WinNote:
+    """Figures and a sentence; `skill` is the share of the base rate's log loss saved, interval 90 % over deals."""
+
+    n_closed: int
+    base_rate: float
+    skill: float | None
+    skill_low: float | None
+    skill_high: float | None
+    signal: bool
+    small_data: bool
+    leans_on: str
+    strength: float
+    trees_share: float
+    ever_share: float
+    calibrator: str
+    judged_days: float
+    judged_forecasts: int
+    judged_deals: int
+    sentence_en: str
+    sentence_zh: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+
+def note_of(choice: Choice, *, n_closed: int, base_rate: float, small: bool, calibrator: str) -> WinNote:
+    """The note that goes with what past dates decided."""
+    judged = choice.skill.rows > 0
+    signal = judged and not choice.skill.holds_zero
+    english, chinese = _sentences(choice, n_closed, judged=judged, signal=signal, small=small)
+    return WinNote(
+        n_closed=n_closed,
+        base_rate=base_rate,
+        skill=choice.skill.skill if judged else None,
+        skill_low=choice.skill.low if judged else None,
+        skill_high=choice.skill.high if judged else None,
+        signal=signal,
+        small_data=small,
+        leans_on="stage rate" if choice.by_stage else "base rate",
+        strength=choice.strength,
+        trees_share=choice.mix.trees,
+        ever_share=choice.mix.ever,
+        calibrator=calibrator,
+        judged_days=choice.horizon_days,
+        judged_forecasts=choice.skill.rows,
+        judged_deals=choice.skill.deals,
+        sentence_en=english,
+        sentence_zh=chinese,
+    )
+
+
+def _sentences(choice: Choice, n_closed: int, *, judged: bool, signal: bool, small: bool) -> tuple[str, str]:
+    if not judged:
+        return (
+            f"With {n_closed} closed deals the forecasts could not be tried on past dates: they are rates by stage.",
+            f"仅有{n_closed}笔已关闭商机，无法用过去日期检验预测：此处给出的是各阶段的比率。",
+        )
+    share, low, high = (f"{100 * v:.1f} %" for v in (choice.skill.skill, choice.skill.low, choice.skill.high))
+    if not signal:
+        return (
+            f"No better than the base rate: on past dates the log loss was lower by {share} (90 % interval {low} to "
+            f"{high}, {choice.skill.deals} deals). The fields known of these deals do not tell winners from losers.",
+            f"不优于基准比率：在过去日期上对数损失仅降低{share}（90%区间{low}至{high}，{choice.skill.deals}笔商机）。"
+            "这些商机的已知字段无法区分赢单与输单。",
+        )
+    few_en = f" With only {n_closed} closed deals, forecasts lean on the {_rate(choice)[0]}." if small else ""
+    few_zh = f"仅有{n_closed}笔已关闭商机，预测向{_rate(choice)[1]}收缩。" if small else ""
+    rates_en = (
+        "" if choice.strength else f" All of it comes from the {_rate(choice)[0]}; other fields add nothing certain."
+    )
+    rates_zh = "" if choice.strength else f"全部来自{_rate(choice)[1]}；其他字段未见确定的增益。"
+    return (
+        f"Better than the base rate: on past dates the log loss was lower by {share} (90 % interval {low} to {high}, "
+        f"{choice.skill.deals} deals).{few_en}{rates_en}",
+        f"优于基准比率：在过去日期上对数损失降低{share}（90%区间{low}至{high}，{choice.skill.deals}笔商机）。"
+        f"{few_zh}{rates_zh}",
+    )
+
+
+def _rate(choice: Choice) -> tuple[str, str]:
+    return ("stage rate", "阶段比率") if choice.by_stage else ("base rate", "基准比率")

@@ -1,0 +1,156 @@
+"""What the win model would have said at past dates, and what that decides: mix, rate to lean on, trust in the fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from models.calibration import PastForecast
+from models.learners import Floats, probability, safe_logit
+from models.prior import RateCurves, pooled_logits
+from models.rolling import Gain, gain, log_loss, won_within
+from models.win_core import Mix, Parts
+from models.win_curve import Curves, fate
+
+MIXES = tuple(Mix(trees, ever) for trees in (0.5, 1.0, 0.0) for ever in (0.5, 0.0))
+NO_GAIN = Gain(0.0, -np.inf, np.inf, 0.0, np.inf, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class PastDate:
+    """Deals open at a past date, with what each way of forecasting said of them then.
+
+    `parts` are the learners' log odds of a large company, `fields` the curves of a small one's ridge; the other is None.
+    """
+
+    cut: pd.Timestamp
+    rows: pd.DataFrame
+    base: Curves
+    stage: Curves
+    parts: Parts | None = None
+    fields: Curves | None = None
+
+    def curves(self, mix: Mix) -> Curves:
+        """The model's own curves."""
+        if self.fields is not None:
+            return self.fields
+        assert self.parts is not None
+        return self.parts.curves(self.base.edges, mix)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What past dates decided.
+
+    Parameters
+    ----------
+    mix : Mix
+        Shares of the learners.
+    by_stage : bool
+        Whether the rate to lean on is the stage's (else the company's).
+    strength : float
+        Share of the fields' model against that rate, on the log odds; 0 where no gain is certain.
+    skill : Gain
+        Gain of what is forecast in the end against the base rate.
+    over_rate : Gain
+        Gain of the fields' model against the rate leant on.
+    """
+
+    mix: Mix = MIXES[0]
+    by_stage: bool = True
+    strength: float = 0.0
+    skill: Gain = NO_GAIN
+    over_rate: Gain = NO_GAIN
+    horizon_days: float = 0.0
+    forecasts: tuple[PastForecast, ...] = ()
+    table: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+@dataclass(frozen=True, slots=True)
+class _Losses:
+    """Outcomes and losses of several past dates below each other."""
+
+    past: list[PastDate]
+    until: pd.Timestamp
+    days: float
+
+    @property
+    def y(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        return np.concatenate([won_within(date.rows, self.until, self.days) for date in self.past])
+
+    @property
+    def deals(self) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
+        return np.concatenate([date.rows["deal_id"].to_numpy(object) for date in self.past])
+
+    def said(self, curves: list[Curves]) -> Floats:
+        return np.concatenate([c.by(self.days)[0] for c in curves])
+
+
+def choose(past: list[PastDate], until: pd.Timestamp, days: float, *, default: Mix, most: float) -> Choice:
+    """Decide by the log loss of 'won within so many days' on past dates.
+
+    Another mix than the default is taken only if it is better by more than its standard error. The stage rate is leant
+    on where the whole 90 % interval of its gain over the base rate lies above 0, and the fields' model is trusted where
+    that of its gain over the rate leant on does: then with share `most` x (1 - (se / gain)^2), else not at all.
+
+    Parameters
+    ----------
+    most : float
+        Upper bound of the strength, 1 where there are many deals.
+    """
+    if not past:
+        return Choice(mix=default, horizon_days=days)
+    seen = _Losses(past, until, days)
+    y, deals = seen.y, seen.deals
+    base = log_loss(y, seen.said([d.base for d in past]))
+    stage = log_loss(y, seen.said([d.stage for d in past]))
+    mix = _best_mix(seen, default)
+    by_stage = not gain(stage, base, deals).holds_zero
+    rate = stage if by_stage else base
+    leaning = [leant(d.curves(mix), d.stage if by_stage else d.base, most) for d in past]
+    over = gain(log_loss(y, seen.said(leaning)), rate, deals)
+    strength = 0.0 if over.holds_zero else most * max(0.0, 1 - (over.se / over.mean) ** 2)
+    issued = [leant(d.curves(mix), d.stage if by_stage else d.base, strength) for d in past]
+    said = seen.said(issued)
+    table = pd.DataFrame(
+        {
+            "deal_id": deals,
+            "as_of": np.concatenate([d.rows["as_of"].to_numpy() for d in past]),
+            "won": y,
+            "forecast": said,
+            "base_rate": seen.said([d.base for d in past]),
+            "stage_rate": seen.said([d.stage for d in past]),
+        }
+    )
+    forecasts = tuple(PastForecast(d.cut, d.rows, c) for d, c in zip(past, issued, strict=True))
+    skill = gain(log_loss(y, said), base, deals)
+    return Choice(mix, by_stage, strength, skill, over, days, forecasts, table)
+
+
+def leant(curves: Curves, rate: Curves, strength: float) -> Curves:
+    """Curves between a model's and a rate's: ends on the log odds, timing as a mixture."""
+    if strength >= 1:
+        return curves
+    if strength <= 0:
+        return rate
+    ever = probability(pooled_logits(rate.ever, safe_logit(curves.ever), strength))
+    return curves.mixed(rate, strength).scaled(ever)
+
+
+def _best_mix(seen: _Losses, default: Mix) -> Mix:
+    if seen.past[0].parts is None:
+        return default
+    y, deals = seen.y, seen.deals
+    losses = {mix: log_loss(y, seen.said([d.curves(mix) for d in seen.past])) for mix in MIXES}
+    best = min(losses, key=lambda mix: losses[mix].mean())
+    better = gain(losses[best], losses[default], deals)
+    return best if better.mean > better.se else default
+
+
+def rates(train: pd.DataFrame, rows: pd.DataFrame, until: pd.Timestamp, edges: Floats) -> tuple[Curves, Curves]:
+    """Base rate and stage rate, learnt from `train` as known at `until`, for the deals `rows`."""
+    what = fate(train, until)
+    base, stage = (RateCurves(edges, by_stage=by).fit(train, what) for by in (False, True))
+    return base.curves(rows), stage.curves(rows)
