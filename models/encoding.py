@@ -1,4 +1,4 @@
-"""Feature tables as matrices: codes for trees, standardised columns for linear models; what fit never saw is 'other'."""
+"""Feature tables as matrices: codes for trees, standardised columns for linear models; the unseen is 'other'."""
 
 from __future__ import annotations
 

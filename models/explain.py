@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
 from models.learners import Floats, probability
 
+if TYPE_CHECKING:
+    import shap
+
 
 def shared_remainder(parts: Floats, total: Floats) -> Floats:
-    """Parts of shape (n, p) made to add up to `total`, shape (n,): the remainder goes to each in proportion to its size.
+    """Parts of shape (n, p) made to add up to `total`, shape (n,): what remains goes to each in proportion to its size.
 
     Where all parts of a row are 0 they share equally.
     """
@@ -50,3 +56,14 @@ def shown(X: pd.DataFrame, names: list[str]) -> np.ndarray[tuple[int, int], np.d
     columns = [X[name].astype("object") if name in X else pd.Series([None] * len(X), dtype="object") for name in names]
     cells = [column.where(column.notna(), None).to_numpy(object) for column in columns]
     return np.column_stack(cells) if cells else np.empty((len(X), 0), dtype=object)
+
+
+def explanation(
+    values: Floats, base_values: Floats, data: np.ndarray[tuple[int, int], np.dtype[np.object_]], names: list[str]
+) -> shap.Explanation:
+    """SHAP's own container, for its plots and for whoever knows it; values of shape (n, p), base_values of (n,)."""
+    with warnings.catch_warnings():
+        # shap sets up matplotlib colours in a way that matplotlib is about to drop; it is imported only here.
+        warnings.simplefilter("ignore")
+        import shap
+    return shap.Explanation(values=values, base_values=base_values, data=data, feature_names=names)

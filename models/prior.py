@@ -1,4 +1,4 @@
-"""Too little data: rates of the company and of each stage, shrunk; and a strong ridge towards which n deals may pull."""
+"""Too little data: rates of the company and of each stage, shrunk, and a strong ridge that may pull from them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class RateCurves:
         self.by_stage = by_stage
 
     def fit(self, X: pd.DataFrame, what: Fate, *, weight: Floats | None = None, pairs: BinRows | None = None) -> Self:
-        """Learn from snapshots X, shape (n, p), and their fate; `weight`, shape (n,), counts a snapshot several times."""
+        """Learn from snapshots X, shape (n, p), and their fate; `weight`, shape (n,), counts some more."""
         pairs = bin_rows(what, self.edges) if pairs is None else pairs
         weight = np.ones(len(X)) if weight is None else weight
         self.stages_: dict[str, int] = {}
@@ -68,13 +68,13 @@ class RateCurves:
     def _groups(self, X: pd.DataFrame) -> npt.NDArray[np.intp]:
         if "stage" not in X:
             return np.zeros(len(X), dtype=np.intp)
-        return X["stage"].astype("object").map(self.stages_).fillna(0).to_numpy(np.intp)
+        return np.asarray(X["stage"].astype("object").map(self.stages_).fillna(0), dtype=np.intp)
 
 
 def _counts(group: npt.NDArray[np.intp], bin_: npt.NDArray[np.intp], weight: Floats, groups: int, bins: int) -> Floats:
     table = np.bincount(group * bins + bin_, weights=weight, minlength=groups * bins).reshape(groups, bins)
     table[0] = table.sum(axis=0)  # the company's own row stands first
-    return table
+    return np.asarray(table, dtype=np.float64)
 
 
 def _shrunk(events: Floats, rows: Floats, each: float) -> Floats:

@@ -15,6 +15,7 @@ LEVEL = 0.9
 _RESAMPLES = 400
 _SPACING = pd.Timedelta(days=28)
 _EDGE = 1e-6
+_NOTHING = 1e-4  # of the rival's loss; less is rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +88,11 @@ class Gain:
     @property
     def holds_zero(self) -> bool:
         """Whether 'no better' cannot be ruled out."""
-        return not self.low > 0
+        return not self.low > _NOTHING
 
 
 def gain(loss: Floats, rival: Floats, deal: pd.Series | npt.NDArray[np.object_], *, seed: int = 0) -> Gain:
-    """Gain of losses, shape (n,), against a rival's on the same rows; deals are drawn with replacement, 400 times."""
+    """Gain of losses, shape (n,), against a rival's on the same rows; deals are drawn 400 times."""
     if not len(loss):
         return Gain(0.0, -np.inf, np.inf, 0.0, np.inf, 0, 0)
     codes, names = pd.factorize(np.asarray(deal, dtype=object))

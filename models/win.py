@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import shap
 from sklearn.base import BaseEstimator
 
 from crm.errors import BadInput, NotReady
 from models.calibration import calibrated, keep_if_better
-from models.explain import in_probability, shared_remainder, shown
+from models.explain import explanation, in_probability, shared_remainder, shown
 from models.intervals import resampled_deals, spread_around
 from models.learners import Floats, even_rows, probability, safe_logit
 from models.prior import RateCurves, SmallModel, trust
@@ -23,12 +22,15 @@ from models.win_curve import Curves, Fate, edges_of, fate
 from models.win_note import WinNote, note_of
 from models.win_past import Choice, PastDate, choose, leant, rates
 
+if TYPE_CHECKING:
+    import shap
+
 FEW_DEALS = 1_000  # closed deals below which trees lost to the ridge
 _MIN_CLOSED = 15  # of each outcome, for a past date to be worth a forecast
 _JUDGED_ROWS = 3_000  # a past date
 _CHEAP_DEALS = 4_000  # closed deals below which twice as many past dates are looked at
 _REFERENCE_ROWS = 500
-_REPLICATE_ROWS = 20_000
+_REPLICATE_ROWS = 15_000
 _SHORT_HISTORY_DAYS = 365
 
 
@@ -139,11 +141,11 @@ class WinModel(BaseEstimator):
 
     def predict_proba_won(self, X: pd.DataFrame) -> Floats:
         """Probability of being won within the horizon, shape (n,)."""
-        return self._curves(X).ever
+        return self.curves(X).ever
 
     def curve(self, X: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
         """Edges in days, shape (bins + 1,), and shares won and lost by each, shape (n, bins + 1)."""
-        curves = self._curves(X)
+        curves = self.curves(X)
         return curves.edges, curves.won, curves.lost
 
     def interval(self, X: pd.DataFrame) -> tuple[Floats, Floats]:
@@ -153,9 +155,7 @@ class WinModel(BaseEstimator):
         """
         return self._interval(X, self.predict_proba_won(X))
 
-    def score(  # type: ignore[override]
-        self, X: pd.DataFrame, *, as_of: pd.Timestamp | None = None, period_end: pd.Timestamp
-    ) -> pd.DataFrame:
+    def score(self, X: pd.DataFrame, *, as_of: pd.Timestamp | None = None, period_end: pd.Timestamp) -> pd.DataFrame:
         """The forecast columns of `deals.parquet` for deals X, shape (n, p), same index.
 
         Parameters
@@ -165,7 +165,7 @@ class WinModel(BaseEstimator):
         period_end : Timestamp
             First moment after the period that `p_win_in_period`, `p_lose_in_period` and `p_slip` are about.
         """
-        curves = self._curves(X)
+        curves = self.curves(X)
         start = X["as_of"] if as_of is None else pd.Series(pd.Timestamp(as_of), index=X.index)
         ahead = np.maximum((pd.Timestamp(period_end) - start).dt.total_seconds().to_numpy(np.float64) / 86_400, 0.0)
         won, lost = curves.by(ahead)
@@ -193,9 +193,7 @@ class WinModel(BaseEstimator):
         parts = self._log_odds_parts(X) - self.reference_parts_
         target = safe_logit(self.predict_proba_won(X)) - self.reference_logit_
         values, start = in_probability(shared_remainder(parts, target), self.reference_logit_)
-        return shap.Explanation(
-            values=values, base_values=np.full(len(X), start), data=shown(X, self.names_), feature_names=self.names_
-        )
+        return explanation(values, np.full(len(X), start), shown(X, self.names_), self.names_)
 
     @property
     def note(self) -> dict[str, Any]:
@@ -211,7 +209,8 @@ class WinModel(BaseEstimator):
             calibrator=self.calibrator_name_,
         )
 
-    def _curves(self, X: pd.DataFrame) -> Curves:
+    def curves(self, X: pd.DataFrame) -> Curves:
+        """Curves of deals X, shape (n, p): the same as `curve`, with what can be read off them."""
         rate = self.rate_.curves(X)
         return calibrated(
             leant(self._fields_curves(self.fields_, X, rate), rate, self.choice_.strength), self.calibrator_

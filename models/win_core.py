@@ -76,7 +76,7 @@ class WinCore:
         self.random_state = random_state
 
     def fit(self, X: pd.DataFrame, what: Fate, *, weight: Floats | None = None) -> Self:
-        """Learn from snapshots X, shape (n, p), and their fate; `weight`, shape (n,), counts a snapshot several times."""
+        """Learn from snapshots X, shape (n, p), and their fate; `weight`, shape (n,), counts some more."""
         weight = np.ones(len(X)) if weight is None else weight
         self.encoder_ = Encoder().fit(X)
         pairs = bin_rows(what, self.edges)

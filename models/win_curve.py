@@ -1,13 +1,14 @@
 """Bins of the future, what happened in them, and curves: how likely a deal is won or lost by each day ahead.
 
-A snapshot is a deal on a day while it was open. For a bin (a, b] of days ahead, the snapshots that count are those whose
-deal was still open a days later and for which b days later is no later than today, whatever happened in the bin:
+A snapshot is a deal on a day while it was open. For a bin (a, b] of days ahead, those snapshots count whose deal was
+still open a days later and for which b days later is no later than today, whatever happened in the bin:
 adding newer ones only where the outcome is already known would favour deals that end quickly.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -77,7 +78,7 @@ class BinRows:
 def bin_rows(what: Fate, edges: Floats) -> BinRows:
     """All pairs of a snapshot and a bin that was watched to its end and that the deal entered open."""
     rows, bins = [], []
-    for index, (start, end) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for index, (start, end) in enumerate(pairwise(edges)):
         eligible = np.flatnonzero((what.closed_in > start) & (what.watched >= end))
         rows.append(eligible)
         bins.append(np.full(len(eligible), index, dtype=np.intp))

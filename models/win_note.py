@@ -64,30 +64,23 @@ def note_of(choice: Choice, *, n_closed: int, base_rate: float, small: bool, cal
 def _sentences(choice: Choice, n_closed: int, *, judged: bool, signal: bool, small: bool) -> tuple[str, str]:
     if not judged:
         return (
-            f"With {n_closed} closed deals the forecasts could not be tried on past dates: they are rates by stage.",
-            f"仅有{n_closed}笔已关闭商机，无法用过去日期检验预测：此处给出的是各阶段的比率。",
+            f"With {n_closed} closed deals the forecasts could not be tried on past dates: they are plain rates.",
+            f"仅有{n_closed}笔已关闭商机，无法用过去日期检验预测：此处给出的只是比率。",
         )
     share, low, high = (f"{100 * v:.1f} %" for v in (choice.skill.skill, choice.skill.low, choice.skill.high))
+    deals = choice.skill.deals
+    en = f"on past dates the log loss was lower by {share} (90 % interval {low} to {high}, {deals} deals)."
+    zh = f"在过去日期上对数损失降低{share}（90%区间{low}至{high}，{deals}笔商机）。"
     if not signal:
         return (
-            f"No better than the base rate: on past dates the log loss was lower by {share} (90 % interval {low} to "
-            f"{high}, {choice.skill.deals} deals). The fields known of these deals do not tell winners from losers.",
-            f"不优于基准比率：在过去日期上对数损失仅降低{share}（90%区间{low}至{high}，{choice.skill.deals}笔商机）。"
-            "这些商机的已知字段无法区分赢单与输单。",
+            f"No better than the base rate: {en} The fields known of these deals do not tell winners from losers.",
+            f"不优于基准比率：{zh}这些商机的已知字段无法区分赢单与输单。",
         )
-    few_en = f" With only {n_closed} closed deals, forecasts lean on the {_rate(choice)[0]}." if small else ""
-    few_zh = f"仅有{n_closed}笔已关闭商机，预测向{_rate(choice)[1]}收缩。" if small else ""
-    rates_en = (
-        "" if choice.strength else f" All of it comes from the {_rate(choice)[0]}; other fields add nothing certain."
-    )
-    rates_zh = "" if choice.strength else f"全部来自{_rate(choice)[1]}；其他字段未见确定的增益。"
-    return (
-        f"Better than the base rate: on past dates the log loss was lower by {share} (90 % interval {low} to {high}, "
-        f"{choice.skill.deals} deals).{few_en}{rates_en}",
-        f"优于基准比率：在过去日期上对数损失降低{share}（90%区间{low}至{high}，{choice.skill.deals}笔商机）。"
-        f"{few_zh}{rates_zh}",
-    )
-
-
-def _rate(choice: Choice) -> tuple[str, str]:
-    return ("stage rate", "阶段比率") if choice.by_stage else ("base rate", "基准比率")
+    rate_en, rate_zh = ("stage rate", "阶段比率") if choice.by_stage else ("base rate", "基准比率")
+    if not choice.strength:
+        en += f" All of it comes from the {rate_en}; other fields add nothing certain."
+        zh += f"全部来自{rate_zh}；其他字段未见确定的增益。"
+    elif small:
+        en += f" With only {n_closed} closed deals, forecasts lean on the {rate_en}."
+        zh += f"仅有{n_closed}笔已关闭商机，预测向{rate_zh}收缩。"
+    return f"Better than the base rate: {en}", f"优于基准比率：{zh}"

@@ -1,4 +1,4 @@
-"""What the win model would have said at past dates, and what that decides: mix, rate to lean on, trust in the fields."""
+"""What the win model would have said at past dates, and what that decides: mix, rate leant on, trust in fields."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NO_GAIN = Gain(0.0, -np.inf, np.inf, 0.0, np.inf, 0, 0)
 class PastDate:
     """Deals open at a past date, with what each way of forecasting said of them then.
 
-    `parts` are the learners' log odds of a large company, `fields` the curves of a small one's ridge; the other is None.
+    `parts` are the learners' log odds in a large company, `fields` the ridge's curves in a small one; one is None.
     """
 
     cut: pd.Timestamp

@@ -1,4 +1,4 @@
-"""A made-up funnel whose true win probabilities are known by linear algebra: weekly snapshots for tests of the win model.
+"""A made-up funnel with true win probabilities known by linear algebra: weekly snapshots for tests of the win model.
 
 Each week an open deal of stage s moves on with chance .30, is won with chance w_s and lost with chance l_s; its field
 `fit` (standard normal, fixed) multiplies the odds of won against lost. Probabilities of the end solve
@@ -32,8 +32,11 @@ def truth(stage, fit, effect):
     return values[stage]
 
 
-def snapshots(deals=1500, weeks=80, seed=0, effect=1.0):
-    """Snapshots as `training.snapshots.deal_snapshots` gives them, with the truth in `_p`."""
+def snapshots(deals=1500, weeks=80, seed=0, effect=1.0, flat=False):
+    """Snapshots as `training.snapshots.deal_snapshots` gives them, with the truth in `_p`.
+
+    `flat`: all stay in the first stage, where each week 6 % are won and 7 % lost: nothing tells deals apart.
+    """
     rng = np.random.default_rng(seed)
     start = rng.uniform(0, weeks, deals)
     rows = []
@@ -43,7 +46,7 @@ def snapshots(deals=1500, weeks=80, seed=0, effect=1.0):
         closed, outcome = None, "open"
         while week <= weeks and closed is None:
             path.append((week, stage))
-            w, lost, a = weekly(stage, fit, effect)
+            w, lost, a = (0.06, 0.07, 0.0) if flat else weekly(stage, fit, effect)
             u = rng.random()
             if u < w + lost:
                 closed, outcome = week + rng.uniform(0.01, 0.99), "won" if u < w else "lost"

@@ -1,0 +1,38 @@
+"""Reasons add up, in the outcome's own unit."""
+
+import numpy as np
+import pytest
+
+from models.explain import in_probability, shared_remainder
+from models.learners import probability
+
+
+def test_contributions_in_probability_add_up_and_keep_sign_and_order():
+    rng = np.random.default_rng(0)
+    parts = rng.normal(size=(200, 6))
+    values, start = in_probability(parts, -0.7)
+    np.testing.assert_allclose(start + values.sum(axis=1), probability(-0.7 + parts.sum(axis=1)), atol=1e-12)
+    assert (np.sign(values) == np.sign(parts)).all()
+    assert (np.argsort(values, axis=1) == np.argsort(parts, axis=1)).all()
+
+
+def test_parts_that_cancel_out_take_the_slope_at_the_base():
+    # At log odds 0 the logistic function rises by 1/4 a unit.
+    values, start = in_probability(np.array([[1.0, -1.0]]), 0.0)
+    assert start == 0.5
+    np.testing.assert_allclose(values, [[0.25, -0.25]])
+
+
+def test_the_remainder_is_shared_by_size():
+    # 3 and -1 miss a total of 4 by 2: three quarters and one quarter of it.
+    np.testing.assert_allclose(shared_remainder(np.array([[3.0, -1.0]]), np.array([4.0])), [[4.5, -0.5]])
+
+
+def test_parts_that_are_all_zero_share_alike():
+    np.testing.assert_allclose(shared_remainder(np.zeros((1, 4)), np.array([2.0])), [[0.5] * 4])
+
+
+def test_no_parts_add_up_to_the_base():
+    values, start = in_probability(np.zeros((3, 0)), 0.0)
+    assert values.shape == (3, 0)
+    assert start == pytest.approx(0.5)

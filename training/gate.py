@@ -1,0 +1,106 @@
+"""Challenger against champion: the verdict, with its figures, by the policy in `mlflow/promotion.yaml`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from crm.errors import BadInput
+from models.rolling import gain, log_loss
+
+POLICY_FILE = Path(__file__).resolve().parents[1] / "mlflow" / "promotion.yaml"
+
+
+class BadPolicy(BadInput):
+    """The promotion policy cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """When a challenger is promoted: `level` of the interval, `tolerance` in mean log loss."""
+
+    level: float = 0.9
+    tolerance: float = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether to promote, and why in one sentence; `difference` is champion minus challenger, above 0 is better."""
+
+    promote: bool
+    text: str
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    deals: int = 0
+
+
+def policy_of(what: str, path: Path = POLICY_FILE) -> Policy:
+    """The policy for a kind of model; the defaults where the file or the kind is missing.
+
+    Raises
+    ------
+    BadPolicy
+        If a key is unknown or a value is no number in its range.
+    """
+    if not path.exists():
+        return Policy()
+    found = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get(what) or {}
+    known = {"level": (0.5, 0.999), "tolerance": (0.0, 1.0)}
+    for key, value in found.items():
+        if key not in known:
+            raise BadPolicy(f"{path.name}: {what}.{key} is not a known key. Known: {', '.join(known)}.")
+        low, high = known[key]
+        if not isinstance(value, int | float) or not low <= value <= high:
+            raise BadPolicy(f"{path.name}: {what}.{key} is {value!r}. Give a number from {low} to {high}.")
+    return Policy(**found)
+
+
+def first_model() -> Verdict:
+    """The verdict where there is no champion: what runs is better than nothing."""
+    return Verdict(True, "Promoted: the first model of its kind.")
+
+
+def same_recipe() -> Verdict:
+    """The verdict where only the data is newer."""
+    return Verdict(True, "Promoted: made like the champion, on newer or the same data.")
+
+
+def judge(table: pd.DataFrame, policy: Policy, *, seed: int = 0) -> Verdict:
+    """Compare by paired resampling of deals.
+
+    The challenger is promoted unless it is worse beyond doubt (the interval lies below 0) or its mean log loss is
+    higher by more than the tolerance.
+
+    Parameters
+    ----------
+    table : shape (n, 4+)
+        `deal_id`, `won`, and probabilities `challenger` and `champion`, forecast before the outcomes were known.
+    """
+    if not len(table):
+        return Verdict(True, "Promoted: no past forecasts to compare with the champion's.")
+    y = table["won"].to_numpy(bool)
+    losses = {name: log_loss(y, table[name].to_numpy(np.float64)) for name in ("challenger", "champion")}
+    found = gain(losses["challenger"], losses["champion"], table["deal_id"].to_numpy(object), seed=seed)
+    low, high = _interval(losses["champion"] - losses["challenger"], table["deal_id"], policy.level, seed)
+    promote = high >= 0 and found.mean >= -policy.tolerance
+    figures = (
+        f"log loss {losses['challenger'].mean():.4f} against the champion's {losses['champion'].mean():.4f} "
+        f"on {found.deals} deals (difference {found.mean:+.4f}, {100 * policy.level:.0f} % interval "
+        f"{low:+.4f} to {high:+.4f})"
+    )
+    text = f"Promoted: {figures}." if promote else f"Not promoted, the champion stays: {figures}."
+    return Verdict(promote, text, found.mean, low, high, found.deals)
+
+
+def _interval(saved: Any, deal: pd.Series, level: float, seed: int) -> tuple[float, float]:
+    codes, names = pd.factorize(deal)
+    sums, rows = np.bincount(codes, weights=saved), np.bincount(codes)
+    draws = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), 1_000)
+    low, high = np.quantile((draws @ sums) / np.maximum(draws @ rows, 1), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
