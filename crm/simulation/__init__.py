@@ -1,0 +1,1 @@
+"""The parts of the sample company's process; `crm.simulate` is the way in."""
