@@ -1,0 +1,528 @@
+"""Figures for pages, notebooks and reports: one definition each, drawn as SVG that follows the page's theme."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import vl_convert
+
+from serving.format import Formats
+
+# Colours by meaning. Figures are drawn with the light theme's value, then each is swapped for its CSS variable.
+COLOURS = {
+    "text": "#171C24",
+    "text-2": "#465060",
+    "text-3": "#5C6675",
+    "line": "#DCE1E8",
+    "surface": "#FFFFFF",
+    "forecast": "#0B5FB3",
+    "band-80": "#D3E4F6",
+    "band-50": "#A3C8EC",
+    "naive": "#868F9D",
+    "up": "#00707A",
+    "down": "#C25507",
+}
+WIDE, NARROW = 860, 330
+MAX_MARKS = 400
+_VEGA_LITE = "6.1"
+_FONT = '"Noto Sans", "Noto Sans CJK SC", sans-serif'
+_LABEL_GAP = 15  # px between two labels at line ends
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A drawn figure: its finding, two sizes of picture, and the data behind."""
+
+    title: str
+    subtitle: str
+    wide: str
+    narrow: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    raw: tuple[tuple[Any, ...], ...] = field(repr=False)
+
+    @property
+    def csv_address(self) -> str:
+        """The data as a CSV file inside a link, so that the page needs no script and no second request."""
+        out = io.StringIO()
+        writer = csv.writer(out)
+        writer.writerow(self.head)
+        writer.writerows(self.raw)
+        return "data:text/csv;charset=utf-8," + quote("\ufeff" + out.getvalue())
+
+
+# -- the figures
+
+
+def fan(
+    f: Formats,
+    *,
+    title: str,
+    booked: pd.Series,
+    start: date,
+    end: date,
+    p10: float,
+    p50: float,
+    p90: float,
+    target: float | None,
+    naive: float | None = None,
+    money: bool = True,
+) -> Figure:
+    """Booked so far, then the range to the period's end against the goal.
+
+    Parameters
+    ----------
+    booked : Series, index of dates, ascending
+        Cumulative actual at the end of each day from the period's start to the data's newest day.
+    start, end : date
+        The period `[start, end)`.
+    p10, p50, p90 : float
+        Quantiles of the result at the period's end.
+    target, naive : float or None
+        The goal, and where today's pace would end.
+    """
+    say = f.language.say
+    value = f.money if money else f.number
+    today, now = booked.index[-1], float(booked.iloc[-1])
+    last = end - timedelta(days=1)
+    cone = pd.DataFrame({"day": _iso([today, last]), "low": [now, p10], "mid": [now, p50], "high": [now, p90]})
+    past = pd.DataFrame({"day": _iso([start, *booked.index]), "value": [0.0, *booked.to_numpy(float)]})
+    ends = [("forecast", p50, say("Forecast {value}", value=value(p50)))]
+    if target is not None:
+        ends.append(("text", target, say("Goal {value}", value=value(target))))
+    if naive is not None:
+        ends.append(("text-3", naive, say("Today's pace {value}", value=value(naive))))
+    top = max(p90, now, target or 0.0, naive or 0.0) * 1.04 or 1.0
+    ticks = nice_ticks(0.0, top)
+
+    def draw(width: int, height: int) -> alt.LayerChart:
+        y_scale = alt.Scale(domain=[0, max(top, ticks[-1])], nice=False)
+        x = alt.X("day:T", scale=alt.Scale(type="utc", domain=_iso([start, last])), axis=_time_axis(f, start, last))
+        y = alt.Y("value:Q", scale=y_scale, axis=_value_axis(ticks, [value(t) for t in ticks]))
+        layers = [
+            alt.Chart(cone).mark_area(color=COLOURS["band-80"]).encode(x=x, y=alt.Y("low:Q", scale=y_scale), y2="high"),
+            _line(cone, x, "mid", y_scale, COLOURS["surface"], width=4),
+            _line(cone, x, "mid", y_scale, COLOURS["forecast"]),
+        ]
+        if target is not None:
+            layers.append(_level(start, last, target, x, y_scale, COLOURS["text"], [6, 4]))
+        if naive is not None:
+            pace = pd.DataFrame({"day": _iso([today, last]), "value": [now, naive]})
+            layers.append(_line(pace, x, "value", y_scale, COLOURS["naive"], dash=[2, 3], width=1.5))
+        layers.append(alt.Chart(past).mark_line(color=COLOURS["text"], strokeWidth=2).encode(x=x, y=y))
+        layers.append(_today(f, today, x, height))
+        labels = _end_labels(ends, max(top, ticks[-1]), height)
+        labels["day"] = _iso([last])[0]
+        layers += _label_layers(labels, x, y_scale)
+        return alt.layer(*layers).properties(width=width, height=height)
+
+    rows = [
+        (f.date(today), say("Closed so far"), now),
+        (f.date(last), say("Forecast, low end of the 80% range"), p10),
+        (f.date(last), say("Forecast, middle"), p50),
+        (f.date(last), say("Forecast, high end of the 80% range"), p90),
+    ]
+    rows += [(f.date(last), say("Goal"), target)] if target is not None else []
+    rows += [(f.date(last), say("At today's pace"), naive)] if naive is not None else []
+    full = f.money_full if money else f.number
+    return _figure(
+        title,
+        say("Cumulative, {unit}; shaded: 80% range at the period's end, the way there drawn straight", unit=f.currency)
+        if money
+        else say("Cumulative number; shaded: 80% range at the period's end, the way there drawn straight"),
+        lambda wide: draw(*((WIDE - 190, 260) if wide else (NARROW - 75, 220))),
+        (say("Date"), say("What"), say("Amount") if money else say("Number")),
+        [(day, what, full(x)) for day, what, x in rows],
+        rows,
+    )
+
+
+def ranges(f: Formats, *, title: str, subtitle: str, people: pd.DataFrame) -> Figure:
+    """Where each person or team is likely to end, as share of the goal: a dot in its 80% range, the goal a line.
+
+    Parameters
+    ----------
+    people : DataFrame, one row each in the order to show
+        name, low, mid, high (shares of the goal).
+    """
+    say = f.language.say
+    data = people.assign(row=[f"{i:03d} {n}" for i, n in enumerate(people["name"])])
+    # Far ranges are cut at the axis, which says so by its last label; the table has them whole.
+    limit = max(1.5, min(3.0, float(np.nanquantile(data["high"], 0.9)) * 1.05))
+    shown = data.assign(low=data["low"].clip(0, limit), mid=data["mid"].clip(0, limit), high=data["high"].clip(0, limit))
+    ticks = [t for t in (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0) if t <= limit]
+
+    def draw(wide: bool) -> alt.LayerChart:
+        width, label = (WIDE - 170, 150) if wide else (NARROW - 110, 92)
+        y = alt.Y("row:N", sort=None, title=None, axis=_name_axis(label, "slice(datum.value, 4)"))
+        x_axis = _value_axis(ticks, [f.percent(t) for t in ticks], orient="top")
+        x = alt.X("low:Q", scale=alt.Scale(domain=[0, limit], nice=False), axis=x_axis)
+        dots = alt.X("mid:Q", scale=alt.Scale(domain=[0, limit], nice=False))
+        goal = alt.Chart(pd.DataFrame({"goal": [1.0]})).mark_rule(
+            color=COLOURS["text"], strokeDash=[6, 4], strokeWidth=1
+        )
+        return alt.layer(
+            alt.Chart(shown).mark_bar(color=COLOURS["band-80"], height=10, cornerRadius=3).encode(y=y, x=x, x2="high"),
+            goal.encode(x="goal:Q"),
+            alt.Chart(shown)
+            .mark_circle(color=COLOURS["forecast"], size=54, opacity=1, stroke=COLOURS["surface"], strokeWidth=1)
+            .encode(y=y, x=dots),
+        ).properties(width=width, height=24 * len(data))
+
+    rows = list(data[["name", "low", "mid", "high"]].itertuples(index=False, name=None))
+    return _figure(
+        title,
+        subtitle,
+        draw,
+        (say("Name"), say("Low end"), say("Middle"), say("High end")),
+        [(n, f.percent(a), f.percent(b), f.percent(c)) for n, a, b, c in rows],
+        rows,
+    )
+
+
+def win_curve(f: Formats, *, title: str, curve: pd.DataFrame, as_of: date, period_end: date | None) -> Figure:
+    """The chance that a deal is won by each date, and the chance that it is lost by then.
+
+    Parameters
+    ----------
+    curve : DataFrame, ascending
+        day (days from as_of), won, lost (probabilities by then).
+    """
+    say = f.language.say
+    days = [as_of + timedelta(days=int(d)) for d in curve["day"]]
+    data = pd.DataFrame({"day": _iso(days), "won": curve["won"].to_numpy(), "lost": curve["lost"].to_numpy()})
+    top = max(0.2, float(curve[["won", "lost"]].to_numpy().max()) * 1.08)
+    ticks = nice_ticks(0.0, min(top, 1.0))
+    ends = [
+        ("forecast", float(curve["won"].iloc[-1]), say("Won {value}", value=f.chance(float(curve["won"].iloc[-1])))),
+        ("down", float(curve["lost"].iloc[-1]), say("Lost {value}", value=f.chance(float(curve["lost"].iloc[-1])))),
+    ]
+
+    def draw(wide: bool) -> alt.LayerChart:
+        width, height = (430, 220) if wide else (NARROW - 90, 220)
+        y_top = max(top, ticks[-1])
+        y_scale = alt.Scale(domain=[0, y_top], nice=False)
+        axis = _time_axis(f, days[0], days[-1], most=5 if wide else 3)
+        x = alt.X("day:T", scale=alt.Scale(type="utc", domain=_iso([days[0], days[-1]])), axis=axis)
+        y = alt.Y("won:Q", scale=y_scale, axis=_value_axis(ticks, [f.percent(t) for t in ticks]))
+        layers = [
+            alt.Chart(data).mark_line(color=COLOURS["forecast"], strokeWidth=2).encode(x=x, y=y),
+            _line(data, x, "lost", y_scale, COLOURS["down"], dash=[6, 3]),
+        ]
+        if period_end and days[0] < period_end < days[-1]:
+            layers.append(_mark_day(period_end, say("Period ends"), x, height))
+        labels = _end_labels(ends, y_top, height)
+        labels["day"] = _iso([days[-1]])[0]
+        layers += _label_layers(labels, x, y_scale)
+        return alt.layer(*layers).properties(width=width, height=height)
+
+    rows = list(zip(days, curve["won"].astype(float), curve["lost"].astype(float), strict=True))
+    return _figure(
+        title,
+        say("Chance to be won (solid) and lost (dashed) by each date"),
+        draw,
+        (say("By"), say("Won"), say("Lost")),
+        [(f.date(d), f.chance(w), f.chance(x)) for d, w, x in rows],
+        [(d.isoformat(), w, x) for d, w, x in rows],
+    )
+
+
+def calibration(f: Formats, *, title: str, subtitle: str, bins: pd.DataFrame) -> Figure:
+    """Predicted chance against the share that was won, with 90% ranges; the diagonal is perfection.
+
+    Parameters
+    ----------
+    bins : DataFrame
+        predicted, observed, low, high (shares), n (deals).
+    """
+    say = f.language.say
+    data = bins.assign(size=bins["n"])
+    ticks = [0.0, 0.25, 0.5, 0.75, 1.0]
+    labels = [f.percent(t) for t in ticks]
+    scale = alt.Scale(domain=[0, 1], nice=False)
+
+    def draw(wide: bool) -> alt.LayerChart:
+        side = 250 if wide else 230
+        x = alt.X("predicted:Q", scale=scale, axis=_value_axis(ticks, labels, title=say("Said")))
+        y = alt.Y("observed:Q", scale=scale, axis=_value_axis(ticks, labels, title=say("Came true")))
+        diagonal = pd.DataFrame({"predicted": [0, 1], "observed": [0, 1]})
+        return alt.layer(
+            alt.Chart(diagonal).mark_line(color=COLOURS["naive"], strokeDash=[2, 3], strokeWidth=1).encode(x=x, y=y),
+            alt.Chart(data).mark_rule(color=COLOURS["forecast"], strokeWidth=1.5).encode(x=x, y="low:Q", y2="high"),
+            alt.Chart(data)
+            .mark_circle(color=COLOURS["forecast"], opacity=1, size=50, stroke=COLOURS["surface"])
+            .encode(x=x, y=y),
+        ).properties(width=side, height=side)
+
+    rows = list(bins[["predicted", "observed", "low", "high", "n"]].itertuples(index=False, name=None))
+    return _figure(
+        title,
+        subtitle,
+        draw,
+        (say("Said"), say("Came true"), say("90% range"), say("Deals")),
+        [(f.percent(p), f.percent(o), f.percent_range(a, b), f.number(n)) for p, o, a, b, n in rows],
+        [(p, o, f"{a} {b}", n) for p, o, a, b, n in rows],
+    )
+
+
+def at_risk(f: Formats, *, title: str, accounts: pd.DataFrame, horizon_days: int) -> Figure:
+    """Each customer's chance to leave against its yearly value; the ones with most at risk carry names.
+
+    Parameters
+    ----------
+    accounts : DataFrame
+        name, churn_probability, yearly_value, value_at_risk; the largest 400 by value at risk are drawn.
+    """
+    say = f.language.say
+    data = accounts.nlargest(MAX_MARKS, "value_at_risk").reset_index(drop=True)
+    named = data.head(5)
+    x_top = min(1.0, max(0.2, float(data["churn_probability"].max()) * 1.15))
+    y_top = float(data["yearly_value"].max()) * 1.1 or 1.0
+    x_ticks, y_ticks = nice_ticks(0.0, x_top), nice_ticks(0.0, y_top)
+
+    def draw(wide: bool) -> alt.LayerChart:
+        width, height = (460, 240) if wide else (NARROW - 70, 220)
+        x_title = say("Chance to leave within {days} days", days=horizon_days)
+        x = alt.X(
+            "churn_probability:Q",
+            scale=alt.Scale(domain=[0, x_top], nice=False),
+            axis=_value_axis(x_ticks, [f.percent(t) for t in x_ticks], title=x_title),
+        )
+        y = alt.Y(
+            "yearly_value:Q",
+            scale=alt.Scale(domain=[0, y_top], nice=False),
+            axis=_value_axis(y_ticks, [f.money(t) for t in y_ticks]),
+        )
+        text = alt.Chart(named).mark_text(align="right", dx=-7, fontSize=11, color=COLOURS["text-2"], limit=130)
+        return alt.layer(
+            alt.Chart(data).mark_circle(color=COLOURS["naive"], opacity=0.55, size=28).encode(x=x, y=y),
+            alt.Chart(named).mark_circle(color=COLOURS["down"], opacity=1, size=60).encode(x=x, y=y),
+            text.encode(x=x, y=y, text="name:N"),
+        ).properties(width=width, height=height)
+
+    rows = list(data[["name", "churn_probability", "yearly_value", "value_at_risk"]].itertuples(index=False, name=None))
+    return _figure(
+        title,
+        say("Yearly value of each customer, {unit}", unit=f.currency),
+        draw,
+        (say("Customer"), say("Chance to leave"), say("Yearly value"), say("Value at risk")),
+        [(n, f.chance(p), f.money_full(v), f.money_full(r)) for n, p, v, r in rows[:50]],
+        rows,
+    )
+
+
+def track_record(f: Formats, *, title: str, subtitle: str, forecasts: pd.DataFrame) -> Figure:
+    """Forecasts of past periods against what came: a dot in its 80% range, the result a bar of ink.
+
+    Parameters
+    ----------
+    forecasts : DataFrame, in the order to show
+        label, p10, p50, p90, actual (money).
+    """
+    say = f.language.say
+    data = forecasts.assign(row=[f"{i:03d} {n}" for i, n in enumerate(forecasts["label"])])
+    top = float(data[["p90", "actual"]].to_numpy().max()) * 1.05 or 1.0
+    ticks = nice_ticks(0.0, top)
+
+    def draw(wide: bool) -> alt.LayerChart:
+        width, label = (WIDE - 230, 150) if wide else (NARROW - 110, 92)
+        scale = alt.Scale(domain=[0, top], nice=False)
+        every = ticks if wide else ticks[::2]
+        y = alt.Y("row:N", sort=None, title=None, axis=_name_axis(label, "slice(datum.value, 4)"))
+        axis = _value_axis(every, [f.money(t) for t in every], orient="top")
+        x = alt.X("p10:Q", scale=scale, axis=axis)
+        mid, actual = alt.X("p50:Q", scale=scale), alt.X("actual:Q", scale=scale)
+        return alt.layer(
+            alt.Chart(data).mark_bar(color=COLOURS["band-80"], height=10, cornerRadius=3).encode(y=y, x=x, x2="p90"),
+            alt.Chart(data)
+            .mark_circle(color=COLOURS["forecast"], size=54, opacity=1, stroke=COLOURS["surface"], strokeWidth=1)
+            .encode(y=y, x=mid),
+            alt.Chart(data).mark_tick(color=COLOURS["text"], thickness=2.5, size=16).encode(y=y, x=actual),
+        ).properties(width=width, height=26 * len(data))
+
+    rows = list(data[["label", "p10", "p50", "p90", "actual"]].itertuples(index=False, name=None))
+    return _figure(
+        title,
+        subtitle,
+        draw,
+        (say("Forecast"), say("Low end"), say("Middle"), say("High end"), say("Result")),
+        [(n, *(f.money_full(x) for x in values)) for n, *values in rows],
+        rows,
+    )
+
+
+# -- parts of figures
+
+
+def nice_ticks(low: float, high: float, most: int = 5) -> list[float]:
+    """Round tick values from low to at most high: 3 to `most` + 1 of them, steps of 1, 2, 2.5 or 5 times a ten-power."""
+    rough = (high - low) / most
+    power = 10.0 ** np.floor(np.log10(rough))
+    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= rough * (1 - 1e-9))
+    return [float(low + i * step) for i in range(int((high - low) / step + 1e-9) + 1)]
+
+
+def time_ticks(first: date, last: date, most: int) -> list[date]:
+    """Month starts between two days, or Mondays where fewer than two months start; thinned evenly to `most`."""
+    days = [first + timedelta(days=i) for i in range((last - first).days + 1)]
+    months = [d for d in days if d.day == 1]
+    ticks = months if len(months) >= 2 else [d for d in days if d.weekday() == 0]
+    every = -(-len(ticks) // most) or 1
+    return ticks[::every]
+
+
+def _time_axis(f: Formats, first: date, last: date, most: int = 6) -> alt.Axis:
+    ticks = time_ticks(first, last, most)
+    labels = [f.date(d, year=d.month == 1 and d != ticks[0] and d.day == 1) for d in ticks]
+    stamps = [_milliseconds(d) for d in ticks]
+    expression = f"{json.dumps(labels, ensure_ascii=False)}[indexof({stamps}, toNumber(datum.value))]"
+    return alt.Axis(values=_iso(ticks), labelExpr=expression, grid=False, title=None, labelFlush=True)
+
+
+def _value_axis(ticks: Sequence[float], labels: Sequence[str], **kind: Any) -> alt.Axis:
+    expression = f"{json.dumps(list(labels), ensure_ascii=False)}[indexof({list(ticks)}, datum.value)]"
+    return alt.Axis(values=list(ticks), labelExpr=expression, **{"title": None, "domain": False, "ticks": False, **kind})
+
+
+def _name_axis(limit: int, expression: str) -> alt.Axis:
+    return alt.Axis(
+        labelExpr=expression, labelLimit=limit, grid=False, domain=False, ticks=False, labelColor=COLOURS["text"]
+    )
+
+
+def _line(
+    data: pd.DataFrame, x: alt.X, y: str, scale: alt.Scale, colour: str, *, dash: list[int] | None = None, width: float = 2
+) -> alt.Chart:
+    mark = {"strokeDash": dash} if dash else {}
+    return alt.Chart(data).mark_line(color=colour, strokeWidth=width, **mark).encode(x=x, y=alt.Y(f"{y}:Q", scale=scale))
+
+
+def _level(first: date, last: date, at: float, x: alt.X, scale: alt.Scale, colour: str, dash: list[int]) -> alt.Chart:
+    data = pd.DataFrame({"day": _iso([first, last]), "value": [at, at]})
+    return _line(data, x, "value", scale, colour, dash=dash, width=1.5)
+
+
+def _today(f: Formats, day: date, x: alt.X, height: int) -> alt.LayerChart:
+    return _mark_day(day, f.language.say("Today"), x, height)
+
+
+def _mark_day(day: date, word: str, x: alt.X, height: int) -> alt.LayerChart:
+    base = alt.Chart(pd.DataFrame({"day": _iso([day]), "word": [word]}))
+    return alt.layer(
+        base.mark_rule(color=COLOURS["text-3"], strokeWidth=1).encode(x=x),
+        base.mark_text(color=COLOURS["text-3"], align="right", dx=-5, baseline="top", fontSize=11).encode(
+            x=x, y=alt.value(2), text="word:N"
+        ),
+    )
+
+
+def _end_labels(ends: list[tuple[str, float, str]], top: float, height: int) -> pd.DataFrame:
+    """Labels at line ends, moved apart by at least `_LABEL_GAP` px and kept inside the figure."""
+    labels = pd.DataFrame(ends, columns=["colour", "value", "text"]).sort_values("value", ignore_index=True)
+    at = labels["value"].to_numpy(float) * height / top
+    for i in range(1, len(at)):
+        at[i] = max(at[i], at[i - 1] + _LABEL_GAP)
+    at -= max(0.0, at[-1] - height)
+    for i in range(len(at) - 2, -1, -1):
+        at[i] = min(at[i], at[i + 1] - _LABEL_GAP)
+    return labels.assign(at=at * top / height)
+
+
+def _label_layers(labels: pd.DataFrame, x: alt.X, scale: alt.Scale) -> list[alt.Chart]:
+    return [
+        alt.Chart(rows)
+        .mark_text(align="left", dx=8, color=COLOURS[str(colour)], fontSize=12, clip=False)
+        .encode(x=x, y=alt.Y("at:Q", scale=scale), text="text:N")
+        for colour, rows in labels.groupby("colour")
+    ]
+
+
+def _iso(days: Sequence[date]) -> list[str]:
+    return [f"{day:%Y-%m-%d}T00:00:00Z" for day in days]
+
+
+def _milliseconds(day: date) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
+
+
+# -- drawing
+
+
+def _figure(
+    title: str,
+    subtitle: str,
+    draw: Any,
+    head: tuple[str, ...],
+    rows: Sequence[tuple[str, ...]],
+    raw: Sequence[tuple[Any, ...]],
+) -> Figure:
+    wide, narrow = (to_svg(draw(size)) for size in (True, False))
+    return Figure(title, subtitle, wide, narrow, head, tuple(rows), tuple(tuple(r) for r in raw))
+
+
+def to_svg(chart: alt.LayerChart) -> str:
+    """Draw a figure; equal figures (by the whole specification with its data) are drawn once."""
+    return _drawn(styled(chart).to_json(indent=None))
+
+
+def styled(chart: alt.LayerChart) -> alt.LayerChart:
+    """The figure with the house's fonts, lines and colours, as notebooks show it too."""
+    return (
+        chart.configure(background=COLOURS["surface"], padding={"left": 4, "top": 8, "right": 4, "bottom": 4}, font=_FONT)
+        .configure_view(stroke=None)
+        .configure_axis(
+            labelColor=COLOURS["text-3"],
+            titleColor=COLOURS["text-3"],
+            gridColor=COLOURS["line"],
+            domainColor=COLOURS["line"],
+            tickColor=COLOURS["line"],
+            labelFontSize=12,
+            titleFontSize=12,
+            titleFontWeight="normal",
+            labelPadding=6,
+        )
+    )
+
+
+@lru_cache(maxsize=256)
+def _drawn(spec: str) -> str:
+    return themed(vl_convert.vegalite_to_svg(spec, vl_version=_VEGA_LITE))
+
+
+_HEX = re.compile(r"#[0-9a-fA-F]{6}\b|#[0-9a-fA-F]{3}\b")
+_VARIABLES = {colour.lower(): f"var(--{name})" for name, colour in COLOURS.items()}
+# Roles and labels of Vega's groups would be read out piece by piece; the figure's own label says what it shows.
+_ARIA = re.compile(r' (?:aria-[a-z]+|role)="[^"]*"')
+
+
+def themed(svg: str) -> str:
+    """Swap each token's light value for its CSS variable, and let the picture scale with its column.
+
+    Raises
+    ------
+    ValueError
+        If the picture holds a colour that is no token.
+    """
+    svg = _HEX.sub(_variable, _ARIA.sub("", svg))
+    size = re.search(r'width="([\d.]+)" height="([\d.]+)" viewBox', svg)
+    assert size, "vl-convert's picture has no size"
+    return svg.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
+
+
+def _variable(match: re.Match[str]) -> str:
+    try:
+        return _VARIABLES[match[0].lower()]
+    except KeyError:
+        raise ValueError(f"figure: colour {match[0]} is no token. Use one of charts.COLOURS.") from None

@@ -1,0 +1,67 @@
+// What pages do beyond plain HTML: live progress, theme without a reload, whole rows to click, two keys.
+
+const EVERY = 3000;
+
+function followWork() {
+  const place = document.querySelector("#work[data-jobs]");
+  if (!place?.querySelector("[data-working]")) return;
+  const seen = place.querySelector("[data-working]").dataset.working;
+  const ask = async () => {
+    try {
+      const answer = await fetch(place.dataset.jobs, { headers: { Accept: "text/html" } });
+      if (answer.ok) {
+        place.innerHTML = await answer.text();
+        const now = place.querySelector("[data-working]");
+        // Something new can be shown: load the page again, unless someone is writing on it.
+        if ((!now || now.dataset.working !== seen) && !document.querySelector("input:focus, textarea:focus")) {
+          location.reload();
+          return;
+        }
+      }
+    } catch {
+      // The server may be restarting; the next round tells.
+    }
+    setTimeout(ask, EVERY);
+  };
+  setTimeout(ask, EVERY);
+}
+
+function switchTheme() {
+  const buttons = [...document.querySelectorAll("[data-theme-to]")];
+  const dark = () => {
+    const chosen = document.documentElement.dataset.theme;
+    return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  };
+  const show = () => buttons.forEach((b) => { b.hidden = b.dataset.themeTo === (dark() ? "dark" : "light"); });
+  buttons.forEach((button) => button.addEventListener("click", (event) => {
+    event.preventDefault();
+    document.documentElement.dataset.theme = button.dataset.themeTo;
+    document.cookie = `bellwether_theme=${button.dataset.themeTo}; path=/; max-age=31536000; samesite=lax`;
+    show();
+    buttons.find((b) => !b.hidden)?.focus();
+  }));
+  show();
+}
+
+function wholeRows() {
+  document.querySelectorAll("tr[data-row]").forEach((row) => row.addEventListener("click", (event) => {
+    if (event.target.closest("a, button, input, summary") || getSelection()?.toString()) return;
+    row.querySelector("th a, td a")?.click();
+  }));
+}
+
+function keys() {
+  document.addEventListener("keydown", (event) => {
+    if (event.target.closest("input, textarea, select") || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "/") {
+      const search = document.querySelector("input[type=search]");
+      if (search) { event.preventDefault(); search.focus(); }
+    }
+    if (event.key === "Escape") document.querySelectorAll("details[open]").forEach((d) => { d.open = false; });
+  });
+}
+
+followWork();
+switchTheme();
+wholeRows();
+keys();
