@@ -75,7 +75,7 @@ def log_loss(y: npt.NDArray[np.bool_], p: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """How much lower the mean log loss is than a rival's: as a share of the rival's, with a 90 % interval over deals."""
+    """How much lower the mean log loss is than a rival's: as a share of it, with a 90 % interval over deals."""
 
     skill: float
     low: float

@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from models.rolling import Gain
 from models.win_past import Choice
 
 
 @dataclass(frozen=True, slots=True)
 class WinNote:
-    """Figures and a sentence; `skill` is the share of the base rate's log loss saved, interval 90 % over deals."""
+    """Figures and a sentence.
+
+    `skill` is the share of the base rate's log loss that is saved, with its 90 % interval over deals: by what is forecast
+    where that is better than the base rate, else by the fields' model that was tried and is not used.
+    """
 
     n_closed: int
     base_rate: float
@@ -37,15 +42,16 @@ class WinNote:
 
 def note_of(choice: Choice, *, n_closed: int, base_rate: float, small: bool, calibrator: str) -> WinNote:
     """The note that goes with what past dates decided."""
-    judged = choice.skill.rows > 0
+    judged = choice.tried.rows > 0
     signal = judged and not choice.skill.holds_zero
-    english, chinese = _sentences(choice, n_closed, judged=judged, signal=signal, small=small)
+    told = choice.skill if signal else choice.tried
+    english, chinese = _sentences(choice, told, n_closed, judged=judged, signal=signal, small=small)
     return WinNote(
         n_closed=n_closed,
         base_rate=base_rate,
-        skill=choice.skill.skill if judged else None,
-        skill_low=choice.skill.low if judged else None,
-        skill_high=choice.skill.high if judged else None,
+        skill=told.skill if judged else None,
+        skill_low=told.low if judged else None,
+        skill_high=told.high if judged else None,
         signal=signal,
         small_data=small,
         leans_on="stage rate" if choice.by_stage else "base rate",
@@ -54,21 +60,23 @@ def note_of(choice: Choice, *, n_closed: int, base_rate: float, small: bool, cal
         ever_share=choice.mix.ever,
         calibrator=calibrator,
         judged_days=choice.horizon_days,
-        judged_forecasts=choice.skill.rows,
-        judged_deals=choice.skill.deals,
+        judged_forecasts=told.rows,
+        judged_deals=told.deals,
         sentence_en=english,
         sentence_zh=chinese,
     )
 
 
-def _sentences(choice: Choice, n_closed: int, *, judged: bool, signal: bool, small: bool) -> tuple[str, str]:
+def _sentences(
+    choice: Choice, told: Gain, n_closed: int, *, judged: bool, signal: bool, small: bool
+) -> tuple[str, str]:
     if not judged:
         return (
             f"With {n_closed} closed deals the forecasts could not be tried on past dates: they are plain rates.",
             f"仅有{n_closed}笔已关闭商机，无法用过去日期检验预测：此处给出的只是比率。",
         )
-    share, low, high = (f"{100 * v:.1f} %" for v in (choice.skill.skill, choice.skill.low, choice.skill.high))
-    deals = choice.skill.deals
+    share, low, high = (f"{100 * v:.1f} %" for v in (told.skill, told.low, told.high))
+    deals = told.deals
     en = f"on past dates the log loss was lower by {share} (90 % interval {low} to {high}, {deals} deals)."
     zh = f"在过去日期上对数损失降低{share}（90%区间{low}至{high}，{deals}笔商机）。"
     if not signal:

@@ -56,6 +56,8 @@ class Choice:
         Gain of what is forecast in the end against the base rate.
     over_rate : Gain
         Gain of the fields' model against the rate leant on.
+    tried : Gain
+        Gain of the fields' model against the base rate, used or not.
     """
 
     mix: Mix = MIXES[0]
@@ -63,6 +65,7 @@ class Choice:
     strength: float = 0.0
     skill: Gain = NO_GAIN
     over_rate: Gain = NO_GAIN
+    tried: Gain = NO_GAIN
     horizon_days: float = 0.0
     forecasts: tuple[PastForecast, ...] = ()
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -110,7 +113,8 @@ def choose(past: list[PastDate], until: pd.Timestamp, days: float, *, default: M
     by_stage = not gain(stage, base, deals).holds_zero
     rate = stage if by_stage else base
     leaning = [leant(d.curves(mix), d.stage if by_stage else d.base, most) for d in past]
-    over = gain(log_loss(y, seen.said(leaning)), rate, deals)
+    tried = log_loss(y, seen.said(leaning))
+    over = gain(tried, rate, deals)
     strength = 0.0 if over.holds_zero else most * max(0.0, 1 - (over.se / over.mean) ** 2)
     issued = [leant(d.curves(mix), d.stage if by_stage else d.base, strength) for d in past]
     said = seen.said(issued)
@@ -126,7 +130,7 @@ def choose(past: list[PastDate], until: pd.Timestamp, days: float, *, default: M
     )
     forecasts = tuple(PastForecast(d.cut, d.rows, c) for d, c in zip(past, issued, strict=True))
     skill = gain(log_loss(y, said), base, deals)
-    return Choice(mix, by_stage, strength, skill, over, days, forecasts, table)
+    return Choice(mix, by_stage, strength, skill, over, gain(tried, base, deals), days, forecasts, table)
 
 
 def leant(curves: Curves, rate: Curves, strength: float) -> Curves:
