@@ -61,7 +61,7 @@ class Customers:
         dice = Dice(self._seed, "customer", live, week)
         self._record_truth(week, live)
         leaves = (self.contract[live] != YEARLY) & (dice.uniform("leave") < self.hazard(live))
-        self.end(live[leaves], self._calendar.monday_us[week] // DAY_US + 7)
+        self.end(week, live[leaves], self._calendar.monday_us[week] // DAY_US + 7)
         live, dice = live[~leaves], Dice(self._seed, "customer", live[~leaves], week)
         hurt = self._tickets(week, live, dice)
         move = dice.uniform("mood")
@@ -110,12 +110,14 @@ class Customers:
 
     def lost_renewals(self, week: int, accounts: Ints) -> None:
         """End the contracts whose renewal was lost: on the renewal day, or now if that has passed."""
+        accounts = accounts[self.contract[accounts] == YEARLY]
         due = np.maximum(self.renews_week[accounts], week + 1)
-        self.end(accounts, self._calendar.monday_us[0] // DAY_US + 7 * due)
+        self.end(week, accounts, self._calendar.monday_us[0] // DAY_US + 7 * due)
 
-    def end(self, accounts: Ints, day: Ints | int) -> None:
-        """Let customers go; their contracts end on the given day."""
-        self.log["ends"].append({"account": accounts, "day": np.broadcast_to(np.asarray(day), accounts.shape).copy()})
+    def end(self, week: int, accounts: Ints, day: Ints | int) -> None:
+        """Let customers go in this week; their contracts end on the given day."""
+        last = np.broadcast_to(np.asarray(day), accounts.shape).copy()
+        self.log["ends"].append({"account": accounts, "day": last, "told": 0 * last + self._calendar.start_day + 7 * week})
         self.contract[accounts] = 0
         self.renews_week[accounts] = 1 << 30
         self._next_order[accounts] = np.inf
@@ -234,6 +236,6 @@ class Customers:
     def _record_truth(self, week: int, live: Ints) -> None:
         if week % 4 == self._calendar.weeks % 4:
             self.log["truth"].append(
-                {"account": live, "week": np.full(len(live), week), "mood": self.mood[live],
+                {"account": live, "week": np.full(len(live), week), "mood": self.mood[live].copy(),
                  "contract": self.contract[live], "renews": self.renews_week[live], "hazard": self.hazard(live)}
             )  # fmt: skip

@@ -34,8 +34,8 @@ _COUNTRIES = {
 }  # fmt: skip
 _LEGACY_PER_SEAT = 14
 _NEW_ACCOUNT = 0.6
-_SALES_PER_WEEK = 0.60
-_LEADS_PER_WEEK = 0.36
+_SALES_PER_WEEK = 0.80
+_LEADS_PER_WEEK = 0.60
 _STOCK_PER_SEAT = 7
 _SENIORITIES = ("staff", "manager", "director", "vp", "c-level")
 

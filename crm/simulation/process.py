@@ -41,13 +41,13 @@ INBOUND_RATE = np.array([0.01, 0.04, 0.10, 0.22, 0.38])
 
 # Weekly rates at middling interest: one row a kind, one column a stage.
 _ADVANCE = np.array([[0.46, 0.44, 0.42, 0.40, 0], [0.6, 0.55, 0.5, 0.45, 0], [0.30, 0.30, 0, 0, 0], [0.6, 0.5, 0, 0, 0]])
-_WIN = np.array([[0, 0, 0, 0.03, 0.28], [0, 0, 0.02, 0.06, 0.4], [0.01, 0.06, 0.35, 0, 0], [0, 0.04, 0.45, 0, 0]])
+_WIN = np.array([[0, 0, 0, 0.008, 0.11], [0, 0, 0.004, 0.012, 0.14], [0.01, 0.05, 0.3, 0, 0], [0, 0.015, 0.18, 0, 0]])
 _LOSS = np.array(
-    [[0.1, 0.085, 0.07, 0.065, 0.10], [0.07, 0.06, 0.06, 0.06, 0.09], [0.006, 0.013, 0.05, 0, 0], [0.25, 0.2, 0.2, 0, 0]]
+    [[0.13, 0.125, 0.12, 0.125, 0.19], [0.10, 0.11, 0.12, 0.12, 0.17], [0.008, 0.018, 0.07, 0, 0], [0.30, 0.26, 0.24, 0, 0]]
 )
 _BACK = np.array([[0, 0.02, 0.03, 0.04, 0.05], [0, 0.02, 0.03, 0.03, 0.04], [0, 0.01, 0.02, 0, 0], [0, 0.01, 0.02, 0, 0]])
 _LAST_STAGE = np.array([4, 4, 2, 2])
-_FLAT = {WIN: 0.036, LOSS: 0.075, ADVANCE: 0.30, BACK: 0.02}
+_FLAT = {WIN: 0.030, LOSS: 0.085, ADVANCE: 0.30, BACK: 0.02}
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Process:
         setter = object.__setattr__
         setter(self, "rates", _flat_rates() if self.setting == "no_signal" else _rates())
         setter(self, "actions", _action_chances())
-        setter(self, "moves", np.stack([0.10 * np.exp(0.4 * GRADES), 0.13 * np.exp(-0.4 * GRADES)], axis=1))
+        setter(self, "moves", np.stack([0.08 * np.exp(0.4 * GRADES), 0.15 * np.exp(-0.4 * GRADES)], axis=1))
         setter(self, "pulse", _pulse(self.calendar, flat=self.setting == "no_signal"))
 
     def lift(self, action: str, segment: Ints | int, week: int) -> Floats:
@@ -165,8 +165,8 @@ def _action_chances() -> Floats:
     large = 1 + 0.15 * segment
     table = np.stack(
         np.broadcast_arrays(
-            0.50 * np.exp(-0.35 * interest) * busy,
-            0.22 * np.exp(-0.10 * interest) * busy,
+            0.70 * np.exp(-0.35 * interest) * busy,
+            0.26 * np.exp(-0.10 * interest) * busy,
             0.11 * np.exp(0.30 * interest) * busy * np.where(lead, 0.3, 1.0),
             0.055 * np.exp(0.25 * interest) * busy * large * ((stage > 0) & ~lead) * np.where(marks & MET, 0.6, 1.0),
             np.where((stage == 1) | (stage == 2), 0.13, 0.03)
