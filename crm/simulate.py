@@ -46,8 +46,9 @@ nothing. `drifting`: over the history sources reverse their meaning, wins get ra
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
@@ -90,15 +91,20 @@ class SampleCompany:
     ----------
     tables : dict of str to pa.Table
         Canonical tables as files hold them, personal columns included.
-    truth : dict of str to pd.DataFrame
-        See `crm.simulation.truth.true_tables`; the product never reads it.
     settings : dict
         What its company.yaml says.
+    truth : dict of str to pd.DataFrame
+        See `crm.simulation.truth.true_tables`; worked out when first asked for. The product never reads it.
     """
 
     tables: dict[str, pa.Table]
-    truth: dict[str, pd.DataFrame]
     settings: dict[str, Any]
+    _history: History = field(repr=False)
+
+    @cached_property
+    def truth(self) -> dict[str, pd.DataFrame]:
+        """What nobody in the company can see."""
+        return true_tables(self._history)
 
 
 def simulate(
@@ -137,12 +143,10 @@ def simulate(
         )
     if setting not in get_args(Setting):
         raise BadSample(f"Setting '{setting}' is not known. Give one of {', '.join(get_args(Setting))}.")
-    history = live_through(
-        reps=reps, months=months, seed=seed, setting=setting, policy=policy, end=end or DEFAULT_END
-    )
+    history = live_through(reps=reps, months=months, seed=seed, setting=setting, policy=policy, end=end or DEFAULT_END)
     built = _people_tables(history) | deal_tables(history) | customer_tables(history) | _market_tables(history)
     tables = {name: built[name] for name in TABLES}
-    return SampleCompany(tables, true_tables(history), _settings())
+    return SampleCompany(tables, _settings(), history)
 
 
 def lake_view(sample: SampleCompany) -> TableView:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from crm.schema import ARROW_TYPES, TABLES
@@ -35,6 +36,13 @@ def pick(words: Sequence[str] | NDArray[Any] | pa.Array, rows: Ints) -> pa.Array
     """The word at each row number."""
     listed = words if isinstance(words, pa.Array) else pa.array(list(words), pa.string())
     return listed.take(pa.array(rows, mask=rows < 0))
+
+
+def numbered(prefix: str, count: int, width: int = 6) -> pa.Array:
+    """Identifiers from 1 on."""
+    return pc.binary_join_element_wise(
+        prefix, pc.utf8_lpad(pa.array(np.arange(count) + 1).cast(pa.string()), width, "0"), ""
+    )
 
 
 def canonical(table: str, columns: Columns) -> pa.Table:

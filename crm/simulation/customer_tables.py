@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from crm.simulation.calendar import DAY_US
-from crm.simulation.columns import Columns, canonical, days, money, pick, times
+from crm.simulation.columns import Columns, canonical, days, money, numbered, pick, times
 from crm.simulation.customers import YEARLY
 from crm.simulation.deal_tables import CURRENCIES, deal_names
 from crm.simulation.history import History, gather
@@ -32,11 +31,6 @@ def customer_tables(history: History) -> dict[str, pa.Table]:
         "surveys": _surveys(history),
     }
     return {name: canonical(name, columns) for name, columns in built.items()}
-
-
-def numbered(prefix: str, count: int, width: int = 6) -> pa.Array:
-    """Identifiers from 1 on."""
-    return pc.binary_join_element_wise(prefix, pc.utf8_lpad(pa.array(np.arange(count) + 1).cast(pa.string()), width, "0"), "")
 
 
 def _end_us(history: History) -> int:

@@ -117,7 +117,9 @@ class Customers:
     def end(self, week: int, accounts: Ints, day: Ints | int) -> None:
         """Let customers go in this week; their contracts end on the given day."""
         last = np.broadcast_to(np.asarray(day), accounts.shape).copy()
-        self.log["ends"].append({"account": accounts, "day": last, "told": 0 * last + self._calendar.start_day + 7 * week})
+        self.log["ends"].append(
+            {"account": accounts, "day": last, "told": 0 * last + self._calendar.start_day + 7 * week}
+        )
         self.contract[accounts] = 0
         self.renews_week[accounts] = 1 << 30
         self._next_order[accounts] = np.inf
@@ -138,7 +140,9 @@ class Customers:
         for weeks_old in range(52):
             mine = ~orders & (age == weeks_old)
             day = self._calendar.start_day - 7 * weeks_old
-            self._begin_contract(-weeks_old, old[mine], np.round(amount[mine], 2), product[mine], np.full(int(mine.sum()), day))
+            self._begin_contract(
+                -weeks_old, old[mine], np.round(amount[mine], 2), product[mine], np.full(int(mine.sum()), day)
+            )
 
     def _begin_contract(self, week: int, account: Ints, amount: Floats, product: Ints, day: Ints) -> None:
         first = self._yearly[account] == 0
@@ -165,7 +169,8 @@ class Customers:
         days = np.exp(0.6 + 0.8 * severe + 0.9 * hurts + 0.7 * dice.normal("days"))
         score = np.clip(np.rint(self.mood[live] + 0.8 - 1.2 * hurts + 0.8 * dice.normal("score")), 1, 5)
         self.log["tickets"].append(
-            {"account": live[opens], "opened": opened[opens], "closed": (opened + (days * DAY_US).astype(np.int64))[opens],
+            {"account": live[opens], "opened": opened[opens],
+             "closed": opened[opens] + (days[opens] * DAY_US).astype(np.int64),
              "severe": severe[opens], "score": np.where(dice.uniform("answered") < 0.6, score, -1)[opens]}
         )  # fmt: skip
         return hurts.astype(np.int64)
@@ -206,7 +211,12 @@ class Customers:
         for rows, code in ((calls, 0), (writes, 1)):
             time = self._calendar.working_time(week, dice.uniform(f"contact {code}"))
             self.log["contacts"].append(
-                {"account": live[rows], "time": time[rows], "owner": owner[live[rows]], "inbound": np.full(int(rows.sum()), code)}
+                {
+                    "account": live[rows],
+                    "time": time[rows],
+                    "owner": owner[live[rows]],
+                    "inbound": np.full(int(rows.sum()), code),
+                }
             )
 
     def _opened(self, week: int, live: Ints, dice: Dice, owner: Ints) -> Births:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crm.simulation.calendar import DAY_US
-from crm.simulation.columns import Columns, canonical, days, money, pick, times
+from crm.simulation.columns import Columns, canonical, days, money, numbered, pick, times
 from crm.simulation.deals import COMPETITORS, LEAD, LOSS_REASONS, SOURCES, deal_ids
 from crm.simulation.history import History, gather
 from crm.simulation.market import BASE_CURRENCY, OTHER_CURRENCY, PRODUCTS
@@ -71,7 +72,9 @@ def _deals(history: History, deals: Rows, ids: pa.Array) -> Columns:
     reason = dice.pick("reason", _REASON_SHARE[(rival > 0).astype(np.int64)])
     named = lost & (dice.uniform("reason given") < 0.85)
     referrers = np.flatnonzero(history.market.customer_from_start)
-    referrer = referrers[(dice.uniform("referrer") * len(referrers)).astype(np.int64)] if len(referrers) else 0 * kind - 1
+    referrer = (
+        referrers[(dice.uniform("referrer") * len(referrers)).astype(np.int64)] if len(referrers) else 0 * kind - 1
+    )
     referred = (deals["source"] == _REFERRAL) & (referrer != deals["account"])
     product = pick(PRODUCTS["name"].to_numpy(), deals["product"])
     return {
@@ -136,9 +139,9 @@ def _splits(history: History, deals: Rows, ids: pa.Array) -> Columns:
 
 
 def _day_numbers(history: History, column: str, missing: int) -> Ints:
-    epoch = np.datetime64("1970-01-01", "D")
+    epoch = date(1970, 1, 1)
     values: list[Any] = history.staff.reps[column].tolist()
-    return np.array([missing if day is None or day != day else (np.datetime64(day, "D") - epoch).astype(int) for day in values])
+    return np.array([(day - epoch).days if isinstance(day, date) else missing for day in values], dtype=np.int64)
 
 
 def _changes(history: History, finder: _Finder) -> Columns:
@@ -184,7 +187,7 @@ def _activities(history: History, finder: _Finder) -> Columns:
     code, calls_in = rows["code"], (rows["code"] == 1) & (dice.uniform("who calls")[order] < 0.15)
     minutes = np.where(rows["minutes"] > 0, rows["minutes"], np.nan).astype(np.float64)
     return {
-        "activity_id": pc.binary_join_element_wise("E", pc.utf8_lpad(pa.array(np.arange(len(code))).cast(pa.string()), 7, "0"), ""),
+        "activity_id": numbered("E", len(code), 7),
         "occurred_at": times(rows["time"]),
         "kind": pick(_KIND_OF_CODE, code),
         "direction": pick(_DIRECTIONS, np.where(calls_in, 0, _DIRECTION_OF_CODE[code])),

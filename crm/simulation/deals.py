@@ -72,7 +72,9 @@ class Described(Births):
     foreign: Bools
 
 
-def births(count: int, *, kind: Ints | int, account: Ints, owner: Ints, created: Ints, key: Ints, **given: Ints) -> Births:
+def births(
+    count: int, *, kind: Ints | int, account: Ints, owner: Ints, created: Ints, key: Ints, **given: Ints
+) -> Births:
     """Return `count` births; whatever is not given is drawn later."""
 
     def column(value: Ints | int) -> Ints:

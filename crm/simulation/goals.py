@@ -45,7 +45,9 @@ def _quarter(history: History, begin: date, above: str) -> list[_Row]:
     company = _goal("company", "company", begin, end, above, f"{tag}-COMPANY")
     parent = dict(zip(staff.teams["team_id"], staff.teams["parent_team_id"], strict=True))
     teams = {
-        team: _goal("team", team, begin, end, f"{tag}-{up}" if isinstance(up, str) else company["goal_id"], f"{tag}-{team}")
+        team: _goal(
+            "team", team, begin, end, f"{tag}-{up}" if isinstance(up, str) else company["goal_id"], f"{tag}-{team}"
+        )
         for team, up in parent.items()
     }
     reps = []
@@ -79,8 +81,8 @@ def _shares(history: History, calendar: Calendar, begin: date) -> Floats:
     staff = history.staff
     season = np.array([0.90, 1.02, 0.95, 1.13])[(begin.month - 1) // 3]
     worth = np.bincount(history.market.seat, weights=_SIZE[history.market.segment], minlength=len(staff.seat_team))
-    worth = worth / np.bincount(history.market.seat, minlength=len(staff.seat_team))
-    of_team = np.bincount(staff.seat_team, weights=worth) / np.bincount(staff.seat_team)
+    size = worth / np.bincount(history.market.seat, minlength=len(staff.seat_team))
+    of_team = np.bincount(staff.seat_team, weights=size) / np.bincount(staff.seat_team)
     territory = (of_team / of_team.mean())[staff.seat_team]
     weeks = (begin - calendar.start).days // 7 + np.arange(13)
     share = np.zeros(len(staff.skill))

@@ -136,7 +136,9 @@ def _arrivals(rng: np.random.Generator, staff: Staff, calendar: Calendar, boost:
     for counts, lead in ((sales, False), (leads, True)):
         seat, week = np.nonzero(counts)
         repeat = counts[seat, week]
-        frames.append(pd.DataFrame({"week": week.repeat(repeat), "seat": seat.repeat(repeat), "lead": lead, "stock": False}))
+        frames.append(
+            pd.DataFrame({"week": week.repeat(repeat), "seat": seat.repeat(repeat), "lead": lead, "stock": False})
+        )
     frames.append(pd.DataFrame({"week": 0, "seat": np.arange(seats).repeat(stock), "lead": False, "stock": True}))
     table = pd.concat(frames, ignore_index=True)
     table["offset"] = rng.random(len(table))
@@ -158,7 +160,9 @@ def _contacts(
     owner = np.arange(len(accounts)).repeat(count)
     place = np.arange(len(owner)) - first[owner]
     last = place == count[owner] - 1
-    level = np.where(last, rng.choice([3, 4], len(owner), p=[0.6, 0.4]), rng.choice([0, 1, 2], len(owner), p=[0.45, 0.35, 0.2]))
+    level = np.where(
+        last, rng.choice([3, 4], len(owner), p=[0.6, 0.4]), rng.choice([0, 1, 2], len(owner), p=[0.45, 0.35, 0.2])
+    )
     seniority = [_SENIORITIES[n] for n in level.tolist()]
     created = accounts["created_at"].to_numpy()[owner] + place * 1_800_000_000
     left = (rng.random(len(owner)) < 0.03) & ~last

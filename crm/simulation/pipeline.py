@@ -1,4 +1,4 @@
-"""Open deals, a week at a time: actions, interest, stages, amounts, planned closing days, calls, closing, handing over."""
+"""Open deals, a week at a time: actions, interest, stages, amounts, closing days, calls, closing, handing over."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ class Pipeline:
         drawn = np.clip(np.rint(2 + 0.35 * quality + 0.8 * dice.normal("interest")), 0, N_INTEREST - 1)
         rows: Rows = {
             name: getattr(fresh, name)
-            for name in ("key kind account owner created product source family quantity list_amount amount speed quality "
-                         "competitor need_score form close_day foreign stage").split()
+            for name in ("key kind account owner created product source family quantity list_amount amount speed "
+                         "quality competitor need_score form close_day foreign stage").split()
         }  # fmt: skip
         rows["interest"] = np.where(fresh.interest >= 0, fresh.interest, drawn).astype(np.int64)
         rows["marks"] = np.zeros(len(born), dtype=np.int64)
@@ -98,7 +98,9 @@ class Pipeline:
     def remember(self, week: int) -> None:
         """Note the hidden state at the beginning of a week, for the true probabilities."""
         names = ("key", "lot", "stage", "interest", "marks", "segment", "kind")
-        self.log["truth"].append({n: self.open[n].copy() for n in names} | {"week": np.full(len(self.open["key"]), week)})
+        self.log["truth"].append(
+            {n: self.open[n].copy() for n in names} | {"week": np.full(len(self.open["key"]), week)}
+        )
 
     def step(self, week: int) -> tuple[Rows, Births]:
         """Live one week; return the deals that closed in it and the deals that converted leads become."""
@@ -147,7 +149,9 @@ class Pipeline:
             works = done[:, ACTIONS.index(action)] & may_work(action, deals["marks"])
             unmoved *= 1 - works * self._process.lift(action, deals["segment"], week)
         interest = np.minimum(deals["interest"] + (dice.uniform("lift") > unmoved), N_INTEREST - 1)
-        deals["marks"] |= MET * done[:, ACTIONS.index("involve_decision_maker")] | SHOWN * done[:, ACTIONS.index("demo")]
+        deals["marks"] |= (
+            MET * done[:, ACTIONS.index("involve_decision_maker")] | SHOWN * done[:, ACTIONS.index("demo")]
+        )
         rise, fall = self._process.moves[deals["lot"] % len(GRADES)].T
         draw = dice.uniform("interest")
         deals["interest"] = np.clip(interest + (draw < rise) - (draw > 1 - fall), 0, N_INTEREST - 1)
@@ -232,7 +236,8 @@ class Pipeline:
         turned = (over["kind"] == LEAD) & (over["outcome"] == WON)
         children = births(
             int(turned.sum()), kind=0, account=over["account"][turned], owner=over["owner"][turned],
-            created=over["closed"][turned] + _HOUR_US // 4, key=lead_child(over["key"][turned]), source=_LEAD_SOURCE,
+            created=over["closed"][turned] + _HOUR_US // 4, key=lead_child(over["key"][turned]),
+            source=np.array(_LEAD_SOURCE),
             interest=np.maximum(over["interest"][turned], 1), product=over["product"][turned],
         )  # fmt: skip
         return over, children
@@ -276,7 +281,9 @@ class Pipeline:
         minutes = np.rint(length * np.exp(0.4 * dice.normal(f"length {action}")[rows])).astype(np.int64)
         # 0 stands for nobody, -1 for the account's decision maker, a positive number for one of the others.
         contact = 1 + (dice.uniform(f"with {action}")[rows] * 997).astype(np.int64)
-        contact = {"involve_decision_maker": np.full(len(rows), -1), "note": 0 * rows, "task": 0 * rows}.get(action, contact)
+        contact = {"involve_decision_maker": np.full(len(rows), -1), "note": 0 * rows, "task": 0 * rows}.get(
+            action, contact
+        )
         self._log_rows("activities", rows, time=time, code=code, minutes=minutes, contact=contact)
 
     def _log_rows(self, table: str, rows: Ints, **values: Ints | int) -> None:

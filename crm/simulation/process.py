@@ -40,12 +40,21 @@ INBOUND_RATE = np.array([0.01, 0.04, 0.10, 0.22, 0.38])
 """Inbound e-mails a week that nobody asked for, by interest."""
 
 # Weekly rates at middling interest: one row a kind, one column a stage.
-_ADVANCE = np.array([[0.46, 0.44, 0.42, 0.40, 0], [0.6, 0.55, 0.5, 0.45, 0], [0.30, 0.30, 0, 0, 0], [0.6, 0.5, 0, 0, 0]])
-_WIN = np.array([[0, 0, 0, 0.008, 0.11], [0, 0, 0.004, 0.012, 0.14], [0.01, 0.05, 0.3, 0, 0], [0, 0.015, 0.18, 0, 0]])
-_LOSS = np.array(
-    [[0.13, 0.125, 0.12, 0.125, 0.19], [0.10, 0.11, 0.12, 0.12, 0.17], [0.008, 0.018, 0.07, 0, 0], [0.30, 0.26, 0.24, 0, 0]]
+_ADVANCE = np.array(
+    [[0.46, 0.44, 0.42, 0.40, 0], [0.6, 0.55, 0.5, 0.45, 0], [0.30, 0.30, 0, 0, 0], [0.6, 0.5, 0, 0, 0]]
 )
-_BACK = np.array([[0, 0.02, 0.03, 0.04, 0.05], [0, 0.02, 0.03, 0.03, 0.04], [0, 0.01, 0.02, 0, 0], [0, 0.01, 0.02, 0, 0]])
+_WIN = np.array([[0, 0, 0, 0.008, 0.10], [0, 0, 0.004, 0.012, 0.13], [0.01, 0.05, 0.3, 0, 0], [0, 0.015, 0.18, 0, 0]])
+_LOSS = np.array(
+    [
+        [0.13, 0.125, 0.12, 0.125, 0.19],
+        [0.10, 0.11, 0.12, 0.12, 0.17],
+        [0.008, 0.018, 0.07, 0, 0],
+        [0.30, 0.26, 0.24, 0, 0],
+    ]
+)
+_BACK = np.array(
+    [[0, 0.02, 0.03, 0.04, 0.05], [0, 0.02, 0.03, 0.03, 0.04], [0, 0.01, 0.02, 0, 0], [0, 0.01, 0.02, 0, 0]]
+)
 _LAST_STAGE = np.array([4, 4, 2, 2])
 _FLAT = {WIN: 0.030, LOSS: 0.085, ADVANCE: 0.30, BACK: 0.02}
 
@@ -139,7 +148,9 @@ def _rates() -> Floats:
     advance = _ADVANCE[kind][:, :, None] * np.exp(0.25 * interest) + 0 * quality
     back = _BACK[kind][:, :, None] * np.exp(-0.30 * interest) + 0 * quality
     can_skip = (np.arange(N_STAGES)[None, :] + 2 <= _LAST_STAGE[kind][:, None])[:, :, None]
-    rates = np.stack([win, loss, advance * np.where(can_skip, 0.9, 1.0), advance * np.where(can_skip, 0.1, 0.0), back], -1)
+    rates = np.stack(
+        [win, loss, advance * np.where(can_skip, 0.9, 1.0), advance * np.where(can_skip, 0.1, 0.0), back], -1
+    )
     return np.asarray(rates * SPEEDS[speed][:, None, None, None])
 
 
@@ -189,4 +200,6 @@ def _pulse(calendar: Calendar, *, flat: bool) -> Floats:
     if flat:
         return np.repeat((win * season)[:, None], len(EVENTS), axis=1)
     moved = drift - 0.5 if calendar.drifting else np.zeros_like(drift)
-    return np.stack([win * season * np.exp(-0.7 * moved), loss * np.exp(0.7 * moved), season, season, np.ones_like(season)], 1)
+    return np.stack(
+        [win * season * np.exp(-0.7 * moved), loss * np.exp(0.7 * moved), season, season, np.ones_like(season)], 1
+    )

@@ -127,7 +127,9 @@ def _tables(
     parents = [None] + ["T-SALES"] * len(divisions)
     parents += [divisions[int(_is_chinese(n))] if divisions else "T-SALES" for n in range(n_teams)]
     labels = ["Sales", *_DIVISIONS[: len(divisions)]]
-    labels += [REGIONS[n % len(REGIONS)] + (f" {n // len(REGIONS) + 1}" if n >= len(REGIONS) else "") for n in range(n_teams)]
+    labels += [
+        REGIONS[n % len(REGIONS)] + (f" {n // len(REGIONS) + 1}" if n >= len(REGIONS) else "") for n in range(n_teams)
+    ]
     teams = pd.DataFrame({"team_id": led, "name": labels, "parent_team_id": parents, "manager_rep_id": managers})
     return reps, teams, _memberships(rng, calendar, reps, team_ids)
 

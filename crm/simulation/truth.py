@@ -94,7 +94,7 @@ def _backwards(process: Process) -> Iterator[tuple[int, Floats, dict[str, Floats
 
 
 def _usual(process: Process) -> Floats:
-    """(lots, stages, interest, marks, actions): chance of an action, over weeks at work and away; e-mail: at least one."""
+    """(lots, stages, interest, marks, actions): chance of an action in any week, at work or away; e-mail: at least one."""
     table = np.repeat(process.actions, len(GRADES), axis=0)
     at_work, away = table.copy(), table * ABSENT_ACTIVITY
     for part in (at_work, away):
@@ -139,7 +139,8 @@ def _choose(
     if with_gains:
         for action in EFFECTIVE:
             done, undone = (_mix(usual_of | {action: np.full_like(value, sure)}, works, after) for sure in (1.0, 0.0))
-            gains[action] = done - undone
+            # Where an action cannot work, what is left is rounding.
+            gains[action] = np.where(works[action] > 0, done - undone, 0.0)
     return value, gains
 
 
