@@ -114,8 +114,8 @@ class Pipeline:
         closing = self._calendar.closing_time(week, dice.uniform("closes"), won)
         until = np.where(closes, self._elapsed(week, closing), 1.0)
         self._log_activities(week, dice, before, emails, done, until)
-        self._move_stage(week, dice, event)
-        self._plan(week, dice, until)
+        offered = self._move_stage(week, dice, event)
+        self._plan(week, dice, until, offered)
         return self._close(closes, won, closing)
 
     def finish(self) -> None:
@@ -166,7 +166,8 @@ class Pipeline:
         day, rest = np.divmod(time - self._calendar.monday_us[week], DAY_US)
         return np.asarray((day + (rest / _HOUR_US - 8) / 9) / 5, dtype=np.float64)
 
-    def _move_stage(self, week: int, dice: Dice, event: Ints) -> None:
+    def _move_stage(self, week: int, dice: Dice, event: Ints) -> Ints:
+        """Move deals on or back; return the rows of those that got a proposal."""
         deals = self.open
         stage = after_event(deals["kind"], deals["stage"], event)
         rows = np.flatnonzero(stage != deals["stage"])
@@ -178,11 +179,13 @@ class Pipeline:
         self._log_rows("activities", offered, time=sent, code=len(ACTIONS) + 2, minutes=0, contact=0)
         discount = (dice.uniform("discount")[offered] < 0.5) * (0.03 + 0.12 * dice.uniform("how much off")[offered])
         self._change_amount(offered[discount > 0], sent[discount > 0], (1 - discount)[discount > 0])
+        return offered
 
-    def _plan(self, week: int, dice: Dice, until: Floats) -> None:
+    def _plan(self, week: int, dice: Dice, until: Floats, offered: Ints) -> None:
         """Change amounts, planned closing days and the owner's own call."""
         deals = self.open
         sale = deals["kind"] != LEAD
+        sale[offered] = False  # their amount has just been settled
         resized = np.flatnonzero(sale & (dice.uniform("resize") < 0.035))
         time = self._calendar.working_time(week, until * dice.uniform("resized"))
         self._change_amount(resized, time[resized], np.exp(-0.02 + 0.18 * dice.normal("new size")[resized]))
@@ -196,7 +199,7 @@ class Pipeline:
         at_work = self._staff.present[deals["owner"], week]
         # A cold deal is put off further, and its date is more often left standing in the past.
         cold = 2.0 - deals["interest"]
-        pushes = due & at_work & (until >= 1) & (dice.uniform("push") < 0.80 - 0.10 * cold)
+        pushes = due & at_work & (until >= 1) & (dice.uniform("push") < 0.50 - 0.12 * cold)
         days = np.rint((12 + 30 * dice.uniform("how far")) * np.exp(0.15 * cold)).astype(np.int64)
         pulled = ~due & (until >= 1) & (deals["interest"] >= 3) & (dice.uniform("pull") < 0.02)
         early = today + 7 + ((deals["close_day"] - today) * 0.5).astype(np.int64)
@@ -266,7 +269,8 @@ class Pipeline:
             back = dice.uniform(f"reply {number}")[rows] < REPLY_RATE[interest[rows]]
             wait = (np.exp(1.2 + dice.normal(f"wait {number}")[rows]) * _HOUR_US).astype(np.int64)
             # A reply that would come after the closing is not written any more.
-            back &= self._elapsed(week, sent + wait) < np.where(until[rows] < 1, until[rows], 1.4)
+            ends = np.where(until[rows] < 1, self._calendar.working_time(week, until[rows]), np.iinfo(np.int64).max)
+            back &= sent + wait < ends
             late = (sent + wait)[back] // 1_000_000 * 1_000_000
             self._log_rows("activities", rows[back], time=late, code=len(ACTIONS), minutes=0, contact=contact[back])
         for code, action in enumerate(ACTIONS[1:], start=1):

@@ -47,9 +47,9 @@ def true_tables(history: History) -> dict[str, pd.DataFrame]:
     -------
     dict of str to pd.DataFrame
         `deals`: deal_id, as_of (Mondays at 0:00 UTC), p_won: chance to be won in the end given the hidden state
-        (interest, quality, the owner's skill and style) and business as usual.
-        `deal_effects`: deal_id, as_of (the end), action, effect: P(won, action this week, then as usual) less
-        P(won, no such action this week, then as usual).
+        (interest, quality, the owner's skill and style) and business as usual; effect_* of the actions that have
+        one: P(won, action this week, then as usual) less P(won, no such action this week, then as usual).
+        `deal_effects`: the same effects for deals open at the end, a row an action: deal_id, as_of, action, effect.
         `effects`: action, segment (or all), effect: its mean over all open deals of all weeks, n.
         `accounts`: account_id, as_of, satisfaction (0 to 4), p_leaves_week: chance to leave within the week.
     """
@@ -69,7 +69,10 @@ def true_tables(history: History) -> dict[str, pd.DataFrame]:
     ids = np.array(deal_ids(rows["key"]), dtype=object)
     last = slice(int(cuts[history.calendar.weeks]), None)
     return {
-        "deals": pd.DataFrame({"deal_id": ids, "as_of": as_of, "p_won": p_won}),
+        "deals": pd.DataFrame(
+            {"deal_id": ids, "as_of": as_of, "p_won": p_won}
+            | {f"effect_{action}": effects[:, ACTIONS.index(action)] for action in EFFECTIVE}
+        ),
         "deal_effects": _long(ids[last], as_of[last], effects[last]),
         "effects": _mean_effects(rows, effects),
         "accounts": _accounts(history),
@@ -94,7 +97,7 @@ def _backwards(process: Process) -> Iterator[tuple[int, Floats, dict[str, Floats
 
 
 def _usual(process: Process) -> Floats:
-    """(lots, stages, interest, marks, actions): chance of an action in any week, at work or away; e-mail: at least one."""
+    """(lots, stages, interest, marks, actions): chance of an action in a week, at work or not; e-mail: one or more."""
     table = np.repeat(process.actions, len(GRADES), axis=0)
     at_work, away = table.copy(), table * ABSENT_ACTIVITY
     for part in (at_work, away):
