@@ -34,7 +34,7 @@ COLOURS = {
     "up": "#00707A",
     "down": "#C25507",
 }
-WIDE, NARROW = 860, 330
+WIDE, NARROW = 650, 330
 MAX_MARKS = 400
 _VEGA_LITE = "6.1"
 _FONT = '"Noto Sans", "Noto Sans CJK SC", sans-serif'
@@ -122,7 +122,7 @@ def fan(
             pace = pd.DataFrame({"day": _iso([today, last]), "value": [now, naive]})
             layers.append(_line(pace, x, "value", y_scale, COLOURS["naive"], dash=[2, 3], width=1.5))
         layers.append(alt.Chart(past).mark_line(color=COLOURS["text"], strokeWidth=2).encode(x=x, y=y))
-        layers.append(_today(f, today, x, height))
+        layers.append(_today(f, today, x))
         labels = _end_labels(ends, max(top, ticks[-1]), height)
         labels["day"] = _iso([last])[0]
         layers += _label_layers(labels, x, y_scale)
@@ -142,7 +142,7 @@ def fan(
         say("Cumulative, {unit}; shaded: 80% range at the period's end, the way there drawn straight", unit=f.currency)
         if money
         else say("Cumulative number; shaded: 80% range at the period's end, the way there drawn straight"),
-        lambda wide: draw(*((WIDE - 190, 260) if wide else (NARROW - 75, 220))),
+        lambda wide: draw(*((WIDE - 190, 240) if wide else (NARROW - 75, 220))),
         (say("Date"), say("What"), say("Amount") if money else say("Number")),
         [(day, what, full(x)) for day, what, x in rows],
         rows,
@@ -211,7 +211,7 @@ def win_curve(f: Formats, *, title: str, curve: pd.DataFrame, as_of: date, perio
     ]
 
     def draw(wide: bool) -> alt.LayerChart:
-        width, height = (430, 220) if wide else (NARROW - 90, 220)
+        width, height = (290, 220) if wide else (NARROW - 90, 220)
         y_top = max(top, ticks[-1])
         y_scale = alt.Scale(domain=[0, y_top], nice=False)
         axis = _time_axis(f, days[0], days[-1], most=5 if wide else 3)
@@ -222,7 +222,7 @@ def win_curve(f: Formats, *, title: str, curve: pd.DataFrame, as_of: date, perio
             _line(data, x, "lost", y_scale, COLOURS["down"], dash=[6, 3]),
         ]
         if period_end and days[0] < period_end < days[-1]:
-            layers.append(_mark_day(period_end, say("Period ends"), x, height))
+            layers.append(_mark_day(period_end, say("Period ends"), x))
         labels = _end_labels(ends, y_top, height)
         labels["day"] = _iso([days[-1]])[0]
         layers += _label_layers(labels, x, y_scale)
@@ -255,7 +255,7 @@ def calibration(f: Formats, *, title: str, subtitle: str, bins: pd.DataFrame) ->
 
     def draw(wide: bool) -> alt.LayerChart:
         side = 250 if wide else 230
-        x = alt.X("predicted:Q", scale=scale, axis=_value_axis(ticks, labels, title=say("Said")))
+        x = alt.X("predicted:Q", scale=scale, axis=_value_axis(ticks, labels, title=say("Said"), grid=False))
         y = alt.Y("observed:Q", scale=scale, axis=_value_axis(ticks, labels, title=say("Came true")))
         diagonal = pd.DataFrame({"predicted": [0, 1], "observed": [0, 1]})
         return alt.layer(
@@ -293,12 +293,12 @@ def at_risk(f: Formats, *, title: str, accounts: pd.DataFrame, horizon_days: int
     x_ticks, y_ticks = nice_ticks(0.0, x_top), nice_ticks(0.0, y_top)
 
     def draw(wide: bool) -> alt.LayerChart:
-        width, height = (460, 240) if wide else (NARROW - 70, 220)
+        width, height = (WIDE - 130, 250) if wide else (NARROW - 70, 220)
         x_title = say("Chance to leave within {days} days", days=horizon_days)
         x = alt.X(
             "churn_probability:Q",
             scale=alt.Scale(domain=[0, x_top], nice=False),
-            axis=_value_axis(x_ticks, [f.percent(t) for t in x_ticks], title=x_title),
+            axis=_value_axis(x_ticks, [f.percent(t) for t in x_ticks], title=x_title, grid=False),
         )
         y = alt.Y(
             "yearly_value:Q",
@@ -414,16 +414,17 @@ def _level(first: date, last: date, at: float, x: alt.X, scale: alt.Scale, colou
     return _line(data, x, "value", scale, colour, dash=dash, width=1.5)
 
 
-def _today(f: Formats, day: date, x: alt.X, height: int) -> alt.LayerChart:
-    return _mark_day(day, f.language.say("Today"), x, height)
+def _today(f: Formats, day: date, x: alt.X) -> alt.LayerChart:
+    return _mark_day(day, f.language.say("Today"), x)
 
 
-def _mark_day(day: date, word: str, x: alt.X, height: int) -> alt.LayerChart:
+def _mark_day(day: date, word: str, x: alt.X) -> alt.LayerChart:
     base = alt.Chart(pd.DataFrame({"day": _iso([day]), "word": [word]}))
     return alt.layer(
         base.mark_rule(color=COLOURS["text-3"], strokeWidth=1).encode(x=x),
-        base.mark_text(color=COLOURS["text-3"], align="right", dx=-5, baseline="top", fontSize=11).encode(
-            x=x, y=alt.value(2), text="word:N"
+        # Above the plot, where no line can cross it.
+        base.mark_text(color=COLOURS["text-3"], baseline="bottom", fontSize=12).encode(
+            x=x, y=alt.value(-3), text="word:N"
         ),
     )
 

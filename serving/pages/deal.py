@@ -1,0 +1,237 @@
+"""One deal: will it be won, why, what next; and what was thought of the suggestions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NamedTuple
+
+import pandas as pd
+from fastapi import APIRouter, Form
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from serving.charts import Figure, win_curve
+from serving.format import Formats
+from serving.pages import listing, reasons, words
+from serving.pages.desk import Desk, DeskDep
+from serving.pages.outlook import as_day, number
+
+router = APIRouter(include_in_schema=False)
+Answer = Literal["helped", "did_not_help"]
+
+
+class Step(NamedTuple):
+    """A suggestion in words."""
+
+    rank: int
+    what: str
+    effect: str
+    basis: str
+    basis_name: str
+    basis_help: str
+    reasons: list[str]
+    said: str
+
+
+class Event(NamedTuple):
+    """An entry of the timeline."""
+
+    iso: str
+    when: str
+    text: str
+
+
+@router.get("/deals/{deal_id}")
+def show_deal(deal_id: str, desk: DeskDep) -> HTMLResponse:
+    """One deal with its forecast, reasons, next steps and history."""
+    fact = desk.deal_fact(deal_id)
+    scores = desk.frame("deals")
+    scored = scores[scores["deal_id"] == deal_id]
+    score = scored.iloc[0].to_dict() if len(scored) else None
+    why = desk.reasons("deal", [deal_id])
+    steps = _steps(desk, deal_id)
+    say = desk.language.say
+    return desk.show(
+        "deal.html",
+        "deals",
+        deal=fact,
+        finding=_finding(desk, fact, score),
+        model_note=desk.model_note("win") if score else "",
+        steps=steps,
+        steps_note=_steps_note(desk),
+        no_steps=say("Nothing we know of would change this deal much now.")
+        if score
+        else say("Next steps are given for open deals."),
+        may_answer=desk.may_answer,
+        curve=_curve(desk, deal_id),
+        reasons=_reasons(desk, why) if len(why) else None,
+        reasons_title=_reasons_title(desk.formats, why) if len(why) else "",
+        facts=_facts(desk, fact, score),
+        timeline=_timeline(desk, deal_id),
+    )
+
+
+@router.post("/deals/{deal_id}/advice/{rank}")
+def answer_advice(
+    deal_id: str, rank: int, desk: DeskDep, answer: Annotated[Answer, Form()], why: Annotated[str, Form()] = ""
+) -> RedirectResponse:
+    """Keep whether a suggestion helped, and go back to it."""
+    fact = desk.deal_fact(deal_id)
+    advice = desk.frame("advice")
+    row = advice[(advice["deal_id"] == deal_id) & (advice["rank"] == rank)]
+    if len(row):
+        desk.keep_answer(str(fact["deal_id"]), row.iloc[0].to_dict(), answer, why.strip()[:500])
+    return RedirectResponse(f"{desk.visit.request.url.path.rsplit('/advice/', 1)[0]}#step-{rank}", status_code=303)
+
+
+def _finding(desk: Desk, fact: dict[str, Any], score: dict[str, Any] | None) -> str:
+    f, say = desk.formats, desk.language.say
+    if fact["outcome"] == "won":
+        return say("Won on {day} at {amount}.", day=f.date(words.moment(fact["closed_at"])), amount=f.money(fact["amount"]))
+    if fact["outcome"] == "lost":
+        return say("Lost on {day}.", day=f.date(words.moment(fact["closed_at"])))
+    if score is None:
+        return say("This deal has not been scored yet.")
+    chance, span = number(score["win_probability"]), (score["win_probability_low"], score["win_probability_high"])
+    likely, soon = words.moment(score["expected_close_date"]), number(score["p_win_in_period"])
+    values = {"chance": f.chance(chance), "range": f.percent_range(*span), "soon": f.chance(soon)}
+    if likely is None:
+        return say("{chance} to be won (90% range {range}); {soon} before the quarter ends.", **values)
+    return say(
+        "{chance} to be won (90% range {range}), most likely by {day}; {soon} before the quarter ends.",
+        day=f.date(likely),
+        **values,
+    )
+
+
+def _steps(desk: Desk, deal_id: str) -> list[Step]:
+    advice = desk.frame("advice")
+    rows = advice[advice["deal_id"] == deal_id].sort_values("rank")
+    answers = desk.answers(deal_id)
+    return [_step(desk, row, answers) for row in rows.to_dict("records") if row["action"] != "pause"]
+
+
+def _step(desk: Desk, row: dict[str, Any], answers: dict[str, str]) -> Step:
+    f, say = desk.formats, desk.language.say
+    name, help_text = words.basis(desk.language, str(row["basis"]))
+    what, day = words.action(desk.language, str(row["action"])), listing.due(desk.today, row["due_in_days"])
+    said = {"helped": say("You said: helped"), "did_not_help": say("You said: did not help")}
+    return Step(
+        rank=int(row["rank"]),
+        what=say("{what} by {day}", what=what, day=f.date(day)) if day else what,
+        effect=say(
+            "{points} (90% range {range})",
+            points=f.points(number(row["expected_uplift"]), 1),
+            range=_decimals(f, row["uplift_low"], row["uplift_high"]),
+        ),
+        basis=str(row["basis"]),
+        basis_name=name,
+        basis_help=help_text,
+        reasons=words.both(desk.language, row["reasons"])[:2],
+        said=said.get(answers.get(str(row["action"]), ""), ""),
+    )
+
+
+def _decimals(f: Formats, low: object, high: object) -> str:
+    a, b = (f.number((number(x) or 0.0) * 100, 1) for x in (low, high))
+    return f.language.say("{low} to {high}", low=a, high=b)
+
+
+def _steps_note(desk: Desk) -> str:
+    return desk.language.say(
+        "The figure compares this step within 7 days with no such step, for a deal won within {weeks} weeks. "
+        "Ranges that hold 0 may mean no effect.",
+        weeks=desk.company.win.horizon_weeks,
+    )
+
+
+def _curve(desk: Desk, deal_id: str) -> Figure | None:
+    curves = desk.frame("curves")
+    curve = curves[curves["deal_id"] == deal_id].sort_values("day") if len(curves) else curves
+    if len(curve) < 2:
+        return None
+    f, say = desk.formats, desk.language.say
+    end = desk.company.period_of(desk.today).end
+    until = (end - desk.today).days
+    soon = curve.loc[(curve["day"] - until).abs().idxmin(), "won"]
+    return win_curve(
+        f,
+        title=say("{chance} to be won by the quarter's end", chance=f.chance(number(soon))),
+        curve=curve,
+        as_of=desk.today,
+        period_end=end,
+    )
+
+
+def _reasons(desk: Desk, why: pd.DataFrame) -> reasons.ReasonList:
+    say = desk.language.say
+    return reasons.in_points(
+        desk.formats,
+        why,
+        name=words.namer(desk.formats, "deal", desk.company),
+        base_text=say("Where the model starts for any open deal"),
+        total_text=say("Chance to be won"),
+    )
+
+
+def _reasons_title(f: Formats, why: pd.DataFrame) -> str:
+    base, total = float(why["base_value"].iloc[0]), float(why["prediction"].iloc[0])
+    values = {
+        "chance": f.chance(total),
+        "base": f.percent(base),
+        "change": f.points(abs(total - base)).removeprefix("+"),
+    }
+    if total >= base:
+        return f.language.say("Why {chance}: from {base} for any open deal, these add {change}.", **values)
+    return f.language.say("Why {chance}: from {base} for any open deal, these take away {change}.", **values)
+
+
+def _facts(desk: Desk, fact: dict[str, Any], score: dict[str, Any] | None) -> list[tuple[str, str]]:
+    f, say = desk.formats, desk.language.say
+    rows = [
+        (say("Stage"), words.text_or(fact["stage"], "—")),
+        (say("Amount"), f.money_full(number(fact["amount"]))),
+        (say("Planned close date"), f.date(as_day(fact["close_date"]) if pd.notna(fact["close_date"]) else None)),
+        (say("Owner"), words.text_or(desk.names.get(fact["owner_id"]) or fact["owner_id"], "—")),
+        (say("Product"), words.text_or(fact["product"], "—")),
+        (say("Kind"), words.kind(desk.language, fact["kind"])),
+        (say("Source"), words.text_or(fact["source"], "—")),
+        (say("Opened"), f.date(words.moment(fact["created_at"]))),
+    ]
+    if score is not None:
+        rows += [
+            (say("Expected amount"), f.money_full(number(score["expected_amount"]))),
+            (say("Won this period"), f.chance(number(score["p_win_in_period"]))),
+            (say("Lost this period"), f.chance(number(score["p_lose_in_period"]))),
+            (say("Slips past this period"), f.chance(number(score["p_slip"]))),
+        ]
+    return rows
+
+
+def _timeline(desk: Desk, deal_id: str) -> list[Event]:
+    return [_event(desk, row) for row in desk.deal_timeline(deal_id).to_dict("records")]
+
+
+def _event(desk: Desk, row: dict[str, Any]) -> Event:
+    when = words.moment(row["happened_at"])
+    text = words.event(desk.language, str(row["what"]), row["detail"])
+    if row["what"] == "change":
+        text = desk.language.say(
+            "{field}: {old} → {new}",
+            field=words.field(desk.language, str(row["detail"])),
+            old=_changed(desk, row, "old_value"),
+            new=_changed(desk, row, "new_value"),
+        )
+    return Event(when.isoformat() if when else "", desk.formats.date(when), text)
+
+
+def _changed(desk: Desk, row: dict[str, Any], column: str) -> str:
+    value = words.text_or(row[column], "—")
+    if row["detail"] == "owner_id":
+        return desk.names.get(value, value)
+    try:
+        if row["detail"] == "amount":
+            return desk.formats.number(float(value))
+        if row["detail"] == "close_date":
+            return desk.formats.date(as_day(value))
+    except ValueError:
+        return value
+    return value

@@ -1,0 +1,180 @@
+"""Where the company, a team or a person will end the period, and why."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pandas as pd
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from serving.pages import listing, outlook, reasons, words
+from serving.pages.desk import Desk, DeskDep
+from serving.pages.outlook import COMPANY, Outcome, Table
+
+router = APIRouter(include_in_schema=False)
+MOST_DEALS = 15
+
+
+class Deals(NamedTuple):
+    """The deals behind a person's forecast."""
+
+    title: str
+    rows: list[dict[str, str]]
+    rest: str
+    rest_expected: str
+
+
+@router.get("/")
+def home() -> RedirectResponse:
+    """The forecast is the front page."""
+    return RedirectResponse("/forecast", status_code=303)
+
+
+@router.get("/forecast")
+def company_forecast(desk: DeskDep) -> HTMLResponse:
+    """The company's forecast: teams and people beneath."""
+    return _team(desk, COMPANY)
+
+
+@router.get("/forecast/teams/{team_id}")
+def team_forecast(team_id: str, desk: DeskDep) -> HTMLResponse:
+    """One team's forecast."""
+    return _team(desk, team_id)
+
+
+@router.get("/forecast/reps/{rep_id}")
+def rep_forecast(rep_id: str, desk: DeskDep) -> HTMLResponse:
+    """One person's forecast with the deals behind it."""
+    if (missing := desk.without("reps", "forecast")) is not None:
+        return missing
+    row = desk.one_row("reps", "rep_id", rep_id)
+    say, name = desk.language.say, desk.names.get(rep_id, rep_id)
+    outcome = Outcome.of(row)
+    why = desk.reasons("rep", [rep_id])
+    return _page(
+        desk,
+        title=name,
+        path=[(say("Company"), "/forecast"), *_path(desk, desk.team_of(rep_id), itself=True)],
+        outcome=outcome,
+        members=[rep_id],
+        reasons=_reasons(desk, why) if len(why) and outcome.money else None,
+        tables=[],
+        deals=_deals(desk, rep_id),
+    )
+
+
+def _team(desk: Desk, team_id: str) -> HTMLResponse:
+    if (missing := desk.without("teams", "forecast")) is not None:
+        return missing
+    say = desk.language.say
+    row = desk.one_row("teams", "team_id", team_id)
+    members = desk.members(team_id)
+    company = team_id == COMPANY
+    return _page(
+        desk,
+        title=desk.company.name if company else desk.team_names.get(team_id, team_id),
+        path=[] if company else [(say("Company"), "/forecast"), *_path(desk, team_id)],
+        outcome=Outcome.of(row),
+        members=members,
+        reasons=None,
+        tables=_tables(desk, team_id, members),
+        deals=None,
+    )
+
+
+def _page(desk: Desk, *, title: str, path: list[tuple[str, str]], outcome: Outcome, members: list[str] | None, **more: Any) -> HTMLResponse:
+    f = desk.formats
+    return desk.show(
+        "forecast.html",
+        "forecast",
+        title=title,
+        path=path,
+        period=f.period(desk.company.period_of(outcome.start)),
+        finding=outlook.sentence(f, title, outcome),
+        note=desk.model_note("attainment"),
+        fan=outlook.fan_of(f, outcome, desk.booked(outcome.start, members), desk.today),
+        made_of=outlook.made_of(f, outcome),
+        **more,
+    )
+
+
+def _path(desk: Desk, team_id: str | None, *, itself: bool = False) -> list[tuple[str, str]]:
+    """Teams above a team, top first; with the team itself where the page is about one of its people."""
+    parents = desk.team_parents
+    steps: list[str] = []
+    at = team_id if itself else parents.get(str(team_id))
+    while at and at not in steps:
+        steps.insert(0, at)
+        at = parents.get(at)
+    return [(desk.team_names.get(t, t), f"/forecast/teams/{t}") for t in steps if t in desk.scored_teams]
+
+
+def _tables(desk: Desk, team_id: str, members: list[str] | None) -> list[Table]:
+    f, say = desk.formats, desk.language.say
+    note = say("Bars show the 80% range, dots its middle, the dashed line the goal. "
+               "Middles do not add up to the team's; all come from the same draws, which do.")
+    teams, reps = outlook.primary(desk.frame("teams")), outlook.primary(desk.frame("reps"))
+    below = teams[teams["team_id"].isin(desk.children(team_id))]
+    people = reps if members is None else reps[reps["rep_id"].isin(members)]
+    tables = []
+    if len(below):
+        rows = outlook.rows_of(f, below, "team_id", desk.team_names, "/forecast/teams", under={})
+        tables.append(Table(say("Teams"), say("Team"), rows, note))
+    if len(people):
+        rows = outlook.rows_of(f, people, "rep_id", desk.names, "/forecast/reps", under=desk.team_name_of)
+        tables.append(Table(say("People"), say("Person"), rows, note))
+    return tables
+
+
+def _reasons(desk: Desk, why: pd.DataFrame) -> reasons.ReasonList:
+    say = desk.language.say
+    return reasons.in_money(
+        desk.formats,
+        why,
+        name=lambda feature, value, text: _named(desk, feature, text),
+        base_text=say("Start"),
+        total_text=say("Expected on average"),
+    )
+
+
+def _named(desk: Desk, feature: str, text: object) -> tuple[str, bool]:
+    """A part of a person's expected amount: what is closed, a deal, or business still to come."""
+    say = desk.language.say
+    named = {"closed": say("Closed so far"), "new business": say("From deals not yet created")}
+    if feature in named:
+        return named[feature], False
+    ident = feature.removeprefix("deal:").strip()
+    if ident in desk.facts.deals.index:
+        return words.text_or(desk.facts.deals.at[ident, "name"], ident), False
+    return words.text_or(text, feature), False
+
+
+def _deals(desk: Desk, rep_id: str) -> Deals | None:
+    f, say = desk.formats, desk.language.say
+    every = listing.open_deals(desk.frame("deals"), desk.facts.deals, desk.names, pd.Timestamp(desk.as_of))
+    own = every[every["owner_id"] == rep_id]
+    own = own.assign(soon=own["p_win_in_period"] * own["amount"]).sort_values("soon", ascending=False)
+    if own.empty:
+        return None
+    rows = [
+        {
+            "deal_id": str(r["deal_id"]),
+            "name": words.text_or(r["name"], str(r["deal_id"])),
+            "account": words.text_or(r["account"], ""),
+            "stage": words.text_or(r["stage"], "—"),
+            "amount": f.money_full(outlook.number(r["amount"])),
+            "won": f.chance(outlook.number(r["p_win_in_period"])),
+            "slip": f.chance(outlook.number(r["p_slip"])),
+            "lost": f.chance(outlook.number(r["p_lose_in_period"])),
+            "expected": f.money_full(outlook.number(r["soon"])),
+        }
+        for r in own.head(MOST_DEALS).reset_index().to_dict("records")
+    ]
+    rest = own.iloc[MOST_DEALS:]
+    return Deals(
+        say("Open deals by what they bring this period"),
+        rows,
+        say("{n} more deals", n=len(rest)) if len(rest) else "",
+        f.money_full(float(rest["soon"].sum())),
+    )

@@ -1,0 +1,134 @@
+"""Reasons as a list whose steps, as shown, add up from the base to the prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from serving.format import Formats
+
+WIDTH = 180.0  # of the strip each step is drawn on
+MOST = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """Where a step lies on its strip."""
+
+    kind: str
+    x: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One reason in words, its size as said, and its bar."""
+
+    text: str
+    said: str
+    raises: bool
+    can_act: bool
+    bar: Bar
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonList:
+    """From the base, step by step, to the prediction."""
+
+    base_text: str
+    base_said: str
+    base: Bar
+    steps: tuple[Step, ...]
+    total_text: str
+    total_said: str
+    total: Bar
+    zero: float
+
+
+Name = Callable[[str, object, object], tuple[str, bool]]
+
+
+def in_points(f: Formats, rows: pd.DataFrame, *, name: Name, base_text: str, total_text: str) -> ReasonList:
+    """Reasons of a probability, in percentage points.
+
+    Parameters
+    ----------
+    rows : DataFrame, one row a feature
+        feature, value, text, contribution, base_value, prediction (probabilities).
+    name : callable
+        (feature, value, text) to the reason's words and whether a person can change it.
+    """
+    base, total = float(rows["base_value"].iloc[0]), float(rows["prediction"].iloc[0])
+    digits = 1 if abs(total - base) < 0.05 else 0
+    return _listed(
+        f,
+        rows,
+        name=name,
+        base=(base_text, f.percent(base, digits)),
+        total=(total_text, f.percent(total, digits)),
+        unit=10.0 ** -(digits + 2),
+        said=lambda step: f.points(step, digits),
+    )
+
+
+def in_money(f: Formats, rows: pd.DataFrame, *, name: Name, base_text: str, total_text: str) -> ReasonList:
+    """Reasons of an expected amount, in base currency; columns as `in_points` has them."""
+    base, total = float(rows["base_value"].iloc[0]), float(rows["prediction"].iloc[0])
+    return _listed(
+        f,
+        rows,
+        name=name,
+        base=(base_text, f.money_full(base)),
+        total=(total_text, f.money_full(total)),
+        unit=1.0,
+        said=lambda step: ("+" if step > 0 else "") + f.money_full(step),
+    )
+
+
+def _listed(
+    f: Formats,
+    rows: pd.DataFrame,
+    *,
+    name: Name,
+    base: tuple[str, str],
+    total: tuple[str, str],
+    unit: float,
+    said: Callable[[float], str],
+) -> ReasonList:
+    ranked = rows.reindex(rows["contribution"].abs().sort_values(ascending=False, kind="stable").index)
+    shown, others = ranked.head(MOST), ranked.iloc[MOST:]
+    start = float(rows["base_value"].iloc[0])
+    words = [(*name(r.feature, r.value, r.text), float(r.contribution)) for r in shown.itertuples()]
+    if len(others):
+        text = f.language.say_n("{n} other reason", "{n} other reasons", len(others))
+        words.append((text, False, float(others["contribution"].sum())))
+    # Each step as said is the difference of two rounded levels, so that what one reads adds up exactly.
+    levels = [start]
+    for *_, contribution in words:
+        levels.append(levels[-1] + contribution)
+    level_said = [round(level / unit) * unit for level in levels]
+    place = _scale(levels)
+    steps = tuple(
+        Step(
+            text,
+            said(level_said[i + 1] - level_said[i]),
+            contribution > 0,
+            can_act,
+            place("up" if contribution > 0 else "down", levels[i], levels[i + 1]),
+        )
+        for i, (text, can_act, contribution) in enumerate(words)
+    )
+    return ReasonList(*base, place("base", 0, start), steps, *total, place("total", 0, levels[-1]), place("", 0, 0).x)
+
+
+def _scale(levels: list[float]) -> Callable[[str, float, float], Bar]:
+    low, high = min(0.0, *levels), max(0.0, *levels)
+    span = (high - low) or 1.0
+
+    def place(kind: str, a: float, b: float) -> Bar:
+        x, width = (min(a, b) - low) / span * WIDTH, max(abs(b - a) / span * WIDTH, 1.0)
+        return Bar(kind, round(min(x, WIDTH - width), 1), round(width, 1))
+
+    return place

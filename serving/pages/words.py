@@ -1,0 +1,172 @@
+"""Words for what data hold as codes: features, actions, kinds of events, bases of advice."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from crm.company import Company
+from crm.errors import NotFound
+from features.catalogue import Entity, feature
+from serving.format import Formats
+from serving.i18n import Language
+from serving.pages.outlook import number
+
+# Months and the like are shown as they are; only these units change how a number is written.
+_MONEY_UNITS = ("base currency", "money")
+_SHARE_UNITS = ("share", "probability", "rate")
+
+
+def reason(
+    f: Formats, entity: Entity, company: Company, name: str, value: object, text: object
+) -> tuple[str, bool]:
+    """A feature's sentence with its value, and whether a person can change it."""
+    try:
+        known = feature(entity, name, company)
+    except NotFound:
+        return _shown(f, name.replace("_", " "), "", value, text), False
+    sentence = f.language.choose(known.en, known.zh).split("; ")[0].split(";")[0]
+    return _shown(f, sentence, known.unit, value, text), bool(known.can_act)
+
+
+def _shown(f: Formats, sentence: str, unit: str, value: object, text: object) -> str:
+    joint = "：" if f.language.code == "zh" else ": "
+    said = str(text) if isinstance(text, str) and text else _value(f, unit, number(value))
+    return f"{sentence}{joint}{said}"
+
+
+def _value(f: Formats, unit: str, value: float | None) -> str:
+    if value is None:
+        return f.language.say("not known")
+    if unit in _MONEY_UNITS:
+        return f.money(value)
+    if unit in _SHARE_UNITS:
+        return f.percent(value)
+    return f.number(value, 0 if math.isclose(value, round(value), abs_tol=0.05) else 1)
+
+
+def action(language: Language, name: str) -> str:
+    """An action as something to do; an action of the company's own by its name."""
+    say = language.say
+    named: dict[str, str] = {
+        "email": say("Write an e-mail"),
+        "call": say("Call the customer"),
+        "meeting": say("Meet the customer"),
+        "demo": say("Show a demo"),
+        "proposal": say("Send a proposal"),
+        "visit": say("Visit the customer"),
+        "involve_decision_maker": say("Meet a decision maker"),
+        "add_contact": say("Win a second contact"),
+        "requalify": say("Check whether the deal is still real"),
+        "reset_close_date": say("Set a realistic close date"),
+        "hand_over": say("Hand the deal to a colleague"),
+        "pause": say("Wait; nothing would change this deal much now"),
+    }
+    return named.get(name, name.replace("_", " "))
+
+
+def basis(language: Language, name: str) -> tuple[str, str]:
+    """The name of what advice rests on, and what that means."""
+    say = language.say
+    named = {
+        "association": (
+            say("Association"),
+            say("Seen together with winning in past deals; not proof that the step causes it."),
+        ),
+        "adjusted": (
+            say("Adjusted estimate"),
+            say("Compared with similar deals without this step; hidden reasons may remain."),
+        ),
+        "measured": (say("Measured"), say("Measured by holding advice back at random.")),
+    }
+    return named.get(name, (name, ""))
+
+
+def event(language: Language, what: str, detail: str | None) -> str:
+    """One entry of a timeline."""
+    say = language.say
+    if what in ("email", "call"):
+        way = {
+            ("email", "in"): say("E-mail from the customer"),
+            ("email", "out"): say("E-mail to the customer"),
+            ("call", "in"): say("Call from the customer"),
+            ("call", "out"): say("Call to the customer"),
+        }
+        return way.get((what, str(detail)), say("E-mail") if what == "email" else say("Call"))
+    named = {
+        "meeting": say("Meeting"),
+        "demo": say("Demo"),
+        "proposal": say("Proposal"),
+        "visit": say("Visit"),
+        "note": say("Note"),
+        "task": say("Task"),
+        "ticket": say("Service ticket opened"),
+    }
+    return named.get(what, what)
+
+
+def field(language: Language, name: str) -> str:
+    """A logged field of a deal."""
+    say = language.say
+    named = {
+        "stage": say("Stage"),
+        "amount": say("Amount"),
+        "close_date": say("Planned close date"),
+        "owner_id": say("Owner"),
+        "forecast_category": say("Forecast category"),
+    }
+    return named.get(name, name.removeprefix("x_").replace("_", " "))
+
+
+def kind(language: Language, name: str | None) -> str:
+    """What sort of deal it is."""
+    say = language.say
+    named = {
+        "new": say("New business"),
+        "expansion": say("Expansion"),
+        "renewal": say("Renewal"),
+        "lead": say("Lead"),
+    }
+    return named.get(name or "new", str(name))
+
+
+def both(language: Language, stored: object) -> list[str]:
+    """Sentences that data carry in both languages, as JSON: a list of texts or of {en, zh}."""
+    if not isinstance(stored, str) or not stored:
+        return []
+    try:
+        found: Any = json.loads(stored)
+    except ValueError:
+        return [stored]
+    if isinstance(found, dict):
+        found = found.get(language.code) or found.get("en") or []
+    entries = found if isinstance(found, list) else [found]
+    return [language.choose(str(e.get("en", "")), e.get("zh")) if isinstance(e, dict) else str(e) for e in entries]
+
+
+def text_or(value: object, other: str) -> str:
+    """A text of a frame, or another where it is missing."""
+    return str(value) if isinstance(value, str) and value else other
+
+
+def moment(value: object) -> datetime | None:
+    """A moment of a frame; None where it is missing."""
+    if value is None or value is pd.NaT:
+        return None
+    when = pd.Timestamp(value)  # type: ignore[arg-type]
+    if when is pd.NaT:
+        return None
+    return (when.tz_localize("UTC") if when.tzinfo is None else when).to_pydatetime()
+
+
+Namer = Callable[[str, object, object], tuple[str, bool]]
+
+
+def namer(f: Formats, entity: Entity, company: Company) -> Namer:
+    """How `pages.reasons` shall name an entity's features."""
+    return lambda name, value, text: reason(f, entity, company, name, value, text)
