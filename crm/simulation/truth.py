@@ -141,9 +141,10 @@ def _choose(
     gains = {}
     if with_gains:
         for action in EFFECTIVE:
-            done, undone = (_mix(usual_of | {action: np.full_like(value, sure)}, works, after) for sure in (1.0, 0.0))
+            done = _mix(usual_of | {action: np.ones_like(value)}, works, after)
+            # value = c done + (1 - c) undone, so done - undone = (done - value) / (1 - c); c is at most 0.9.
             # Where an action cannot work, what is left is rounding.
-            gains[action] = np.where(works[action] > 0, done - undone, 0.0)
+            gains[action] = np.where(works[action] > 0, (done - value) / (1 - usual_of[action]), 0.0)
     return value, gains
 
 
