@@ -38,6 +38,7 @@ WIDE, NARROW = 650, 330
 MAX_MARKS = 400
 _VEGA_LITE = "6.1"
 _FONT = '"Noto Sans", "Noto Sans CJK SC", sans-serif'
+_SLACK = 20  # px beside the last labels: they are measured in one font and drawn in the visitor's
 _LABEL_GAP = 15  # px between two labels at line ends
 
 
@@ -305,7 +306,7 @@ def at_risk(f: Formats, *, title: str, accounts: pd.DataFrame, horizon_days: int
             scale=alt.Scale(domain=[0, y_top], nice=False),
             axis=_value_axis(y_ticks, [f.money(t) for t in y_ticks]),
         )
-        text = alt.Chart(named).mark_text(align="right", dx=-7, fontSize=11, color=COLOURS["text-2"], limit=130)
+        text = alt.Chart(named).mark_text(align="right", dx=-7, fontSize=11, color=COLOURS["text-2"], limit=170)
         return alt.layer(
             alt.Chart(data).mark_circle(color=COLOURS["naive"], opacity=0.55, size=28).encode(x=x, y=y),
             alt.Chart(named).mark_circle(color=COLOURS["down"], opacity=1, size=60).encode(x=x, y=y),
@@ -481,7 +482,7 @@ def to_svg(chart: alt.LayerChart) -> str:
 def styled(chart: alt.LayerChart) -> alt.LayerChart:
     """The figure with the house's fonts, lines and colours, as notebooks show it too."""
     return (
-        chart.configure(background=COLOURS["surface"], padding={"left": 4, "top": 8, "right": 4, "bottom": 4}, font=_FONT)
+        chart.configure(background=COLOURS["surface"], padding={"left": 4, "top": 8, "right": _SLACK, "bottom": 4}, font=_FONT)
         .configure_view(stroke=None)
         .configure_axis(
             labelColor=COLOURS["text-3"],

@@ -111,6 +111,15 @@ class Formats:
         left, right = self.percent(a, digits), self.percent(b, digits)
         return f"{left}–{right}" if self._zh else f"{left.removesuffix('%')}–{right}"
 
+    def chance_range(self, low: float | None, high: float | None) -> str:
+        """A range of probabilities; its ends are never 0% or 100% either."""
+        if (a := _known(low)) is None or (b := _known(high)) is None:
+            return MISSING
+        if a >= 0.01 and b <= 0.99:
+            return self.percent_range(a, b)
+        left, right = self.chance(a), self.chance(b)
+        return f"{left}至{right}" if self._zh else f"{left} to {right}"
+
     def money_range(self, low: float | None, high: float | None) -> str:
         """A range of money, short."""
         return f"{self.money(low)}–{self.money(high)}"

@@ -92,7 +92,7 @@ def _finding(desk: Desk, fact: dict[str, Any], score: dict[str, Any] | None) -> 
         return say("This deal has not been scored yet.")
     chance, span = number(score["win_probability"]), (score["win_probability_low"], score["win_probability_high"])
     likely, soon = words.moment(score["expected_close_date"]), number(score["p_win_in_period"])
-    values = {"chance": f.chance(chance), "range": f.percent_range(*span), "soon": f.chance(soon)}
+    values = {"chance": f.chance(chance), "range": f.chance_range(*span), "soon": f.chance(soon)}
     if likely is None:
         return say("{chance} to be won (90% range {range}); {soon} before the quarter ends.", **values)
     return say(

@@ -161,7 +161,7 @@ def _deals(desk: Desk, rep_id: str) -> Deals | None:
         {
             "deal_id": str(r["deal_id"]),
             "name": words.text_or(r["name"], str(r["deal_id"])),
-            "account": words.text_or(r["account"], ""),
+            "under": words.text_or(r["account"], "") if str(r["account"]) not in str(r["name"]) else "",
             "stage": words.text_or(r["stage"], "—"),
             "amount": f.money_full(outlook.number(r["amount"])),
             "won": f.chance(outlook.number(r["p_win_in_period"])),

@@ -1,0 +1,110 @@
+"""Every sentence of the pages stands in every language, with the same values in it."""
+
+import string
+from pathlib import Path
+
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+
+import serving
+from serving.i18n import LANGUAGES, LOCALE_DIR, choose_code, language
+
+KEYWORDS = {"say": None, "say_n": (1, 2)}
+OTHERS = [babel_code for code, (babel_code, _, _) in LANGUAGES.items() if code != "en"]
+Key = str | tuple[str, str]
+
+
+def used_sentences() -> dict[Key, str]:
+    """Each sentence in code and templates (for say_n the pair), and where it stands."""
+    root = Path(serving.__file__).parent
+    found = extract_from_dir(
+        root, [("**.py", "python"), ("templates/**.html", "jinja2")], {"templates/**.html": {"silent": "false"}}, KEYWORDS
+    )
+    return {message: f"{file}:{line}" for file, line, message, *_ in found}
+
+
+def catalogue(babel_code: str) -> Catalog:
+    with (LOCALE_DIR / babel_code / "LC_MESSAGES" / "messages.po").open("rb") as source:
+        return read_po(source, locale=babel_code)
+
+
+def fields(sentence: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(sentence) if name}
+
+
+@pytest.fixture(scope="module")
+def used() -> dict[Key, str]:
+    return used_sentences()
+
+
+def test_the_search_finds_sentences_of_code_and_of_templates(used):
+    assert "Data as of {when}" in used  # base.html
+    assert ("{n} other reason", "{n} other reasons") in used  # reasons.py
+    assert "Closed so far" in used  # outlook.py
+
+
+@pytest.mark.parametrize("babel_code", OTHERS)
+def test_no_sentence_is_untranslated(used, babel_code):
+    have = {m.id if isinstance(m.id, str) else tuple(m.id): m for m in catalogue(babel_code) if m.id}
+    missing = [f"{where}: {key}" for key, where in used.items() if key not in have or not any(have[key].string)]
+    unsure = [key for key, m in have.items() if m.fuzzy]
+    assert not missing
+    assert not unsure
+
+
+@pytest.mark.parametrize("babel_code", OTHERS)
+def test_no_translation_is_left_over(used, babel_code):
+    assert [m.id for m in catalogue(babel_code) if m.id and (m.id if isinstance(m.id, str) else tuple(m.id)) not in used] == []
+
+
+@pytest.mark.parametrize("babel_code", OTHERS)
+def test_translations_use_only_the_values_that_are_given(babel_code):
+    for message in catalogue(babel_code):
+        originals = [message.id] if isinstance(message.id, str) else list(message.id)
+        texts = [message.string] if isinstance(message.string, str) else list(message.string)
+        given = fields(originals[-1])
+        for text in texts:
+            assert fields(text) <= given, message.id
+
+
+def test_chinese_text_has_chinese_marks():
+    # Half-width marks between Chinese characters are a slip of the keyboard.
+    for message in catalogue("zh_Hans"):
+        for text in [message.string] if isinstance(message.string, str) else message.string:
+            for i, mark in enumerate(text):
+                if mark in ",;:?!()" and i and "\u4e00" <= text[i - 1] <= "\u9fff":
+                    pytest.fail(f"{mark} in {text}")
+
+
+def test_a_sentence_with_values_is_said_in_the_visitors_language():
+    assert language("en").say("Data as of {when}", when="Nov 24") == "Data as of Nov 24"
+    assert language("zh").say("Data as of {when}", when="11月24日") == "数据截至11月24日"
+
+
+def test_english_counts_and_chinese_does_not():
+    one, many = "{n} other reason", "{n} other reasons"
+    assert [language("en").say_n(one, many, n) for n in (1, 2)] == ["1 other reason", "2 other reasons"]
+    assert [language("zh").say_n(one, many, n) for n in (1, 2)] == ["其他1项因素", "其他2项因素"]
+
+
+@pytest.mark.parametrize(
+    ("wished", "accepted", "expected"),
+    [
+        ("zh", "en", "zh"),  # what one chose wins over what the browser says
+        ("xx", "zh-CN,zh;q=0.9,en;q=0.8", "zh"),
+        (None, "fr, en;q=0.4, zh;q=0.6", "zh"),  # by weight, not by place
+        (None, "de", "en"),
+        (None, "zh;q=much", "en"),
+        (None, None, "en"),
+    ],
+)
+def test_which_language_a_visitor_gets(wished, accepted, expected):
+    assert choose_code(wished, accepted) == expected
+
+
+def test_data_in_both_languages_fall_back_to_english():
+    assert language("zh").choose("Age", "年龄") == "年龄"
+    assert language("zh").choose("Age", None) == "Age"
+    assert language("en").choose("Age", "年龄") == "Age"
