@@ -32,6 +32,10 @@ _FAMILY_FACTOR = np.array([1.2, 0.6, 1.5, 0.4])
 BOOK_RATE = 0.128
 """Base currency for one unit of the other currency, as price lists have it."""
 _LARGE = np.array([8_000.0, 40_000.0])
+# Parts of a deal's hidden quality; the need shows in the field x_need_score.
+_FIT, _MATCH, _NEED, _LUCK = 0.50, 0.45, 0.55, 0.35
+_SCORE, _SCORE_NOISE = 1.6, 0.9
+_SOURCE_TURNS = 1.8
 _GROUP = 1 << 40  # keys of leads' deals, renewals and expansions stand apart from those of arrivals
 
 
@@ -124,6 +128,29 @@ def deal_ids(keys: Ints) -> list[str]:
     ]
 
 
+def visible_quality(
+    kind: Ints, source: Ints, industry: Ints, family: Ints, need_score: Ints, drift: Floats
+) -> tuple[Floats, Floats]:
+    """Mean and standard deviation of the quality, given what the record shows from the first day."""
+    # Normal need and noise: the score's information on the need is a regression.
+    slope = _SCORE / (_SCORE**2 + _SCORE_NOISE**2)
+    rival = np.sum(_COMPETITOR_SHARE * _COMPETITOR_EFFECT)
+    spread = np.sum(_COMPETITOR_SHARE * (_COMPETITOR_EFFECT - rival) ** 2)
+    mean = (
+        _SOURCE_EFFECT[source] * (1 - _SOURCE_TURNS * drift)
+        + _match(industry, family)
+        + np.where(kind == RENEWAL, _COMPETITOR_EFFECT[0], rival)
+        + _NEED * slope * (need_score - 5.5)
+    )
+    known_need = _NEED**2 * (1 - slope * _SCORE)
+    variance = _FIT**2 + _LUCK**2 + known_need + np.where(kind == RENEWAL, 0.0, spread)
+    return mean, np.sqrt(variance)
+
+
+def _match(industry: Ints, family: Ints) -> Floats:
+    return np.asarray(_MATCH * np.cos(1.7 * industry + 2.3 * family), dtype=np.float64)
+
+
 def describe(seed: int, born: Births, market: Market, calendar: Calendar) -> Described:
     """Draw what is fixed from the first day."""
     dice = Dice(seed, "deal", born.key, 0)
@@ -144,15 +171,14 @@ def describe(seed: int, born: Births, market: Market, calendar: Calendar) -> Des
     need = dice.normal("need")
     week = np.clip((born.created - calendar.monday_us[0]) // (7 * DAY_US), 0, calendar.weeks)
     # In the drifting setting sources change their meaning over time.
-    source_effect = _SOURCE_EFFECT[source] * (1 - 1.8 * calendar.drift[week])
-    match = np.cos(1.7 * market.industry[born.account] + 2.3 * family)
+    source_effect = _SOURCE_EFFECT[source] * (1 - _SOURCE_TURNS * calendar.drift[week])
     quality = (
-        0.50 * market.fit[born.account]
+        _FIT * market.fit[born.account]
         + source_effect
         + _COMPETITOR_EFFECT[competitor]
-        + 0.45 * match
-        + 0.55 * need
-        + 0.35 * dice.normal("luck")
+        + _match(market.industry[born.account], family)
+        + _NEED * need
+        + _LUCK * dice.normal("luck")
     )
     speed = (quantity * price > _LARGE[0]).astype(np.int64) + (quantity * price > _LARGE[1])
     weeks = np.array([7.0, 9.0, 13.0])[speed] * np.array([1.0, 0.75, 1.2, 0.5])[born.kind]
@@ -168,7 +194,7 @@ def describe(seed: int, born: Births, market: Market, calendar: Calendar) -> Des
         speed=speed,
         quality=quality,
         competitor=competitor,
-        need_score=np.clip(np.rint(5.5 + 1.6 * need + 0.9 * dice.normal("form")), 1, 10).astype(np.int64),
+        need_score=np.clip(np.rint(5.5 + _SCORE * need + _SCORE_NOISE * dice.normal("form")), 1, 10).astype(np.int64),
         form=(dice.uniform("form version") * 4).astype(np.int64),
         close_day=born.created // DAY_US + np.maximum(7, np.rint(days)).astype(np.int64),
         foreign=foreign,

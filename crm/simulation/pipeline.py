@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from crm.simulation.calendar import DAY_US
-from crm.simulation.deals import LEAD, Births, births, describe, lead_child
+from crm.simulation.deals import LEAD, RENEWAL, Births, births, describe, lead_child
 from crm.simulation.market import Market
 from crm.simulation.policy import Policy
 from crm.simulation.process import (
@@ -42,8 +42,18 @@ OTHER_KINDS = ("reply", "inbound email", "proposal")
 """Activities that are no choice of the rep; coded behind `ACTIONS`."""
 OPEN, WON, LOST = range(3)
 _LEAD_SOURCE = 5
+PUSH_RATE = np.array([0.26, 0.38, 0.50, 0.62, 0.74])
+"""Chance in a week that a planned closing day that has come up is put off, by interest."""
+PULL_RATE = np.array([0.0, 0.0, 0.0, 0.02, 0.02])
+CALL_RATE, CALL_NOISE, CALL_COMMIT = 0.25, 0.45, 0.75
+"""The rep's own call: how often it is looked at, its noise, how far above 'best case' it must be for 'commit'."""
 _HOUR_US = 3_600_000_000
 _EPOCH = date(1970, 1, 1)
+
+
+def call_score(kind: Ints, stage: Ints, interest: Ints) -> Floats:
+    """How good a deal looks to an unbiased rep; above 0 it is called 'best case'."""
+    return np.asarray(2.2 * stage / np.where(kind == RENEWAL, 2, 4) + 0.30 * (interest - 2) - 1.55, dtype=np.float64)
 
 
 class Pipeline:
@@ -113,9 +123,19 @@ class Pipeline:
         won, closes = event == WIN, event <= LOSS
         closing = self._calendar.closing_time(week, dice.uniform("closes"), won)
         until = np.where(closes, self._elapsed(week, closing), 1.0)
-        self._log_activities(week, dice, before, emails, done, until)
+        replies, writes = self._log_activities(week, dice, before, emails, done, until)
+        planned = {"day": deals["close_day"].copy(), "call": deals["category"].copy()}
         offered = self._move_stage(week, dice, event)
         self._plan(week, dice, until, offered)
+        self.log["seen"].append(
+            planned
+            | {"done": done, "emails": emails, "replies": replies, "writes": writes, "event": event}
+            | {
+                "new_day": deals["close_day"].copy(),
+                "new_call": deals["category"].copy(),
+                "owner": deals["owner"].copy(),
+            }
+        )
         return self._close(closes, won, closing)
 
     def finish(self) -> None:
@@ -199,9 +219,9 @@ class Pipeline:
         at_work = self._staff.present[deals["owner"], week]
         # A cold deal is put off further, and its date is more often left standing in the past.
         cold = 2.0 - deals["interest"]
-        pushes = due & at_work & (until >= 1) & (dice.uniform("push") < 0.50 - 0.12 * cold)
+        pushes = due & at_work & (until >= 1) & (dice.uniform("push") < PUSH_RATE[deals["interest"]])
         days = np.rint((12 + 30 * dice.uniform("how far")) * np.exp(0.15 * cold)).astype(np.int64)
-        pulled = ~due & (until >= 1) & (deals["interest"] >= 3) & (dice.uniform("pull") < 0.02)
+        pulled = ~due & (until >= 1) & (dice.uniform("pull") < PULL_RATE[deals["interest"]])
         early = today + 7 + ((deals["close_day"] - today) * 0.5).astype(np.int64)
         day = np.where(pushes, np.maximum(deals["close_day"], today) + days, np.minimum(early, deals["close_day"]))
         rows = np.flatnonzero(pushes | (pulled & (day < deals["close_day"])))
@@ -212,11 +232,10 @@ class Pipeline:
     def _call(self, week: int, dice: Dice, until: Floats) -> None:
         deals = self.open
         sales = deals["kind"] != LEAD
-        depth = deals["stage"] / np.where(deals["kind"] == 2, 2, 4)
-        score = 2.2 * depth + 0.30 * (deals["interest"] - 2) + self._staff.call_bias[deals["owner"]]
-        score = score + 0.45 * dice.normal("gut") - 1.55
-        call = (score > 0).astype(np.int64) + (score > 0.75)
-        looks = sales & (until >= 1) & (dice.uniform("looks") < 0.25)
+        score = call_score(deals["kind"], deals["stage"], deals["interest"]) + self._staff.call_bias[deals["owner"]]
+        score = score + CALL_NOISE * dice.normal("gut")
+        call = (score > 0).astype(np.int64) + (score > CALL_COMMIT)
+        looks = sales & (until >= 1) & (dice.uniform("looks") < CALL_RATE)
         rows = np.flatnonzero(looks & (call != deals["category"]))
         time = self._calendar.working_time(week, dice.uniform("called")[rows])
         self._changed("forecast_category", rows, time, deals["category"][rows], call[rows])
@@ -260,7 +279,11 @@ class Pipeline:
             {"key": self.open["key"][rows], "kind": self.open["kind"][rows], "time": time, "old": old, "new": new}
         )
 
-    def _log_activities(self, week: int, dice: Dice, interest: Ints, emails: Ints, done: Bools, until: Floats) -> None:
+    def _log_activities(
+        self, week: int, dice: Dice, interest: Ints, emails: Ints, done: Bools, until: Floats
+    ) -> tuple[Ints, Bools]:
+        """Write down what was done and what came back; return how many answers, and who wrote unasked."""
+        replies = np.zeros(len(emails), dtype=np.int64)
         for number in range(int(emails.max(initial=0))):
             rows = np.flatnonzero(emails > number)
             sent = self._calendar.working_time(week, until[rows] * dice.uniform(f"sent {number}")[rows])
@@ -271,13 +294,15 @@ class Pipeline:
             # A reply that would come after the closing is not written any more.
             ends = np.where(until[rows] < 1, self._calendar.working_time(week, until[rows]), np.iinfo(np.int64).max)
             back &= sent + wait < ends
+            replies[rows[back]] += 1
             late = (sent + wait)[back] // 1_000_000 * 1_000_000
             self._log_rows("activities", rows[back], time=late, code=len(ACTIONS), minutes=0, contact=contact[back])
         for code, action in enumerate(ACTIONS[1:], start=1):
             rows = np.flatnonzero(done[:, code])
             self._log_action(week, dice, code, action, rows, until)
-        rows = np.flatnonzero(dice.uniform("writes") < INBOUND_RATE[interest])
-        self._log_action(week, dice, len(ACTIONS) + 1, "inbound", rows, until)
+        writes = dice.uniform("writes") < INBOUND_RATE[interest]
+        self._log_action(week, dice, len(ACTIONS) + 1, "inbound", np.flatnonzero(writes), until)
+        return replies, writes
 
     def _log_action(self, week: int, dice: Dice, code: int, action: str, rows: Ints, until: Floats) -> None:
         time = self._calendar.working_time(week, until[rows] * dice.uniform(f"at {action}")[rows])

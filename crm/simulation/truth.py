@@ -36,6 +36,7 @@ from crm.simulation.process import (
     parts_of,
 )
 from crm.simulation.randomness import Floats, Ints
+from crm.simulation.record import beliefs
 
 _MARKED = {"involve_decision_maker": MET, "demo": SHOWN}
 
@@ -47,22 +48,27 @@ def true_tables(history: History) -> dict[str, pd.DataFrame]:
     -------
     dict of str to pd.DataFrame
         `deals`: deal_id, as_of (Mondays at 0:00 UTC), p_won: chance to be won in the end given the hidden state
-        (interest, quality, the owner's skill and style) and business as usual; effect_* of the actions that have
-        one: P(won, action this week, then as usual) less P(won, no such action this week, then as usual).
+        (interest, quality, the owner's skill and style) and business as usual; p_won_given_record: the same given
+        only the deal's own record, see `crm.simulation.record`: about the best a model can do; effect_* of the
+        actions that have one: P(won, action this week, then as usual) less P(won, no such action this week, then as
+        usual).
         `deal_effects`: the same effects for deals open at the end, a row an action: deal_id, as_of, action, effect.
         `effects`: action, segment (or all), effect: its mean over all open deals of all weeks, n.
-        `accounts`: account_id, as_of, satisfaction (0 to 4), p_leaves_week: chance to leave within the week.
+        `accounts`: account_id, as_of, satisfaction (0 to 4), p_leaves_week: chance to leave within the week,
+        in_renewal: whether a yearly contract is up for renewal.
     """
     rows = gather(history.pipeline.log["truth"])
-    order = np.argsort(rows["week"], kind="stable")
-    rows = {name: values[order] for name, values in rows.items()}
+    belief = beliefs(history)
     cuts = np.searchsorted(rows["week"], np.arange(history.calendar.weeks + 2))
-    p_won = np.zeros(len(order))
-    effects = np.zeros((len(order), len(ACTIONS)))
+    p_won, p_record = np.zeros(len(belief)), np.zeros(len(belief))
+    effects = np.zeros((len(belief), len(ACTIONS)))
     for week, value, gains in _backwards(history.process):
         mine = slice(int(cuts[week]), int(cuts[week + 1]))
         state = tuple(rows[name][mine] for name in ("lot", "stage", "interest", "marks"))
         p_won[mine] = value[state]
+        lot = state[0] // len(GRADES) * len(GRADES)
+        every = value[lot[:, None] + np.arange(len(GRADES)), state[1][:, None], :, state[3][:, None]]
+        p_record[mine] = (belief[mine] * every).sum(axis=(1, 2))
         for action, gain in gains.items():
             effects[mine, ACTIONS.index(action)] = gain[state]
     as_of = _moment(history, rows["week"])
@@ -70,7 +76,7 @@ def true_tables(history: History) -> dict[str, pd.DataFrame]:
     last = slice(int(cuts[history.calendar.weeks]), None)
     return {
         "deals": pd.DataFrame(
-            {"deal_id": ids, "as_of": as_of, "p_won": p_won}
+            {"deal_id": ids, "as_of": as_of, "p_won": p_won, "p_won_given_record": p_record}
             | {f"effect_{action}": effects[:, ACTIONS.index(action)] for action in EFFECTIVE}
         ),
         "deal_effects": _long(ids[last], as_of[last], effects[last]),

@@ -48,6 +48,26 @@ def test_true_probabilities_are_calibrated_against_what_came(usual):
     assert roc_auc_score(rows["won"], rows["p_won"]) > 0.75
 
 
+def test_what_the_record_tells_is_calibrated_too_and_less_than_the_truth(usual):
+    rows = first_weeks(usual)
+    seen = rows.assign(p_won=rows["p_won_given_record"])
+    for level, part in seen.groupby(pd.qcut(seen["p_won"], 6)):
+        assert abs(standard_score(part)) < 3.5, level
+    # Six weeks on, each deal counted once again: by then the record has spoken.
+    deals = usual.tables["deals"].to_pandas()[["deal_id", "outcome"]]
+    later = usual.truth["deals"].sort_values("as_of", kind="stable")
+    later = later[later.groupby("deal_id").cumcount() == 6].merge(deals, on="deal_id")
+    later = later[later["as_of"] < pd.Timestamp("2026-05-01", tz="UTC")].assign(won=lambda d: d["outcome"] == "won")
+    seen = later.assign(p_won=later["p_won_given_record"])
+    for level, part in seen.groupby(pd.qcut(seen["p_won"], 6)):
+        assert abs(standard_score(part)) < 3.5, level
+    # p_given_record = E[p | record], so E[p - p_given_record] = 0 and the truth sorts better.
+    truth, record = (roc_auc_score(later["won"], later[name]) for name in ("p_won", "p_won_given_record"))
+    assert truth > record + 0.02
+    assert record > 0.65
+    assert later["p_won"].var() > later["p_won_given_record"].var()
+
+
 def test_without_signal_the_truth_is_the_ratio_of_the_rates():
     flat = simulate(reps=30, months=18, seed=2, setting="no_signal")
     # All rates share one factor of the calendar, so P(won) = win / (win + loss) in any week and stage:
