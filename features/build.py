@@ -1,0 +1,227 @@
+"""Features of deals, reps or accounts at given moments, as one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Literal
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from crm.company import Company
+from crm.errors import BadInput
+from crm.lake import View, connect
+from crm.money import attach_rates
+from crm.quality import late_filled
+from crm.stages import stage_order
+from features.as_of import attach_state
+from features.catalogue import Block, Entity, blocks
+from features.engine import run_blocks
+from features.sources import attach_sources
+
+KEYS: dict[Entity, str] = {"deal": "deal_id", "rep": "rep_id", "account": "account_id"}
+_THREADS = 2
+
+
+class BadSpine(BadInput):
+    """The rows asked for cannot be used."""
+
+
+def build(
+    view: View,
+    spine: pd.DataFrame,
+    entity: Entity,
+    *,
+    company: Company,
+    engine: Literal["duckdb"] = "duckdb",  # noqa: ARG001
+    late: frozenset[str] | None = None,
+) -> pd.DataFrame:
+    """Features as known at each row's `as_of`.
+
+    Parameters
+    ----------
+    view : View
+        Where the events are read from.
+    spine : shape (n, >= 2)
+        The entity's key (`deal_id`, `rep_id` or `account_id`) and `as_of` (UTC).
+    entity : {'deal', 'rep', 'account'}
+        Whose features.
+    late : frozenset of str, optional
+        Columns of deals that are treated as not known; unset: `crm.quality.late_filled`.
+
+    Returns
+    -------
+    pd.DataFrame, shape (n, 2 + features)
+        The spine's rows in their order: key, `as_of`, numbers as float64 (NaN: not known), categories as `category`.
+
+    Raises
+    ------
+    BadSpine
+        If the key or `as_of` is missing.
+    """
+    key = KEYS[entity]
+    if missing := {key, "as_of"} - set(spine.columns):
+        raise BadSpine(f"The rows have no column {min(missing)}. Give {key} and as_of.")
+    chosen = blocks(entity, company)
+    with connect(_THREADS) as con:
+        view.attach(con)
+        attach_rates(con, company)
+        _attach_stages(con, view, company)
+        _attach_points(con, spine, key)
+        _attach_periods(con, spine, company)
+        attach_sources(con, {block.events for block in chosen})
+        late = late_filled(view) if late is None else late
+        {"deal": _deal_state, "rep": _rep_state, "account": _account_state}[entity](con, late)
+        table = _in_order(con, run_blocks(con, chosen, view.present), key)
+        numeric = {row[0] for row in con.sql("describe deals").fetchall() if row[1] in ("DOUBLE", "BIGINT")}
+    return _typed(table, key, chosen, numeric)
+
+
+def open_deals(view: View, as_of: datetime | pd.Timestamp) -> pd.DataFrame:
+    """The deals open at a moment: `deal_id` and `as_of`, ordered by key.
+
+    A closed deal without a time of closing counts as closed all along.
+    """
+    moment = pd.Timestamp(as_of)
+    with connect() as con:
+        view.attach(con)
+        found = con.execute(
+            "select deal_id from deals where created_at <= $at and (outcome = 'open' or closed_at > $at) order by deal_id",
+            {"at": moment.to_pydatetime()},
+        ).fetchall()
+    keys = pd.Series([row[0] for row in found], dtype=object)
+    return pd.DataFrame({"deal_id": keys, "as_of": pd.Series(moment, index=keys.index).astype("datetime64[us, UTC]")})
+
+
+def _attach_points(con: duckdb.DuckDBPyConnection, spine: pd.DataFrame, key: str) -> None:
+    rows = pa.table(
+        {
+            key: pa.array(spine[key].astype(object).tolist(), pa.string()),
+            "as_of": _moments(spine["as_of"]),
+            "_row": pa.array(np.arange(len(spine)), pa.int64()),
+        }
+    )
+    con.register("_given", rows)
+    con.execute("create or replace temp table asked as select * from _given")
+    con.execute(f"create or replace temp table points as select distinct {key}, as_of from asked")
+
+
+def _attach_stages(con: duckdb.DuckDBPyConnection, view: View, company: Company) -> None:
+    order = stage_order(view, company)
+    rows = [(pipeline, stage, float(i)) for pipeline, stages in order.items() for i, stage in enumerate(stages)]
+    if company.stages and "*" in company.stages:
+        with connect() as other:
+            view.attach(other)
+            named = [
+                r[0] for r in other.sql("select distinct pipeline from deals where pipeline is not null").fetchall()
+            ]
+        rows += [(p, s, float(i)) for p in named if p not in order for i, s in enumerate(order["*"])]
+    con.execute("create or replace temp table stage_places (pipeline varchar, stage varchar, place double)")
+    if rows:
+        con.executemany("insert into stage_places values (?, ?, ?)", rows)
+
+
+def _attach_periods(con: duckdb.DuckDBPyConnection, spine: pd.DataFrame, company: Company) -> None:
+    moments = pd.Series(spine["as_of"].unique())
+    days = moments.dt.tz_convert(company.time_zone).dt.date if len(moments) else moments
+    periods = [company.period_of(day) for day in days]
+    bounds = [period.bounds(company.time_zone) for period in periods]
+    rows = pa.table(
+        {
+            "as_of": _moments(moments),
+            "this_start": pa.array([p.start for p in periods], pa.date32()),
+            "this_end": pa.array([p.end for p in periods], pa.date32()),
+            "starts_at": pa.array([b[0] for b in bounds], pa.timestamp("us", tz="UTC")),
+            "ends_at": pa.array([b[1] for b in bounds], pa.timestamp("us", tz="UTC")),
+            "today": pa.array(list(days), pa.date32()),
+        }
+    )
+    con.register("_periods", rows)
+    con.execute("create or replace temp table periods as select * from _periods")
+
+
+def _deal_state(con: duckdb.DuckDBPyConnection, late: frozenset[str]) -> None:
+    attach_state(con, late)
+    con.execute("""
+        create or replace temp table state as
+        select d.*, 'all' as company, epoch(d.as_of) as epoch_as_of, epoch(d.created_at) as epoch_created,
+               epoch(d.stage_since) as epoch_stage_since, (d.close_date - p.today)::double as close_in_days,
+               (epoch(p.ends_at) - epoch(d.as_of)) / 86400 as quarter_ends_in
+        from deal_state d join periods p using (as_of)
+    """)
+
+
+def _rep_state(con: duckdb.DuckDBPyConnection, late: frozenset[str]) -> None:
+    con.execute("create or replace temp table rep_points as select * from points")
+    con.execute("""
+        create or replace temp table points as
+        select d.deal_id, m.as_of from deals d join (select distinct as_of from rep_points) m
+        on d.created_at <= m.as_of and (d.outcome = 'open' or d.closed_at > m.as_of)
+    """)
+    attach_state(con, late)
+    con.execute("""
+        create or replace temp table open_then as
+        select owner_id, as_of, as_of as known_at, amount, list_amount, close_date,
+               (epoch(as_of) - epoch(created_at)) / 86400 as days_open
+        from deal_state
+    """)
+    con.execute("""
+        create or replace temp table state as
+        select r.rep_id, r.as_of, p.this_start, p.this_end, epoch(r.as_of) - epoch(p.starts_at) as period_age,
+               (p.this_end - p.this_start)::double as period_days,
+               (epoch(r.as_of) - epoch(p.starts_at)) / 86400 as period_days_gone,
+               case when reps.hired_on <= p.today then (p.today - reps.hired_on)::double end as tenure
+        from rep_points r join periods p using (as_of) left join reps using (rep_id)
+    """)
+
+
+def _account_state(con: duckdb.DuckDBPyConnection, late: frozenset[str]) -> None:  # noqa: ARG001
+    con.execute("""
+        create or replace temp table state as
+        select p.account_id, p.as_of, a.industry, a.segment, a.country, a.region, a.employees::double as employees,
+               a.annual_revenue::double as annual_revenue,
+               case when a.created_at <= p.as_of then (epoch(p.as_of) - epoch(a.created_at)) / 86400 end as account_age
+        from points p left join accounts a using (account_id)
+    """)
+
+
+def _in_order(con: duckdb.DuckDBPyConnection, found: duckdb.DuckDBPyRelation, key: str) -> pd.DataFrame:
+    con.register("_found", found.to_arrow_table())
+    return (
+        con.sql(f"select f.* from asked a join _found f on f.{key} = a.{key} and f.as_of = a.as_of order by a._row")
+        .to_arrow_table()
+        .to_pandas()
+    )
+
+
+def _typed(table: pd.DataFrame, key: str, chosen: Iterable[Block], numeric: set[str]) -> pd.DataFrame:
+    columns: dict[str, pd.Series] = {key: table[key].astype(object)}
+    columns["as_of"] = table["as_of"].astype("datetime64[us, UTC]")
+    for feature in [f for block in chosen for f in block.features if f.shown]:
+        if feature.kind == "category":
+            columns[feature.name] = _category(table[feature.name])
+        else:
+            columns[feature.name] = _number(table[feature.name])
+    for name in sorted(c for c in table.columns if c.startswith("x_") and c not in columns):
+        columns[name] = _number(table[name]) if name in numeric else _category(table[name])
+    return pd.DataFrame(columns)
+
+
+def _moments(values: pd.Series) -> pa.Array:
+    return pa.array(values.dt.tz_convert(None).to_numpy("datetime64[us]")).cast(pa.timestamp("us", tz="UTC"))
+
+
+def _number(values: pd.Series) -> pd.Series:
+    return pd.to_numeric(values, errors="coerce").astype(np.float64)
+
+
+def _category(values: pd.Series) -> pd.Series:
+    return (
+        values.astype(object)
+        .where(values.notna(), None)
+        .map(lambda v: None if v is None else str(v))
+        .astype("category")
+    )

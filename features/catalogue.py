@@ -1,0 +1,130 @@
+"""Block and Feature, and all of them by name: definitions are data, nothing runs here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import import_module
+from typing import Literal
+
+from crm.company import Company
+from crm.errors import BadInput, NotFound
+
+Entity = Literal["deal", "rep", "account"]
+ENTITIES: tuple[Entity, ...] = ("deal", "rep", "account")
+_MODULES = ("deal_context", "deal_activity", "deal_path", "deal_record", "rep_period", "account_health")
+
+
+class UnknownFeature(NotFound):
+    """No such feature."""
+
+
+class BadFeature(BadInput):
+    """A feature of the company's own cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One feature: an SQL aggregate over what the gate lets through, or an expression on the entity's state.
+
+    Parameters
+    ----------
+    name, sql, unit : str
+        Its column; its definition; the unit of its values. Unit `count` means 0 where there is no row.
+    en, zh : str
+        What it says.
+    can_act : bool
+        Whether a person can change it.
+    kind : {'number', 'category'}
+        What its values are.
+    shown : bool
+        False for what other features are made of and models do not get.
+    """
+
+    name: str
+    sql: str
+    unit: str
+    en: str
+    zh: str
+    can_act: bool = False
+    kind: Literal["number", "category"] = "number"
+    shown: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Features that read the same events by the same key and clock.
+
+    Parameters
+    ----------
+    name, entity : str
+        Its name; whose features these are.
+    events : str
+        A source of `features.sources`; empty: the features are expressions on the state and on other blocks' features.
+    key : str
+        Column of the events that is matched.
+    by : str
+        Column of the state that it is matched with.
+    clock : str
+        SQL of the moment at which an event was known.
+    """
+
+    name: str
+    entity: Entity
+    features: tuple[Feature, ...]
+    events: str = ""
+    key: str = ""
+    by: str = ""
+    clock: str = ""
+
+
+@cache
+def standard_blocks() -> tuple[Block, ...]:
+    """Every block that Bellwether brings."""
+    return tuple(block for name in _MODULES for block in import_module(f"features.{name}").BLOCKS)
+
+
+def blocks(entity: Entity, company: Company | None = None) -> tuple[Block, ...]:
+    """Blocks of an entity, with the company's own features appended to theirs.
+
+    Raises
+    ------
+    BadFeature
+        If an own feature names no block, or a name is taken.
+    """
+    found = {block.name: block for block in standard_blocks()}
+    taken = {feature.name for block in found.values() for feature in block.features}
+    for own in company.features if company else []:
+        block = found.get(own.block)
+        if block is None:
+            raise BadFeature(
+                f"company.yaml: feature {own.name} names no block: '{own.block}'. Blocks: {', '.join(found)}."
+            )
+        if own.name in taken:
+            raise BadFeature(f"company.yaml: there is a feature {own.name} already. Give yours another name.")
+        taken.add(own.name)
+        added = Feature(own.name, own.sql, own.unit, own.en, own.zh or own.en, own.can_act)
+        found[own.block] = replace(block, features=(*block.features, added))
+    return tuple(block for block in found.values() if block.entity == entity)
+
+
+def features(entity: Entity, company: Company | None = None) -> list[Feature]:
+    """All features of an entity; custom columns `x_*` come on top and have no definition."""
+    return [feature for block in blocks(entity, company) for feature in block.features if feature.shown]
+
+
+def feature(entity: Entity, name: str, company: Company | None = None) -> Feature:
+    """One feature by name; a custom column is described by its own name.
+
+    Raises
+    ------
+    UnknownFeature
+        If there is none of that name.
+    """
+    for candidate in features(entity, company):
+        if candidate.name == name:
+            return candidate
+    if name.startswith("x_"):
+        plain = name.removeprefix("x_").replace("_", " ")
+        return Feature(name, name, "", plain.capitalize(), plain)
+    raise UnknownFeature(f"There is no feature {name} of a {entity}. All of them: bellwether features list.")

@@ -1,0 +1,86 @@
+"""What a deal is: size, price, source, stage and dates as they stood, its customer, its owner."""
+
+from features.catalogue import Block, Feature
+
+
+def _category(name: str, en: str, zh: str) -> Feature:
+    return Feature(name, name, "", en, zh, kind="category")
+
+
+BLOCKS = (
+    Block(
+        "deal_context",
+        "deal",
+        (
+            _category("stage", "Stage", "阶段"),
+            Feature(
+                "stage_index", "stage_place", "stages", "How many stages it has come", "所处阶段的序号", can_act=True
+            ),
+            Feature(
+                "days_open", "(epoch_as_of - epoch_created) / days(1)", "days", "Age of the deal", "商机已存在天数"
+            ),
+            Feature(
+                "days_in_stage",
+                "case when stage is not null then (epoch_as_of - coalesce(epoch_stage_since, epoch_created)) / days(1) end",
+                "days",
+                "Time in this stage",
+                "在当前阶段的天数",
+                can_act=True,
+            ),
+            Feature("amount", "amount", "base currency", "Amount", "金额"),
+            Feature("list_amount", "list_amount", "base currency", "Amount at list price", "目录价金额"),
+            Feature(
+                "price_to_list",
+                "amount / nullif(list_amount, 0)",
+                "ratio",
+                "Price against list price",
+                "成交价与目录价之比",
+                can_act=True,
+            ),  # fmt: skip
+            Feature(
+                "close_date_days",
+                "close_in_days",
+                "days",
+                "Days until the planned close date",
+                "距预计成交日期的天数",
+                can_act=True,
+            ),  # fmt: skip
+            Feature("quarter_end_days", "quarter_ends_in", "days", "Days until the quarter ends", "距季度末的天数"),
+            _category("forecast_category", "The owner's own call", "负责人的预测类别"),
+            _category("kind", "Sort of deal", "商机类型"),
+            _category("pipeline", "Pipeline", "销售管道"),
+            _category("product_id", "Product", "产品"),
+            _category("source", "Source", "来源"),
+            _category("owner_id", "Owner", "负责人"),
+            Feature(
+                "owner_win_rate",
+                "(owner_wins + 10 * coalesce(company_win_rate, 0.5)) / (owner_closed + 10)",
+                "share",
+                "Owner's win rate so far, drawn towards the company's",
+                "负责人历史赢单率(向公司平均收缩)",
+            ),
+            Feature(
+                "amount_to_usual",
+                "coalesce(amount, list_amount) / nullif(usual_amount, 0)",
+                "ratio",
+                "Amount against the company's usual win",
+                "金额与通常赢单金额之比",
+            ),
+            _category("segment", "Customer segment", "客户细分"),
+            _category("industry", "Industry", "行业"),
+            _category("country", "Country", "国家"),
+            _category("region", "Region", "区域"),
+            Feature("employees", "employees", "people", "Employees of the customer", "客户员工数"),
+            Feature(
+                "annual_revenue", "annual_revenue", "base currency", "Yearly revenue of the customer", "客户年营收"
+            ),
+            Feature(
+                "referred",
+                "case when referred_by_account_id is not null then 1.0 else 0.0 end",
+                "yes or no",
+                "Referred by another customer",
+                "由其他客户推荐",
+            ),  # fmt: skip
+        ),
+    ),
+)

@@ -1,0 +1,103 @@
+"""What SQL a feature may use: parsed and checked, so that a definition cannot reach what it may not see."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from difflib import get_close_matches
+from functools import lru_cache
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ParseError
+
+from crm.errors import BadInput
+
+SECONDS_A_DAY = 86_400.0
+AGGREGATES = (
+    exp.Count, exp.Sum, exp.Avg, exp.Min, exp.Max, exp.Median, exp.Stddev, exp.StddevSamp, exp.LogicalOr, exp.LogicalAnd,
+    exp.ArgMax, exp.ArgMin, exp.Quantile,
+)  # fmt: skip
+_FUNCTIONS = (
+    *AGGREGATES, exp.Abs, exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least, exp.Ln, exp.Exp, exp.Sqrt, exp.Round, exp.Floor,
+    exp.Ceil, exp.Lower, exp.Upper, exp.Cast, exp.TryCast, exp.Case, exp.If, exp.And, exp.Or, exp.Pow, exp.Sign,
+)  # fmt: skip
+_FORBIDDEN = (exp.Subquery, exp.Select, exp.Window, exp.Parameter, exp.Placeholder, exp.Command)
+
+
+class BadDefinition(BadInput):
+    """A feature's SQL cannot be used."""
+
+    def __init__(self, feature: str, sql: str, problem: str, mend: str) -> None:
+        super().__init__(f"Feature {feature}: {problem} in '{sql}'. {mend}")
+
+
+@lru_cache(maxsize=1024)
+def checked(feature: str, sql: str, columns: frozenset[str], later: frozenset[str], aggregate: bool) -> str:
+    """DuckDB's SQL of a definition, with `days(n)` written out in seconds.
+
+    Parameters
+    ----------
+    feature, sql : str
+        Its name, for messages; one expression.
+    columns, later : frozenset of str
+        Columns it may read; columns that exist but are filled in later, so that their past is unknown.
+    aggregate : bool
+        Whether it must be an aggregate (over events) or must not be one (on the state).
+
+    Raises
+    ------
+    BadDefinition
+        If it is no single expression, reads what it may not, or uses what is not allowed.
+    """
+    try:
+        tree = sqlglot.parse_one(f"select {sql}", read="duckdb")
+    except ParseError as error:
+        where = error.errors[0] if error.errors else {}
+        raise BadDefinition(
+            feature, sql, f"no SQL at '{where.get('highlight', '')}'", "Give one SQL expression, such as count(*)."
+        ) from None
+    if not isinstance(tree, exp.Select) or len(tree.expressions) != 1 or tree.args.get("from_"):
+        raise BadDefinition(feature, sql, "more than one expression", "Give one SQL expression without 'from'.")
+    tree = tree.expressions[0].transform(_days)
+    _check_nodes(feature, sql, tree)
+    _check_columns(feature, sql, tree, columns, later)
+    if aggregate != any(isinstance(node, (*AGGREGATES, exp.AggFunc)) for node in tree.walk()):
+        problem = "no aggregate" if aggregate else "an aggregate"
+        mend = "Use count, sum, avg, min, max or the like." if aggregate else "Use an expression on one row."
+        raise BadDefinition(feature, sql, problem, mend)
+    return str(tree.sql(dialect="duckdb"))
+
+
+def _days(node: exp.Expression) -> exp.Expression:
+    if isinstance(node, exp.Anonymous) and node.name.lower() == "days" and len(node.expressions) == 1:
+        return exp.paren(exp.Mul(this=node.expressions[0], expression=exp.Literal.number(SECONDS_A_DAY)))
+    return node
+
+
+def _check_nodes(feature: str, sql: str, tree: exp.Expression) -> None:
+    for node in tree.walk():
+        if isinstance(node, _FORBIDDEN):
+            raise BadDefinition(feature, sql, "a subquery or window", "Aggregate the block's own events instead.")
+        if isinstance(node, exp.Func) and not isinstance(node, _FUNCTIONS):
+            name = node.name if isinstance(node, exp.Anonymous) else node.sql_name().lower()
+            allowed = sorted({kind.sql_name().lower() for kind in _FUNCTIONS})
+            raise BadDefinition(feature, sql, f"the function {name}", f"Allowed: days, {', '.join(allowed)}.")
+
+
+def _check_columns(
+    feature: str, sql: str, tree: exp.Expression, columns: Collection[str], later: Collection[str]
+) -> None:
+    for column in tree.find_all(exp.Column):
+        if column.table:
+            raise BadDefinition(feature, sql, f"a table's name, {column.table}", "Name columns alone.")
+        if column.name in later:
+            raise BadDefinition(
+                feature,
+                sql,
+                f"{column.name}, which is filled in later",
+                "Its past values are unknown; use another column.",
+            )
+        if column.name not in columns:
+            near = get_close_matches(column.name, columns, n=1)
+            mend = f"Did you mean {near[0]}?" if near else f"Columns here: {', '.join(sorted(columns))}."
+            raise BadDefinition(feature, sql, f"no column {column.name}", mend)
