@@ -35,9 +35,10 @@ COLOURS = {
     "down": "#C25507",
 }
 WIDE, NARROW = 650, 330
-MAX_MARKS = 400
+MAX_MARKS = 250
 _VEGA_LITE = "6.1"
 _FONT = '"Noto Sans", "Noto Sans CJK SC", sans-serif'
+Drawing = alt.LayerChart | alt.FacetChart
 _SLACK = 20  # px beside the last labels: they are measured in one font and drawn in the visitor's
 _LABEL_GAP = 15  # px between two labels at line ends
 
@@ -108,7 +109,7 @@ def fan(
     top = max(p90, now, target or 0.0, naive or 0.0) * 1.04 or 1.0
     ticks = nice_ticks(0.0, top)
 
-    def draw(width: int, height: int) -> alt.LayerChart:
+    def draw(width: int, height: int) -> Drawing:
         y_scale = alt.Scale(domain=[0, max(top, ticks[-1])], nice=False)
         x = alt.X("day:T", scale=alt.Scale(type="utc", domain=_iso([start, last])), axis=_time_axis(f, start, last))
         y = alt.Y("value:Q", scale=y_scale, axis=_value_axis(ticks, [value(t) for t in ticks]))
@@ -162,10 +163,12 @@ def ranges(f: Formats, *, title: str, subtitle: str, people: pd.DataFrame) -> Fi
     data = people.assign(row=[f"{i:03d} {n}" for i, n in enumerate(people["name"])])
     # Far ranges are cut at the axis, which says so by its last label; the table has them whole.
     limit = max(1.5, min(3.0, float(np.nanquantile(data["high"], 0.9)) * 1.05))
-    shown = data.assign(low=data["low"].clip(0, limit), mid=data["mid"].clip(0, limit), high=data["high"].clip(0, limit))
+    shown = data.assign(
+        low=data["low"].clip(0, limit), mid=data["mid"].clip(0, limit), high=data["high"].clip(0, limit)
+    )
     ticks = [t for t in (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0) if t <= limit]
 
-    def draw(wide: bool) -> alt.LayerChart:
+    def draw(wide: bool) -> Drawing:
         width, label = (WIDE - 170, 150) if wide else (NARROW - 110, 92)
         y = alt.Y("row:N", sort=None, title=None, axis=_name_axis(label, "slice(datum.value, 4)"))
         x_axis = _value_axis(ticks, [f.percent(t) for t in ticks], orient="top")
@@ -211,7 +214,7 @@ def win_curve(f: Formats, *, title: str, curve: pd.DataFrame, as_of: date, perio
         ("down", float(curve["lost"].iloc[-1]), say("Lost {value}", value=f.chance(float(curve["lost"].iloc[-1])))),
     ]
 
-    def draw(wide: bool) -> alt.LayerChart:
+    def draw(wide: bool) -> Drawing:
         width, height = (290, 220) if wide else (NARROW - 90, 220)
         y_top = max(top, ticks[-1])
         y_scale = alt.Scale(domain=[0, y_top], nice=False)
@@ -254,7 +257,7 @@ def calibration(f: Formats, *, title: str, subtitle: str, bins: pd.DataFrame) ->
     labels = [f.percent(t) for t in ticks]
     scale = alt.Scale(domain=[0, 1], nice=False)
 
-    def draw(wide: bool) -> alt.LayerChart:
+    def draw(wide: bool) -> Drawing:
         side = 250 if wide else 230
         x = alt.X("predicted:Q", scale=scale, axis=_value_axis(ticks, labels, title=say("Said"), grid=False))
         y = alt.Y("observed:Q", scale=scale, axis=_value_axis(ticks, labels, title=say("Came true")))
@@ -284,16 +287,17 @@ def at_risk(f: Formats, *, title: str, accounts: pd.DataFrame, horizon_days: int
     Parameters
     ----------
     accounts : DataFrame
-        name, churn_probability, yearly_value, value_at_risk; the largest 400 by value at risk are drawn.
+        name, churn_probability, yearly_value, value_at_risk; the largest `MAX_MARKS` by value at risk are drawn.
     """
     say = f.language.say
     data = accounts.nlargest(MAX_MARKS, "value_at_risk").reset_index(drop=True)
-    named = data.head(5)
     x_top = min(1.0, max(0.2, float(data["churn_probability"].max()) * 1.15))
     y_top = float(data["yearly_value"].max()) * 1.1 or 1.0
+    # A name stands on the side of its dot where there is room.
+    named = data.head(5).assign(side=np.where(data["churn_probability"].head(5) > x_top / 2, "right", "left"))
     x_ticks, y_ticks = nice_ticks(0.0, x_top), nice_ticks(0.0, y_top)
 
-    def draw(wide: bool) -> alt.LayerChart:
+    def draw(wide: bool) -> Drawing:
         width, height = (WIDE - 130, 250) if wide else (NARROW - 70, 220)
         x_title = say("Chance to leave within {days} days", days=horizon_days)
         x = alt.X(
@@ -306,17 +310,16 @@ def at_risk(f: Formats, *, title: str, accounts: pd.DataFrame, horizon_days: int
             scale=alt.Scale(domain=[0, y_top], nice=False),
             axis=_value_axis(y_ticks, [f.money(t) for t in y_ticks]),
         )
-        text = alt.Chart(named).mark_text(align="right", dx=-7, fontSize=11, color=COLOURS["text-2"], limit=170)
         return alt.layer(
             alt.Chart(data).mark_circle(color=COLOURS["naive"], opacity=0.55, size=28).encode(x=x, y=y),
             alt.Chart(named).mark_circle(color=COLOURS["down"], opacity=1, size=60).encode(x=x, y=y),
-            text.encode(x=x, y=y, text="name:N"),
+            *(_point_names(part, x, y, side, 170 if wide else 110) for side, part in named.groupby("side")),
         ).properties(width=width, height=height)
 
     rows = list(data[["name", "churn_probability", "yearly_value", "value_at_risk"]].itertuples(index=False, name=None))
     return _figure(
         title,
-        say("Yearly value of each customer, {unit}", unit=f.currency),
+        say("Yearly value of the {n} customers with most at risk, {unit}", n=len(data), unit=f.currency),
         draw,
         (say("Customer"), say("Chance to leave"), say("Yearly value"), say("Value at risk")),
         [(n, f.chance(p), f.money_full(v), f.money_full(r)) for n, p, v, r in rows[:50]],
@@ -337,7 +340,7 @@ def track_record(f: Formats, *, title: str, subtitle: str, forecasts: pd.DataFra
     top = float(data[["p90", "actual"]].to_numpy().max()) * 1.05 or 1.0
     ticks = nice_ticks(0.0, top)
 
-    def draw(wide: bool) -> alt.LayerChart:
+    def draw(wide: bool) -> Drawing:
         width, label = (WIDE - 230, 150) if wide else (NARROW - 110, 92)
         scale = alt.Scale(domain=[0, top], nice=False)
         every = ticks if wide else ticks[::2]
@@ -368,7 +371,7 @@ def track_record(f: Formats, *, title: str, subtitle: str, forecasts: pd.DataFra
 
 
 def nice_ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """Round tick values from low to at most high: 3 to `most` + 1 of them, steps of 1, 2, 2.5 or 5 times a ten-power."""
+    """Round tick values from low to at most high: 3 to `most` + 1, in steps of 1, 2, 2.5 or 5 times a power of ten."""
     rough = (high - low) / most
     power = 10.0 ** np.floor(np.log10(rough))
     step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= rough * (1 - 1e-9))
@@ -394,7 +397,9 @@ def _time_axis(f: Formats, first: date, last: date, most: int = 6) -> alt.Axis:
 
 def _value_axis(ticks: Sequence[float], labels: Sequence[str], **kind: Any) -> alt.Axis:
     expression = f"{json.dumps(list(labels), ensure_ascii=False)}[indexof({list(ticks)}, datum.value)]"
-    return alt.Axis(values=list(ticks), labelExpr=expression, **{"title": None, "domain": False, "ticks": False, **kind})
+    return alt.Axis(
+        values=list(ticks), labelExpr=expression, **{"title": None, "domain": False, "ticks": False, **kind}
+    )
 
 
 def _name_axis(limit: int, expression: str) -> alt.Axis:
@@ -404,10 +409,19 @@ def _name_axis(limit: int, expression: str) -> alt.Axis:
 
 
 def _line(
-    data: pd.DataFrame, x: alt.X, y: str, scale: alt.Scale, colour: str, *, dash: list[int] | None = None, width: float = 2
+    data: pd.DataFrame,
+    x: alt.X,
+    y: str,
+    scale: alt.Scale,
+    colour: str,
+    *,
+    dash: list[int] | None = None,
+    width: float = 2,
 ) -> alt.Chart:
-    mark = {"strokeDash": dash} if dash else {}
-    return alt.Chart(data).mark_line(color=colour, strokeWidth=width, **mark).encode(x=x, y=alt.Y(f"{y}:Q", scale=scale))
+    mark: dict[str, Any] = {"strokeDash": dash} if dash else {}
+    return (
+        alt.Chart(data).mark_line(color=colour, strokeWidth=width, **mark).encode(x=x, y=alt.Y(f"{y}:Q", scale=scale))
+    )
 
 
 def _level(first: date, last: date, at: float, x: alt.X, scale: alt.Scale, colour: str, dash: list[int]) -> alt.Chart:
@@ -415,11 +429,11 @@ def _level(first: date, last: date, at: float, x: alt.X, scale: alt.Scale, colou
     return _line(data, x, "value", scale, colour, dash=dash, width=1.5)
 
 
-def _today(f: Formats, day: date, x: alt.X) -> alt.LayerChart:
+def _today(f: Formats, day: date, x: alt.X) -> Drawing:
     return _mark_day(day, f.language.say("Today"), x)
 
 
-def _mark_day(day: date, word: str, x: alt.X) -> alt.LayerChart:
+def _mark_day(day: date, word: str, x: alt.X) -> Drawing:
     base = alt.Chart(pd.DataFrame({"day": _iso([day]), "word": [word]}))
     return alt.layer(
         base.mark_rule(color=COLOURS["text-3"], strokeWidth=1).encode(x=x),
@@ -451,6 +465,11 @@ def _label_layers(labels: pd.DataFrame, x: alt.X, scale: alt.Scale) -> list[alt.
     ]
 
 
+def _point_names(named: pd.DataFrame, x: alt.X, y: alt.Y, side: str, limit: int) -> alt.Chart:
+    mark: dict[str, Any] = {"align": side, "dx": -7 if side == "right" else 7, "fontSize": 11, "limit": limit}
+    return alt.Chart(named).mark_text(color=COLOURS["text-2"], **mark).encode(x=x, y=y, text="name:N")
+
+
 def _iso(days: Sequence[date]) -> list[str]:
     return [f"{day:%Y-%m-%d}T00:00:00Z" for day in days]
 
@@ -474,15 +493,17 @@ def _figure(
     return Figure(title, subtitle, wide, narrow, head, tuple(rows), tuple(tuple(r) for r in raw))
 
 
-def to_svg(chart: alt.LayerChart) -> str:
+def to_svg(chart: Drawing) -> str:
     """Draw a figure; equal figures (by the whole specification with its data) are drawn once."""
     return _drawn(styled(chart).to_json(indent=None))
 
 
-def styled(chart: alt.LayerChart) -> alt.LayerChart:
+def styled(chart: Drawing) -> Drawing:
     """The figure with the house's fonts, lines and colours, as notebooks show it too."""
     return (
-        chart.configure(background=COLOURS["surface"], padding={"left": 4, "top": 8, "right": _SLACK, "bottom": 4}, font=_FONT)
+        chart.configure(
+            background=COLOURS["surface"], padding={"left": 4, "top": 8, "right": _SLACK, "bottom": 4}, font=_FONT
+        )
         .configure_view(stroke=None)
         .configure_axis(
             labelColor=COLOURS["text-3"],

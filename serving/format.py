@@ -17,6 +17,7 @@ from serving.i18n import Language
 MISSING = "—"
 MINUS = "−"  # on pages; exports keep the ASCII minus
 SHORT_FROM = 10_000
+Day = date | datetime
 _EN_UNITS = ((1e9, "B"), (1e6, "M"), (1e3, "K"))
 _ZH_UNITS = ((1e8, "亿"), (1e4, "万"))
 _RELATIVE_FOR = timedelta(days=7)
@@ -144,11 +145,11 @@ class Formats:
 
     # -- time
 
-    def date(self, day: date | datetime | None, year: bool | None = None) -> str:
+    def date(self, day: Day | None, year: bool | None = None) -> str:
         """A day; with its year where that is not the current one, or as told."""
         if (found := self.day(day)) is None:
             return MISSING
-        with_year = found.year != self.day(self.now).year if year is None else year  # type: ignore[union-attr]
+        with_year = found.year != self.now.astimezone(self.zone).year if year is None else year
         if self._zh:
             return f"{found.year}年{found.month}月{found.day}日" if with_year else f"{found.month}月{found.day}日"
         return format_date(found, "MMM d, y" if with_year else "MMM d", locale=self.language.locale)
@@ -179,7 +180,7 @@ class Formats:
         months = "–".join(format_date(day, "MMM", locale=self.language.locale) for day in (first, last))
         return f"{part} {year} ({months})" if part else f"{year} ({months})"
 
-    def day(self, when: date | datetime | None) -> date | None:
+    def day(self, when: Day | None) -> Day | None:
         """The day of a moment on the company's clock."""
         if isinstance(when, datetime):
             found = _moment(when)
@@ -196,7 +197,7 @@ def _known(value: float | Decimal | None) -> float | None:
 
 def _moment(when: datetime | None) -> datetime | None:
     # A missing moment of pandas is no None, but it is not equal to itself.
-    return when if when is not None and when == when else None  # noqa: PLR0124
+    return when if when is not None and when == when else None
 
 
 def _round(size: float, digits: int) -> Decimal:

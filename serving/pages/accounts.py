@@ -24,7 +24,7 @@ class Segment(NamedTuple):
     """Customers of one segment."""
 
     name: str
-    count: str
+    size: str
     chance: str
     risk: str
 
@@ -137,12 +137,12 @@ def _segments(desk: Desk, accounts: pd.DataFrame) -> list[Segment]:
     f = desk.formats
     named = accounts.assign(segment=accounts["segment"].fillna("—"))
     grouped = named.groupby("segment").agg(
-        count=("name", "size"), chance=("churn_probability", "mean"), risk=("value_at_risk", "sum")
+        size=("name", "size"), chance=("churn_probability", "mean"), risk=("value_at_risk", "sum")
     )
     ordered = grouped.sort_values("risk", ascending=False)
     return [
-        Segment(str(r.Index), f.number(r.count_), f.percent(r.chance, 1), f.money(r.risk))
-        for r in ordered.rename(columns={"count": "count_"}).itertuples()
+        Segment(str(name), f.number(r["size"]), f.percent(r["chance"], 1), f.money(r["risk"]))
+        for name, r in ordered.to_dict("index").items()
     ]
 
 
@@ -226,10 +226,12 @@ def _event(desk: Desk, row: dict[str, Any]) -> Event:
     amount = number(row["amount"])
     money = f"{f.number(amount)} {words.text_or(row['currency'], f.currency)}" if amount is not None else ""
     if row["what"] == "order":
-        text = say("Return of {amount}", amount=money) if row["detail"] == "return" else say("Order of {amount}", amount=money)
+        back = row["detail"] == "return"
+        text = say("Return of {amount}", amount=money) if back else say("Order of {amount}", amount=money)
+    elif row["what"] == "subscription" and row["detail"] == "start":
+        text = say("Subscription began, {amount} a month", amount=money)
     elif row["what"] == "subscription":
-        start = row["detail"] == "start"
-        text = say("Subscription began, {amount} a month", amount=money) if start else say("Subscription ended, {amount} a month", amount=money)
+        text = say("Subscription ended, {amount} a month", amount=money)
     else:
         text = words.event(desk.language, str(row["what"]), row["detail"])
     return Event(when.isoformat() if when else "", f.date(when), text)

@@ -85,7 +85,9 @@ def answer_advice(
 def _finding(desk: Desk, fact: dict[str, Any], score: dict[str, Any] | None) -> str:
     f, say = desk.formats, desk.language.say
     if fact["outcome"] == "won":
-        return say("Won on {day} at {amount}.", day=f.date(words.moment(fact["closed_at"])), amount=f.money(fact["amount"]))
+        return say(
+            "Won on {day} at {amount}.", day=f.date(words.moment(fact["closed_at"])), amount=f.money(fact["amount"])
+        )
     if fact["outcome"] == "lost":
         return say("Lost on {day}.", day=f.date(words.moment(fact["closed_at"])))
     if score is None:

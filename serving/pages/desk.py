@@ -24,7 +24,6 @@ from serving.pages.facts import Facts
 from serving.pages.outlook import COMPANY
 from serving.pages.shell import Visit
 
-
 # What pages read of each score file; a file that is not there yet reads as empty.
 COLUMNS = {
     "deals": "deal_id as_of win_probability win_probability_low win_probability_high expected_amount "
@@ -121,7 +120,9 @@ class Desk:
             if self.visit.shell.working
             else say("Nothing has been scored yet. Run: bellwether train, then bellwether score.")
         )
-        return self.show("problem.html", here, title=say("No forecast yet"), text=text, detail="", action="", address="")
+        return self.show(
+            "problem.html", here, title=say("No forecast yet"), text=text, detail="", action="", address=""
+        )
 
     def one_row(self, name: str, key: str, ident: str) -> dict[str, Any]:
         """The leading metric's row of one person or team.
@@ -212,7 +213,11 @@ class Desk:
     @cached_property
     def team_name_of(self) -> dict[str, str]:
         """rep_id to the name of the person's team today."""
-        return {str(rep): self.team_names[team] for rep, team in self.facts.reps["team_id"].items() if team in self.team_names}
+        return {
+            str(rep): self.team_names[team]
+            for rep, team in self.facts.reps["team_id"].items()
+            if team in self.team_names
+        }
 
     def children(self, team_id: str) -> list[str]:
         """Teams right below a team; of the company, those that have no team above that is scored."""

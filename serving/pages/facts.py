@@ -141,8 +141,12 @@ def _read(view: View, company: Company, now: datetime) -> Facts:
         _attach(con, view, company)
         return Facts(
             con.execute(_DEALS, {"now": now}).df().drop_duplicates("deal_id").set_index("deal_id"),
-            con.sql("select account_id, coalesce(name, account_id) as name, industry, segment, country, owner_id "
-                    "from accounts").df().set_index("account_id"),
+            con.sql(
+                "select account_id, coalesce(name, account_id) as name, industry, segment, country, owner_id "
+                "from accounts"
+            )
+            .df()
+            .set_index("account_id"),
             con.sql("select rep_id, person_key, team_id, left_on from reps").df().set_index("rep_id"),
             con.sql("select team_id, name, parent_team_id, manager_rep_id from teams").df().set_index("team_id"),
         )

@@ -73,7 +73,7 @@ def _team(desk: Desk, team_id: str) -> HTMLResponse:
     company = team_id == COMPANY
     return _page(
         desk,
-        title=desk.company.name if company else desk.team_names.get(team_id, team_id),
+        title=desk.visit.shell.company if company else desk.team_names.get(team_id, team_id),
         path=[] if company else [(say("Company"), "/forecast"), *_path(desk, team_id)],
         outcome=Outcome.of(row),
         members=members,
@@ -83,7 +83,9 @@ def _team(desk: Desk, team_id: str) -> HTMLResponse:
     )
 
 
-def _page(desk: Desk, *, title: str, path: list[tuple[str, str]], outcome: Outcome, members: list[str] | None, **more: Any) -> HTMLResponse:
+def _page(
+    desk: Desk, *, title: str, path: list[tuple[str, str]], outcome: Outcome, members: list[str] | None, **more: Any
+) -> HTMLResponse:
     f = desk.formats
     return desk.show(
         "forecast.html",
@@ -112,8 +114,10 @@ def _path(desk: Desk, team_id: str | None, *, itself: bool = False) -> list[tupl
 
 def _tables(desk: Desk, team_id: str, members: list[str] | None) -> list[Table]:
     f, say = desk.formats, desk.language.say
-    note = say("Bars show the 80% range, dots its middle, the dashed line the goal. "
-               "Middles do not add up to the team's; all come from the same draws, which do.")
+    note = say(
+        "Bars show the 80% range, dots its middle, the dashed line the goal. "
+        "Middles do not add up to the team's; all come from the same draws, which do."
+    )
     teams, reps = outlook.primary(desk.frame("teams")), outlook.primary(desk.frame("reps"))
     below = teams[teams["team_id"].isin(desk.children(team_id))]
     people = reps if members is None else reps[reps["rep_id"].isin(members)]

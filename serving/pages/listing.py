@@ -85,12 +85,14 @@ class Tab(NamedTuple):
     """A view of the deals."""
 
     name: str
-    count: str
+    size: str
     address: str
     here: bool
 
 
-def open_deals(scores: pd.DataFrame, facts: pd.DataFrame, names: Mapping[str, str], as_of: pd.Timestamp) -> pd.DataFrame:
+def open_deals(
+    scores: pd.DataFrame, facts: pd.DataFrame, names: Mapping[str, str], as_of: pd.Timestamp
+) -> pd.DataFrame:
     """Scored deals with what the lake says about them: one row each, index deal_id.
 
     Parameters
@@ -146,7 +148,9 @@ def page_of(deals: pd.DataFrame, wish: Wish) -> tuple[pd.DataFrame, str]:
     return rows, str(rows.index[-1]) if start + PAGE_SIZE < len(ordered) else ""
 
 
-def rows_of(f: Formats, page: pd.DataFrame, today: date, why: Callable[[str], str], step: Callable[[str], str]) -> list[Row]:
+def rows_of(
+    f: Formats, page: pd.DataFrame, today: date, why: Callable[[str], str], step: Callable[[str], str]
+) -> list[Row]:
     """Rows in words; `why` and `step` give a deal's main reason and next step, '' where there is none."""
     say = f.language.say
     rows = []

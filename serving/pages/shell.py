@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from fastapi import Depends, Request
+from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -98,13 +98,17 @@ class Visit:
     def show(self, template: str, here: str, /, *, status: int = 200, **context: Any) -> HTMLResponse:
         """Render a template in the visitor's language."""
         self.shell.here = here
-        text = environment().get_template(template).render(
-            shell=self.shell,
-            lang=self.language,
-            f=self.formats,
-            say=self.language.say,
-            say_n=self.language.say_n,
-            **context,
+        text = (
+            environment()
+            .get_template(template)
+            .render(
+                shell=self.shell,
+                lang=self.language,
+                f=self.formats,
+                say=self.language.say,
+                say_n=self.language.say_n,
+                **context,
+            )
         )
         return HTMLResponse(text, status, headers={"Vary": "Cookie, Accept-Language", "Cache-Control": "no-store"})
 
@@ -116,7 +120,7 @@ def visit(request: Request, company: Company, *, as_of: datetime | None = None) 
     theme = cookies.get(THEME_COOKIE)
     now = max(datetime.now(UTC), as_of) if as_of else datetime.now(UTC)
     shell = Shell(
-        company=company.name,
+        company=_name(company, chosen),
         sample=company.sample,
         theme=theme if theme in THEMES else None,
         here="",
@@ -125,7 +129,14 @@ def visit(request: Request, company: Company, *, as_of: datetime | None = None) 
         other_languages=[Other(c, LANGUAGES[c][1], _SHORT[c]) for c in LANGUAGES if c != chosen.code],
         as_of=as_of,
     )
-    return Visit(request, chosen, Formats(chosen, company.base_currency, ZoneInfo(company.time_zone), now), company, shell)
+    return Visit(
+        request, chosen, Formats(chosen, company.base_currency, ZoneInfo(company.time_zone), now), company, shell
+    )
+
+
+def _name(company: Company, language: Language) -> str:
+    """The company's name; the sample company's, which nobody chose, in the visitor's language."""
+    return language.say("Sample company") if company.sample else company.name
 
 
 def entries(language: Language) -> list[Entry]:

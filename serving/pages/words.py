@@ -22,9 +22,7 @@ _MONEY_UNITS = ("base currency", "money")
 _SHARE_UNITS = ("share", "probability", "rate")
 
 
-def reason(
-    f: Formats, entity: Entity, company: Company, name: str, value: object, text: object
-) -> tuple[str, bool]:
+def reason(f: Formats, entity: Entity, company: Company, name: str, value: object, text: object) -> tuple[str, bool]:
     """A feature's sentence with its value, and whether a person can change it."""
     try:
         known = feature(entity, name, company)
@@ -158,7 +156,7 @@ def moment(value: object) -> datetime | None:
     """A moment of a frame; None where it is missing."""
     if value is None or value is pd.NaT:
         return None
-    when = pd.Timestamp(value)  # type: ignore[arg-type]
+    when = pd.Timestamp(value)
     if when is pd.NaT:
         return None
     return (when.tz_localize("UTC") if when.tzinfo is None else when).to_pydatetime()

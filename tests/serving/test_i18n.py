@@ -20,7 +20,10 @@ def used_sentences() -> dict[Key, str]:
     """Each sentence in code and templates (for say_n the pair), and where it stands."""
     root = Path(serving.__file__).parent
     found = extract_from_dir(
-        root, [("**.py", "python"), ("templates/**.html", "jinja2")], {"templates/**.html": {"silent": "false"}}, KEYWORDS
+        root,
+        [("**.py", "python"), ("templates/**.html", "jinja2")],
+        {"templates/**.html": {"silent": "false"}},
+        KEYWORDS,
     )
     return {message: f"{file}:{line}" for file, line, message, *_ in found}
 
@@ -56,7 +59,9 @@ def test_no_sentence_is_untranslated(used, babel_code):
 
 @pytest.mark.parametrize("babel_code", OTHERS)
 def test_no_translation_is_left_over(used, babel_code):
-    assert [m.id for m in catalogue(babel_code) if m.id and (m.id if isinstance(m.id, str) else tuple(m.id)) not in used] == []
+    assert [
+        m.id for m in catalogue(babel_code) if m.id and (m.id if isinstance(m.id, str) else tuple(m.id)) not in used
+    ] == []
 
 
 @pytest.mark.parametrize("babel_code", OTHERS)
