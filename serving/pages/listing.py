@@ -196,7 +196,7 @@ def heads(f: Formats, wish: Wish) -> list[Head]:
         (say("Close date"), "num fold", "close"),
         (say("Chance to win"), "num", "chance"),
         (say("Expected"), "num fold", "expected"),
-        (say("Next step, and the main reason for the chance"), "fold", ""),
+        (say("Next step and main reason"), "fold", ""),
         (say("Days silent"), "num fold", "silent"),
     ]
     return [_head(wish, *column) for column in columns]
