@@ -121,12 +121,14 @@ def _lines(history: History, deals: Rows, ids: pa.Array) -> Columns:
 
 def _splits(history: History, deals: Rows, ids: pa.Array) -> Columns:
     dice = Dice(history.seed, "splits", deals["key"], 0)
-    team = history.staff.reps["team_id"].to_numpy()
+    team = history.staff.reps["team_id"].to_numpy()[: len(history.staff.skill)]
     rows = np.flatnonzero((deals["kind"] != LEAD) & (dice.uniform("split") < 0.05))
-    sellers = len(history.staff.skill)
-    helper = (dice.uniform("helper")[rows] * sellers).astype(np.int64)
-    # The helper sits in the owner's own team, else the deal is not shared.
-    fits = (helper != deals["owner"][rows]) & (team[helper] == team[deals["owner"][rows]])
+    draw, helper = dice.uniform("helper")[rows], deals["owner"][rows].copy()
+    for name in np.unique(team):
+        mates, mine = np.flatnonzero(team == name), team[deals["owner"][rows]] == name
+        helper[mine] = mates[(draw[mine] * len(mates)).astype(np.int64)]
+    # Who draws himself, was not there yet or has left shares nothing.
+    fits = helper != deals["owner"][rows]
     hired = _day_numbers(history, "hired_on", 0)[helper] <= deals["created"][rows] // DAY_US
     stays = deals["created"][rows] // DAY_US < _day_numbers(history, "left_on", 1 << 30)[helper]
     rows, helper = rows[fits & hired & stays], helper[fits & hired & stays]

@@ -72,8 +72,14 @@ class _Prior:
         self._deals = {name: values[order] for name, values in deals.items()}
         self._history = history
         states = gather(history.pipeline.log["truth"])
-        _, first = np.unique(states["key"], return_index=True)
-        self._begun = {name: values[first] for name, values in states.items()}
+        begun, first = np.unique(states["key"], return_index=True)
+        rows = np.searchsorted(self._deals["key"], begun)
+        group = _group({name: self._deals[name][rows] for name in ("kind", "source")})
+        # Where interest comes from satisfaction or from a lead, the company's own shares stand for it.
+        self._shares = {
+            number: np.bincount(states["interest"][first][group == number], minlength=N_INTEREST) + 0.5
+            for number in (1, 2, 3)
+        }
 
     def of(self, keys: Ints) -> Floats:
         """(deals, grades, interest)."""
@@ -95,11 +101,7 @@ class _Prior:
         drawn = np.diff(ndtr((levels[None, :] - 2 - 0.35 * GRADES[:, None]) / 0.8), axis=1)
         chance = np.repeat(drawn[None], len(deals["key"]), axis=0)
         group = _group(deals)
-        known = _group({name: values[np.searchsorted(self._deals["key"], self._begun["key"])]
-                        for name, values in self._deals.items()})  # fmt: skip
-        for number in (1, 2, 3):
-            # Where interest comes from satisfaction or from a lead, the company's own shares stand for it.
-            share = np.bincount(self._begun["interest"][known == number], minlength=N_INTEREST) + 0.5
+        for number, share in self._shares.items():
             chance[group == number] = share / share.sum()
         return chance
 
