@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -14,7 +15,7 @@ from crm.errors import BadInput, NotReady
 from models.calibration import calibrated, keep_if_better
 from models.explain import explanation, in_probability, shared_remainder, shown
 from models.intervals import resampled_deals, spread_around
-from models.learners import Floats, even_rows, probability, safe_logit
+from models.learners import Floats, even_rows, one_thread, probability, safe_logit, side_by_side
 from models.prior import RateCurves, SmallModel, trust
 from models.rolling import known_at, plan
 from models.win_core import Effort, Mix, WinCore
@@ -200,6 +201,13 @@ class WinModel(BaseEstimator):
         """How many deals, the base rate, the skill against it with its 90 % interval, and a sentence on it."""
         return self._note().to_dict()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the past snapshots that the choices were made on: they are large and only the gate needs them."""
+        state: dict[str, Any] = dict(super().__getstate__())
+        if "choice_" in state:
+            state["choice_"] = replace(state["choice_"], forecasts=())
+        return state
+
     def _note(self) -> WinNote:
         return note_of(
             self.choice_,
@@ -212,9 +220,9 @@ class WinModel(BaseEstimator):
     def curves(self, X: pd.DataFrame) -> Curves:
         """Curves of deals X, shape (n, p): the same as `curve`, with what can be read off them."""
         rate = self.rate_.curves(X)
-        return calibrated(
-            leant(self._fields_curves(self.fields_, X, rate), rate, self.choice_.strength), self.calibrator_
-        )
+        with one_thread():
+            fields = self._fields_curves(self.fields_, X, rate)
+        return calibrated(leant(fields, rate, self.choice_.strength), self.calibrator_)
 
     def _fields_curves(self, fields: WinCore | SmallModel | None, X: pd.DataFrame, rate: Curves) -> Curves:
         if fields is None or not len(X):
@@ -240,7 +248,8 @@ class WinModel(BaseEstimator):
             return Choice(mix=default, strength=most)
         few = self.n_closed_ < _CHEAP_DEALS
         ahead = plan(rows, until, self.base_.curves(rows.iloc[:1]), cuts=self.cuts * (2 if few else 1))
-        past = [date for span in ahead.spans if (date := self._past_date(rows, *span)) is not None]
+        looked = side_by_side([partial(self._past_date, rows, *span) for span in ahead.spans])
+        past = [date for date in looked if date is not None]
         return choose(past, until, ahead.horizon_days, default=default, most=most)
 
     def _past_date(self, rows: pd.DataFrame, cut: pd.Timestamp, last: pd.Timestamp) -> PastDate | None:
@@ -284,10 +293,8 @@ class WinModel(BaseEstimator):
         kept = even_rows(len(rows), _REPLICATE_ROWS, self.random_state)
         X, fewer = rows.iloc[kept].reset_index(drop=True), what.take(kept)
         base_weight = self._weight(X, self.until_)
-        return [
-            self._fit_replicate(X, fewer, resampled_deals(X["deal_id"], seed=self.random_state + 1 + b), base_weight)
-            for b in range(self.replicates)
-        ]
+        drawn = [resampled_deals(X["deal_id"], seed=self.random_state + 1 + b) for b in range(self.replicates)]
+        return side_by_side([partial(self._fit_replicate, X, fewer, times, base_weight) for times in drawn])
 
     def _fit_replicate(self, X: pd.DataFrame, what: Fate, times: Floats, weight: Floats) -> _Replicate:
         rate = RateCurves(self.edges_, by_stage=self.choice_.by_stage).fit(X, what, weight=times)

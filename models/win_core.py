@@ -83,8 +83,8 @@ class WinCore:
         self.known_ = known_bins(pairs, len(self.edges) - 1)
         usable = np.flatnonzero((pairs.bin < self.known_) & (weight[pairs.row] > 0))
         pairs = pairs.take(usable[even_rows(len(usable), self.effort.rows, self.random_state)])
-        self.won_ = self._fit_bins(X, pairs, pairs.won, weight)
         staying = pairs.take(np.flatnonzero(~pairs.won))
+        self.won_ = self._fit_bins(X, pairs, pairs.won, weight)
         self.lost_ = self._fit_bins(X, staying, staying.lost, weight)
         self.ever_ = self._fit_ever(X, what, weight)
         return self
@@ -123,8 +123,9 @@ class WinCore:
             self._lagged_trees(X, pairs.row, pairs.bin), self._lagged_linear(X, pairs.row[linear], pairs.bin[linear])
         )
         blend = Blend(trees=self.effort.trees, random_state=self.random_state)
-        once = weight[pairs.row] / _rows_a_deal(X, pairs.row)
-        return blend.fit(matrix, y, categorical=self.encoder_.categorical_, linear_rows=linear, weight=once)
+        return blend.fit(
+            matrix, y, categorical=self.encoder_.categorical_, linear_rows=linear, weight=weight[pairs.row]
+        )
 
     def _fit_ever(self, X: pd.DataFrame, what: Fate, weight: Floats) -> Blend:
         rows = np.flatnonzero(what.closed & (weight > 0))
@@ -132,7 +133,8 @@ class WinCore:
         linear = even_rows(len(rows), self.effort.linear_rows, self.random_state)
         matrix = Matrix(self.encoder_.trees(X.iloc[rows]), self.encoder_.linear(X.iloc[rows[linear]]))
         blend = Blend(trees=self.effort.trees, random_state=self.random_state)
-        once = weight[rows] / _rows_a_deal(X, rows)
+        # All rows of a deal tell of one end: the penalties are measured against deals, not rows.
+        once = weight[rows] * X["deal_id"].iloc[rows].nunique() / max(1, len(rows))
         return blend.fit(
             matrix, what.won[rows], categorical=self.encoder_.categorical_, linear_rows=linear, weight=once
         )
@@ -201,11 +203,6 @@ class WinCore:
         crossed = np.repeat(owner[stage], len(_LAG_GROUPS))
         rest = np.full(width - len(owner) - len(crossed), trees_p - _LAG_COLUMNS)  # the lag's own column
         return np.concatenate([owner, crossed, rest])
-
-
-def _rows_a_deal(X: pd.DataFrame, rows: Rows) -> float:
-    """Rows a deal: as rows of one deal say much the same, penalties are measured against deals, not rows."""
-    return max(1.0, len(rows) / max(1, X["deal_id"].iloc[rows].nunique()))
 
 
 def _slopes(won_logits: Floats, lost_logits: Floats) -> tuple[Floats, Floats]:

@@ -13,8 +13,8 @@ from models.win_past import Choice
 class WinNote:
     """Figures and a sentence.
 
-    `skill` is the share of the base rate's log loss that is saved, with its 90 % interval over deals: by what is forecast
-    where that is better than the base rate, else by the fields' model that was tried and is not used.
+    `skill` is the share of the base rate's log loss that is saved, with its 90 % interval over deals: by what is
+    forecast where that is better than the base rate, else by the fields' model that was tried and is not used.
     """
 
     n_closed: int

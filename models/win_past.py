@@ -15,6 +15,7 @@ from models.win_core import Mix, Parts
 from models.win_curve import Curves, fate
 
 MIXES = tuple(Mix(trees, ever) for trees in (0.5, 1.0, 0.0) for ever in (0.5, 0.0))
+SHARES = (1.0, 0.75, 0.5, 0.25)
 NO_GAIN = Gain(0.0, -np.inf, np.inf, 0.0, np.inf, 0, 0)
 
 
@@ -95,8 +96,9 @@ def choose(past: list[PastDate], until: pd.Timestamp, days: float, *, default: M
     """Decide by the log loss of 'won within so many days' on past dates.
 
     Another mix than the default is taken only if it is better by more than its standard error. The stage rate is leant
-    on where the whole 90 % interval of its gain over the base rate lies above 0, and the fields' model is trusted where
-    that of its gain over the rate leant on does: then with share `most` x (1 - (se / gain)^2), else not at all.
+    on where the whole 90 % interval of its gain over the base rate lies above 0. Of the shares 1, 3/4, 1/2, 1/4 (times
+    `most`) that the fields' model could have against that rate, the best of those whose interval lies above 0 is taken;
+    where there is none, the rate alone is forecast.
 
     Parameters
     ----------
@@ -112,11 +114,14 @@ def choose(past: list[PastDate], until: pd.Timestamp, days: float, *, default: M
     mix = _best_mix(seen, default)
     by_stage = not gain(stage, base, deals).holds_zero
     rate = stage if by_stage else base
-    leaning = [leant(d.curves(mix), d.stage if by_stage else d.base, most) for d in past]
-    tried = log_loss(y, seen.said(leaning))
-    over = gain(tried, rate, deals)
-    strength = 0.0 if over.holds_zero else most * max(0.0, 1 - (over.se / over.mean) ** 2)
-    issued = [leant(d.curves(mix), d.stage if by_stage else d.base, strength) for d in past]
+    fields = [d.curves(mix) for d in past]
+    rated = [d.stage if by_stage else d.base for d in past]
+    tries = {share * most: seen.said(_leant_all(fields, rated, share * most)) for share in SHARES}
+    gains = {strength: gain(log_loss(y, said), rate, deals) for strength, said in tries.items()}
+    best = max(gains, key=lambda strength: (not gains[strength].holds_zero, gains[strength].mean))
+    over, tried = gains[best], log_loss(y, tries[best])
+    strength = 0.0 if over.holds_zero else best
+    issued = _leant_all(fields, rated, strength)
     said = seen.said(issued)
     table = pd.DataFrame(
         {
@@ -141,6 +146,10 @@ def leant(curves: Curves, rate: Curves, strength: float) -> Curves:
         return rate
     ever = probability(pooled_logits(rate.ever, safe_logit(curves.ever), strength))
     return curves.mixed(rate, strength).scaled(ever)
+
+
+def _leant_all(fields: list[Curves], rated: list[Curves], strength: float) -> list[Curves]:
+    return [leant(curves, rate, strength) for curves, rate in zip(fields, rated, strict=True)]
 
 
 def _best_mix(seen: _Losses, default: Mix) -> Mix:

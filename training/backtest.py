@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,13 +20,23 @@ from models.win import WinModel
 from training import plots, registry
 from training.baselines import rate_curves
 from training.fit import win_model
-from training.metrics import win_metrics
+from training.metrics import skill, win_metrics
 from training.snapshots import deal_snapshots
 
 Progress = Callable[[str], None]
 HORIZONS = (30, 90, 182)
 WAYS = ("forecast", "stage_rate", "base_rate")
 RECONSTRUCTED = "reconstructed"
+
+
+class TooShort(NotReady):
+    """There is no past date with enough history before and enough time since."""
+
+    def __init__(self, days: int) -> None:
+        super().__init__(
+            f"The history is too short for a forecast of the past: deals closed before {days} days ago are needed. "
+            "Import more history, or wait."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +88,53 @@ def backtest(
         found.append(_forecasts(rows, cut, end, model or light_model(company, seed=seed)))
     table = pd.concat([f for f in found if len(f)], ignore_index=True) if any(len(f) for f in found) else pd.DataFrame()
     if not len(table):
-        raise NotReady("The history is too short for a forecast of the past: some months of closed deals are needed.")
+        raise TooShort(min(HORIZONS))
     summary = summarise(table)
     run_id = _log(table, summary, tracking, end) if tracking else ""
     return Backtest(table, summary, run_id)
+
+
+def compare(
+    rows: pd.DataFrame,
+    models: Mapping[str, WinModel],
+    *,
+    until: datetime,
+    dates: int = 3,
+    weeks_apart: int = 8,
+    days: int = 90,
+) -> pd.DataFrame:
+    """Several settings of the win model side by side, on the same past dates and deals.
+
+    Parameters
+    ----------
+    rows : shape (n, p)
+        Snapshots as `training.snapshots.deal_snapshots` makes them.
+    models : mapping of str to WinModel
+        Settings by name; the first is what the others are compared with.
+    days : int
+        Horizon: 'won within so many days'.
+
+    Returns
+    -------
+    pd.DataFrame
+        A row a model: figures of `training.metrics.win_metrics`, and `better`, `better_low`, `better_high`: the share
+        of the first one's log loss that it saves, with its 90 % interval over deals.
+    """
+    end = pd.Timestamp(until)
+    cuts = past_dates(rows, end - pd.Timedelta(days=days - min(HORIZONS)), dates=dates, weeks_apart=weeks_apart)
+    tables: dict[str, pd.DataFrame] = {}
+    for name, model in models.items():
+        parts = [part for cut in cuts if len(part := _forecasts(rows, cut, end, model, [days]))]
+        if not parts:
+            raise TooShort(days)
+        tables[name] = pd.concat(parts, ignore_index=True)
+    first = next(iter(tables.values()))["forecast"]
+    lines = []
+    for name, table in tables.items():
+        better = skill(table.assign(first=first), forecast="forecast", rival="first")
+        versus = {"better": better.skill, "better_low": better.low, "better_high": better.high}
+        lines.append({"model": name, **win_metrics(table), **versus})
+    return pd.DataFrame(lines)
 
 
 def light_model(company: Company, *, seed: int = 0) -> WinModel:
@@ -107,7 +160,9 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _forecasts(rows: pd.DataFrame, cut: pd.Timestamp, until: pd.Timestamp, model: WinModel) -> pd.DataFrame:
+def _forecasts(
+    rows: pd.DataFrame, cut: pd.Timestamp, until: pd.Timestamp, model: WinModel, horizons: Sequence[int] = HORIZONS
+) -> pd.DataFrame:
     """What would have been said at `cut` of the deals open then, beside what came."""
     deals = rows[rows["as_of"] == cut].reset_index(drop=True)
     try:
@@ -119,7 +174,7 @@ def _forecasts(rows: pd.DataFrame, cut: pd.Timestamp, until: pd.Timestamp, model
         **rate_curves(rows, deals, until=cut, horizon_weeks=model.horizon_weeks),
     }
     parts = []
-    for days in HORIZONS:
+    for days in horizons:
         if cut + pd.Timedelta(days=days) > until:
             continue
         said: dict[str, Floats] = {name: c.by(float(days))[0] for name, c in curves.items()}
