@@ -1,0 +1,205 @@
+"""What a request works with: viewer, company, lake, scores, store, ledger; each as a named dependency."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import cached_property
+from ipaddress import ip_address
+from threading import Lock
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from crm.company import Company
+from crm.lake import LakeView
+from serving.access import GUEST, Sight, SignInNeeded, Viewer, sight_of, viewer_of
+from serving.home import Home
+from serving.jobs import Jobs
+from serving.ledger import Ledger
+from serving.people import StorePeople
+from serving.scores import ScoreBook, Scores
+from serving.settings import Settings
+from serving.store import Store
+
+COOKIE = "bellwether_session"
+
+
+@dataclass
+class Server:
+    """What all requests share; `app.state.server`."""
+
+    settings: Settings
+    home: Home
+    store: Store
+    _company: tuple[object, Company] | None = None
+    _names: tuple[object, dict[str, str]] | None = None
+    _sights: dict[tuple[object, ...], Sight] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """Forecasts as issued."""
+        return Ledger(self.store)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """Work that goes on."""
+        return Jobs(self.store)
+
+    @cached_property
+    def book(self) -> ScoreBook:
+        """The newest scores."""
+        return ScoreBook(self.home.scores, self.home.lake)
+
+    def company(self) -> Company:
+        """The company's settings; read again when the file has changed."""
+        path = self.home.company_file
+        mark = path.stat().st_mtime_ns if path.exists() else None
+        if self._company is None or self._company[0] != mark:
+            self._company = (mark, self.home.company())
+        return self._company[1]
+
+    def view(self) -> LakeView:
+        """The lake at the data cut of the newest scores, so that all figures of a page fit together."""
+        newest = self.book.newest(self.company())
+        lake = self.home.lake
+        return lake.at(int(newest.meta["data_cut"])) if newest.mark else lake.view()
+
+    def sight(self, viewer: Viewer, company: Company) -> Sight:
+        """What a viewer may see today; kept for the data cut and day."""
+        view, day = self.view(), datetime.now(UTC).astimezone(company.zone).date()
+        key = (viewer, view.cut.number, day, company.people.level)
+        with self._lock:
+            if key not in self._sights:
+                if len(self._sights) > 200:
+                    self._sights.clear()
+                self._sights[key] = sight_of(viewer, view, company, day=day)
+            return self._sights[key]
+
+    def names(self, view: LakeView) -> dict[str, str]:
+        """Name of each rep whose name is known, by rep_id."""
+        people = StorePeople(self.store).names()
+        reps = view.arrow("reps").select(["rep_id", "person_key"]).to_pydict()
+        pairs = zip(reps["rep_id"], reps["person_key"], strict=True)
+        return {rep: people[key] for rep, key in pairs if key in people}
+
+
+def server_of(request: Request) -> Server:
+    """What all requests share."""
+    server: Server = request.app.state.server
+    return server
+
+
+ServerDep = Annotated[Server, Depends(server_of)]
+
+
+def token_of(request: Request) -> str | None:
+    """The token of a request: from its Authorization header, else from its cookie."""
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    return value.strip() if scheme.lower() == "bearer" else request.cookies.get(COOKIE)
+
+
+def find_viewer(request: Request, server: ServerDep) -> Viewer | None:
+    """Who asks; None where nobody is signed in and nothing may be shown to strangers."""
+    found = viewer_of(server.store, token_of(request))
+    if found is not None:
+        return found
+    return GUEST if server.company().sample and at_this_machine(request) else None
+
+
+def need_viewer(found: Annotated[Viewer | None, Depends(find_viewer)]) -> Viewer:
+    """Who asks; an error where nobody is signed in."""
+    if found is None:
+        raise SignInNeeded
+    return found
+
+
+def at_this_machine(request: Request) -> bool:
+    """Whether a request comes from this machine and names it so; a web page elsewhere cannot make a browser do that."""
+    host = (request.url.hostname or "").strip("[]")
+    return _is_loopback(request.client.host if request.client else "") and (host == "localhost" or _is_loopback(host))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+OptionalViewer = Annotated[Viewer | None, Depends(find_viewer)]
+ViewerDep = Annotated[Viewer, Depends(need_viewer)]
+
+
+def signed_in_viewer(viewer: ViewerDep) -> Viewer:
+    """Who asks, signed in: whoever changes something must be known."""
+    if not viewer.signed_in:
+        raise SignInNeeded
+    return viewer
+
+
+SignedInDep = Annotated[Viewer, Depends(signed_in_viewer)]
+
+
+def _company(server: ServerDep) -> Company:
+    return server.company()
+
+
+CompanyDep = Annotated[Company, Depends(_company)]
+
+
+def _view(server: ServerDep) -> LakeView:
+    return server.view()
+
+
+ViewDep = Annotated[LakeView, Depends(_view)]
+
+
+def _sight(server: ServerDep, viewer: ViewerDep, company: CompanyDep) -> Sight:
+    return server.sight(viewer, company)
+
+
+SightDep = Annotated[Sight, Depends(_sight)]
+
+
+def _scores(server: ServerDep, sight: SightDep, company: CompanyDep) -> Scores:
+    return server.book.seen_by(sight, company)
+
+
+ScoresDep = Annotated[Scores, Depends(_scores)]
+
+
+def _store(server: ServerDep) -> Store:
+    return server.store
+
+
+StoreDep = Annotated[Store, Depends(_store)]
+
+
+def _ledger(server: ServerDep) -> Ledger:
+    return server.ledger
+
+
+LedgerDep = Annotated[Ledger, Depends(_ledger)]
+
+
+def _jobs(server: ServerDep) -> Jobs:
+    return server.jobs
+
+
+JobsDep = Annotated[Jobs, Depends(_jobs)]
+
+
+def _names(server: ServerDep, sight: SightDep, view: ViewDep) -> dict[str, str]:
+    if not sight.names:
+        return {}
+    return {rep: name for rep, name in server.names(view).items() if sight.owner(rep)}
+
+
+NamesDep = Annotated[dict[str, str], Depends(_names)]
+
+
+def today_of(company: Company) -> date:
+    """Today on the company's clock."""
+    return datetime.now(company.zone).date()

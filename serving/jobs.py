@@ -1,0 +1,75 @@
+"""Work that goes on while pages are already served: its steps, how far each is, in the store for all processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import delete, select, update
+
+from crm.errors import BellwetherError
+from serving.store import Job, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step as pages show it; `done` is its share from 0 to 1."""
+
+    name: str
+    state: str
+    done: float
+    text: str
+
+
+class Jobs:
+    """Steps of the work on one home; states: waiting, running, done, failed."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def plan(self, names: Sequence[str]) -> None:
+        """Set the steps; those that are done stay done."""
+        with self._store.session() as session:
+            kept = {job.name: job for job in session.scalars(select(Job))}
+            session.execute(delete(Job).where(Job.name.not_in(names)))
+            for place, name in enumerate(names):
+                job = kept.get(name) or Job(name=name, state="waiting", done=0.0, text="")
+                job.place = place
+                if job.state != "done":
+                    job.state, job.done, job.text = "waiting", 0.0, ""
+                session.add(job)
+
+    def steps(self) -> list[Step]:
+        """All steps in their order."""
+        with self._store.reading() as session:
+            jobs = session.scalars(select(Job).order_by(Job.place)).all()
+        return [Step(job.name, job.state, job.done, job.text) for job in jobs]
+
+    def is_done(self, name: str) -> bool:
+        """Whether a step has been finished."""
+        with self._store.reading() as session:
+            return session.scalar(select(Job.state).where(Job.name == name)) == "done"
+
+    def tell(self, name: str, text: str, done: float | None = None) -> None:
+        """Say what a step is at."""
+        values: dict[str, object] = {"text": text} if done is None else {"text": text, "done": done}
+        with self._store.session() as session:
+            session.execute(update(Job).where(Job.name == name).values(**values))
+
+    @contextmanager
+    def running(self, name: str) -> Iterator[None]:
+        """Mark a step as running, then as done, or as failed with the reason."""
+        self._set(name, state="running", started_at=datetime.now(UTC), ended_at=None)
+        try:
+            yield
+        except BaseException as error:
+            text = str(error) if isinstance(error, BellwetherError) else type(error).__name__
+            self._set(name, state="failed", text=text, ended_at=datetime.now(UTC))
+            raise
+        self._set(name, state="done", done=1.0, text="", ended_at=datetime.now(UTC))
+
+    def _set(self, name: str, **values: object) -> None:
+        with self._store.session() as session:
+            session.execute(update(Job).where(Job.name == name).values(**values))

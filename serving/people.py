@@ -1,0 +1,108 @@
+"""The people book over the store: names and addresses under a random key, and their erasure."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from crm.errors import NotFound
+from crm.people import PersonKind, new_person_key
+from serving.store import ErasedPerson, Person, Secret, Store
+
+_BATCH = 500
+
+
+class UnknownPerson(NotFound):
+    """No person has that key."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"There is no person {key}. Look up the person_key of the rep or contact.")
+
+
+class StorePeople:
+    """Names of persons in the store; follows `crm.people.PeopleBook`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def keys_for(self, kind: PersonKind, ids: Sequence[str], details: Sequence[Mapping[str, str | None]]) -> list[str]:
+        """Store each person's details and return one lasting key a person; one who was erased stays so."""
+        with self._store.session() as session:
+            erased = _erased(session)
+            salt = _salt(session)
+            known = _known(session, kind, ids)
+            keys = []
+            for ident, values in zip(ids, details, strict=True):
+                if (gone := erased.get(_hash(salt, kind, ident))) is not None:
+                    keys.append(gone)
+                    continue
+                person = known.get(ident)
+                if person is None:
+                    person = Person(person_key=new_person_key(), kind=kind, source_id=ident, details={})
+                    known[ident] = person
+                    session.add(person)
+                merged = {**person.details, **values}
+                if merged != person.details:
+                    person.details = merged
+                keys.append(person.person_key)
+        return keys
+
+    def names(self) -> dict[str, str]:
+        """Name by person key, of those whose name is known."""
+        with self._store.reading() as session:
+            rows = session.execute(select(Person.person_key, Person.details)).all()
+        return {key: str(details["name"]) for key, details in rows if details.get("name")}
+
+    def erase(self, person_key: str) -> None:
+        """Delete what is known of a person; the key stays in lake and ledger and leads nowhere.
+
+        Raises
+        ------
+        UnknownPerson
+            If no person has that key.
+        """
+        with self._store.session() as session:
+            person = session.get(Person, person_key)
+            if person is None:
+                raise UnknownPerson(person_key)
+            session.merge(
+                ErasedPerson(
+                    source_hash=_hash(_salt(session), person.kind, person.source_id),
+                    person_key=person_key,
+                    erased_at=datetime.now(UTC),
+                )
+            )
+            session.delete(person)
+
+
+def _known(session: Session, kind: str, ids: Sequence[str]) -> dict[str, Person]:
+    found: dict[str, Person] = {}
+    unique = list(dict.fromkeys(ids))
+    for start in range(0, len(unique), _BATCH):
+        part = unique[start : start + _BATCH]
+        query = select(Person).where(Person.kind == kind, Person.source_id.in_(part))
+        found |= {person.source_id: person for person in session.scalars(query)}
+    return found
+
+
+def _erased(session: Session) -> dict[str, str]:
+    return {row.source_hash: row.person_key for row in session.scalars(select(ErasedPerson))}
+
+
+def _salt(session: Session) -> str:
+    secret = session.get(Secret, "people")
+    if secret is None:
+        secret = Secret(name="people", value=secrets.token_hex(32))
+        session.add(secret)
+        session.flush()
+    return secret.value
+
+
+def _hash(salt: str, kind: str, ident: str) -> str:
+    return hmac.new(bytes.fromhex(salt), f"{kind}\0{ident}".encode(), hashlib.sha256).hexdigest()

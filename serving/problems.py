@@ -1,0 +1,95 @@
+"""Errors as answers: kinds of `crm.errors` to HTTP status; problem documents (RFC 9457) or, for browsers, pages."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse
+from starlette.exceptions import HTTPException
+
+from crm.errors import BadInput, BellwetherError, NotAllowed, NotFound, NotReady
+from serving.access import SignInNeeded, TooManyTries, WrongPassword
+from serving.pages.problems import problem_page, wants_page
+
+_log = logging.getLogger("bellwether")
+NOTHING_HERE = "There is nothing here that you can open."
+_STATUS: tuple[tuple[type[BellwetherError], int], ...] = (
+    (SignInNeeded, 401),
+    (WrongPassword, 401),
+    (TooManyTries, 429),
+    (NotAllowed, 403),
+    (NotFound, 404),
+    (NotReady, 503),
+    (BadInput, 400),
+)
+_TITLES = {
+    400: "Bad input",
+    401: "Sign in needed",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    422: "Bad input",
+    429: "Too many tries",
+    500: "Something went wrong",
+    503: "Not ready",
+}
+
+
+def status_of(error: BellwetherError) -> int:
+    """HTTP status of an error."""
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+
+
+def install(app: FastAPI) -> None:
+    """Make an app answer errors this way."""
+    app.add_exception_handler(BellwetherError, _known)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unknown)
+
+
+def answer(
+    request: Request, status: int, text: str, headers: dict[str, str] | None = None, *, number: str = ""
+) -> Response:
+    """A page for a person's browser, a problem document for a program; `number` finds the request in the log."""
+    if not wants_page(request):
+        title = _TITLES.get(status, "Problem")
+        body = {"type": "about:blank", "title": title, "status": status, "detail": text}
+        return JSONResponse(body, status, media_type="application/problem+json", headers=headers)
+    if status == 401 and request.method == "GET":
+        wished = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(f"/sign-in?next={quote(wished)}", status_code=303)
+    company = request.app.state.server.company()
+    return problem_page(request, company, status, text, number)
+
+
+def _known(request: Request, error: Exception) -> Response:
+    assert isinstance(error, BellwetherError)
+    status = status_of(error)
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    return answer(request, status, str(error), headers)
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:]) or "the request"
+    return answer(request, 422, f"{where}: {first['msg']}. See /api/docs for what is accepted.")
+
+
+def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    text = NOTHING_HERE if error.status_code == 404 else str(error.detail)
+    return answer(request, error.status_code, text, dict(error.headers or {}))
+
+
+def _unknown(request: Request, error: Exception) -> Response:
+    number = secrets.token_hex(4)
+    _log.error("Request %s (%s %s) failed", number, request.method, request.url.path, exc_info=error)
+    return answer(
+        request, 500, f"Something went wrong here; the log has it as request {number}. Try again.", number=number
+    )

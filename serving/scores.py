@@ -1,0 +1,185 @@
+"""The newest scores in memory: loaded once, again when the pointer to them changes; what a viewer may see of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import pandas as pd
+
+from crm.company import Company
+from crm.errors import NotReady
+from crm.lake import Lake, View, connect
+from crm.money import attach_rates
+from serving.access import Sight, seen_rows
+
+POINTER = "current"
+FILES = ("deals", "leads", "reps", "teams", "accounts", "advice", "reasons", "curves")
+
+
+class NoScores(NotReady):
+    """Nothing has been scored yet."""
+
+    def __init__(self) -> None:
+        super().__init__("There are no scores yet. Make them: bellwether train, then bellwether score.")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Score files of one run.
+
+    Attributes
+    ----------
+    frames : mapping of str to DataFrame
+        By file name without suffix; those that could not be made are absent.
+    meta : mapping
+        meta.json: as_of, made_at, data_cut, models, notes, missing.
+    index : DataFrame
+        What deals are, by deal_id: owner_id, account_id, stage, amount and the like, as the lake had it.
+    mark : str
+        Another one for each run; '' where nothing was scored.
+    """
+
+    frames: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    index: pd.DataFrame = field(default_factory=pd.DataFrame)
+    mark: str = ""
+
+    @cached_property
+    def as_of(self) -> datetime | None:
+        """Moment of the scores."""
+        found = self.meta.get("as_of")
+        return datetime.fromisoformat(found) if found else None
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """One score file.
+
+        Raises
+        ------
+        NoScores
+            If it has not been made.
+        """
+        if name not in self.frames:
+            raise NoScores
+        return self.frames[name]
+
+    def seen_by(self, sight: Sight) -> Scores:
+        """Only the rows that a viewer may see."""
+        if sight.reps is None:
+            return self
+        owners = self.index["owner_id"] if len(self.index) else pd.Series(dtype=object)
+        deals = frozenset(owners.index[owners.isin(sight.reps)])
+        allowed = {
+            "deals": ("deal_id", deals),
+            "leads": ("deal_id", deals),
+            "advice": ("deal_id", deals),
+            "curves": ("deal_id", deals),
+            "reps": ("rep_id", sight.reps),
+            "teams": ("team_id", sight.teams),
+            "accounts": ("account_id", sight.accounts),
+        }
+        frames = {name: seen_rows(frame, *allowed[name]) for name, frame in self.frames.items() if name in allowed}
+        if "reasons" in self.frames:
+            frames["reasons"] = _seen_reasons(
+                self.frames["reasons"], {"deal": deals, "rep": sight.reps, "account": sight.accounts or frozenset()}
+            )
+        index = self.index[self.index["owner_id"].isin(sight.reps)] if len(self.index) else self.index
+        return Scores(frames, self.meta, index, self.mark)
+
+
+def _seen_reasons(reasons: pd.DataFrame, allowed: Mapping[str, frozenset[str]]) -> pd.DataFrame:
+    kept = pd.Series(False, index=reasons.index)
+    for entity, keys in allowed.items():
+        kept |= (reasons["entity"] == entity) & reasons["entity_id"].isin(keys)
+    return reasons[kept]
+
+
+class ScoreBook:
+    """Gives the newest scores of a home, and what each viewer may see of them.
+
+    Parameters
+    ----------
+    folder : Path
+        `scores/` of the home.
+    lake : Lake
+        Where the deals' owners and stages are read, at the scores' data cut.
+    """
+
+    def __init__(self, folder: Path, lake: Lake) -> None:
+        self._folder, self._lake = folder, lake
+        self._lock = Lock()
+        self._newest = Scores()
+        self._seen: OrderedDict[Sight, Scores] = OrderedDict()
+
+    def newest(self, company: Company) -> Scores:
+        """The newest scores; empty ones where there are none."""
+        mark = read_pointer(self._folder)
+        with self._lock:
+            if mark != self._newest.mark:
+                self._newest = self._load(mark, company)
+                self._seen.clear()
+            return self._newest
+
+    def seen_by(self, sight: Sight, company: Company) -> Scores:
+        """The newest scores as far as a viewer may see them."""
+        newest = self.newest(company)
+        with self._lock:
+            if sight not in self._seen or self._seen[sight].mark != newest.mark:
+                self._seen[sight] = newest.seen_by(sight)
+                while len(self._seen) > 50:
+                    self._seen.popitem(last=False)
+            return self._seen[sight]
+
+    def _load(self, mark: str, company: Company) -> Scores:
+        if not mark:
+            return Scores()
+        frames, meta = read_folder(self._folder / mark)
+        view = self._lake.at(int(meta["data_cut"]))
+        return Scores(frames, meta, deal_index(view, company, datetime.fromisoformat(meta["as_of"])), mark)
+
+
+def read_folder(folder: Path) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
+    """Score files and meta.json of a folder."""
+    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    frames = {name: pd.read_parquet(path) for name in FILES if (path := folder / f"{name}.parquet").exists()}
+    return frames, meta
+
+
+def read_pointer(folder: Path) -> str:
+    """Name of the newest run's folder; '' where there is none."""
+    try:
+        return (folder / POINTER).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return ""
+
+
+def swap_pointer(folder: Path, name: str) -> None:
+    """Make a run the newest, at once for all readers."""
+    part = folder / f".{POINTER}.{os.getpid()}"
+    part.write_text(name, encoding="utf-8")
+    part.replace(folder / POINTER)
+
+
+_INDEX = """
+select d.deal_id, coalesce(nullif(d.name, ''), d.deal_id) as name, d.owner_id, d.account_id, d.product_id, d.stage,
+       d.kind, d.pipeline, d.source, d.outcome, cast(d.amount as double) * r.rate as amount, d.created_at, d.close_date,
+       d.closed_at
+from deals d
+left join fx r on r.currency = coalesce(d.currency, '') and $now >= r.valid_from and $now < r.valid_to
+"""
+
+
+def deal_index(view: View, company: Company, as_of: datetime) -> pd.DataFrame:
+    """What each deal is, by deal_id; amounts in base currency at the rate of `as_of`."""
+    with connect() as con:
+        view.attach(con)
+        attach_rates(con, company)
+        return con.execute(_INDEX, {"now": as_of}).df().drop_duplicates("deal_id").set_index("deal_id")

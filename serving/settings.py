@@ -1,0 +1,38 @@
+"""Every setting, once: read from BELLWETHER_* in the environment; nothing else reads the environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What differs between installations; what a company decides stands in company.yaml."""
+
+    model_config = SettingsConfigDict(env_prefix="BELLWETHER_", extra="ignore")
+
+    home: Path = Field(Path("var"), description="Folder that holds lake, store, models, scores and company.yaml.")
+    database_url: str | None = Field(
+        None, description="Store, such as postgresql+psycopg://user@host/bellwether; unset: store.db in the home."
+    )
+    tracking_uri: str | None = Field(
+        None, description="MLflow's store or server, such as http://host:5000; unset: mlflow.db in the home."
+    )
+    host: str = Field("127.0.0.1", description="Address to serve on; another than loopback asks everyone to sign in.")
+    port: int = Field(8000, ge=1, le=65535, description="Port to serve on.")
+    session_days: int = Field(14, ge=1, le=365, description="How long one stays signed in, in days.")
+    secure_cookies: bool = Field(False, description="True where pages are served by HTTPS only.")
+
+
+def quiet_libraries() -> None:
+    """Turn off usage data of libraries; to be called before they are imported, since they decide then."""
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ["DO_NOT_TRACK"] = "true"
+    os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # MLflow asks for git, which need not be there
+
+
+quiet_libraries()
