@@ -1,6 +1,8 @@
 """The sample company's truth: probabilities that came true, effects that are the difference of two runs, settings."""
 
+import re
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -183,3 +185,15 @@ def test_customers_leave_as_often_as_their_true_chance_says():
     assert left.sum() > 20
     assert abs(left.sum() - p.sum()) < 3.5 * np.sqrt((p * (1 - p)).sum())
     assert p.max() > 10 * p.min()
+
+
+def test_no_room_reads_the_truth_or_looks_behind_the_sample():
+    """Only `crm.simulate` itself may import what lies behind it; others see the tables alone."""
+    root = Path(__file__).parents[3]
+    rooms = ("crm", "features", "models", "planning", "training", "serving")
+    modules = [path for room in rooms for path in (root / room).rglob("*.py")]
+    assert len(modules) > 20
+    for path in modules:
+        inside = path.parent.name == "simulation" or path == root / "crm" / "simulate.py"
+        text = path.read_text(encoding="utf-8")
+        assert inside or not re.search(r"crm\.simulation|\.truth\b|-truth\b", text), path
