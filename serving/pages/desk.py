@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -12,17 +12,22 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
+from sqlalchemy import select
 
 from crm.company import Company
 from crm.errors import NotFound
 from crm.lake import View
+from serving.access import Sight, SignInNeeded, Viewer
+from serving.dependencies import CompanyDep, NamesDep, ScoresDep, ServerDep, SightDep, ViewDep, ViewerDep
 from serving.format import Formats
 from serving.i18n import Language
 from serving.pages import facts as lake_facts
 from serving.pages import outlook
 from serving.pages.facts import Facts
 from serving.pages.outlook import COMPANY
-from serving.pages.shell import Visit
+from serving.pages.shell import Visit, visit
+from serving.pages.work import show_work
+from serving.store import Feedback, Store
 
 # What pages read of each score file; a file that is not there yet reads as empty.
 COLUMNS = {
@@ -64,6 +69,10 @@ class Desk:
         rep_id to name, of those whose names may be shown.
     cut : object
         Identifies the data cut.
+    viewer, sight : Viewer, Sight
+        Who it is, and what may be seen.
+    store : Store
+        Where answers to advice are kept.
     """
 
     visit: Visit
@@ -72,7 +81,9 @@ class Desk:
     meta: Mapping[str, Any]
     names: Mapping[str, str]
     cut: object
-    given: dict[str, dict[str, str]] = field(default_factory=dict)
+    viewer: Viewer
+    sight: Sight
+    store: Store
 
     @property
     def formats(self) -> Formats:
@@ -158,14 +169,14 @@ class Desk:
     def deal_fact(self, deal_id: str) -> dict[str, Any]:
         """One deal as the lake has it; NothingHere where the visitor may see none of that key."""
         facts = self.facts.deals
-        if deal_id not in facts.index or not self.may_see_owner(facts.at[deal_id, "owner_id"]):
+        if deal_id not in facts.index or not self.sight.owner(facts.at[deal_id, "owner_id"]):
             raise NothingHere
         return {"deal_id": deal_id, **facts.loc[deal_id].to_dict()}
 
     def account_fact(self, account_id: str) -> dict[str, Any]:
         """One customer as the lake has it; NothingHere where the visitor may see none of that key."""
         facts = self.facts.accounts
-        if account_id not in facts.index or not self.may_see_account(account_id):
+        if account_id not in facts.index or not self.sight.account(account_id):
             raise NothingHere
         return {"account_id": account_id, **facts.loc[account_id].to_dict()}
 
@@ -239,23 +250,64 @@ class Desk:
 
     # -- the visitor
 
-    may_answer: bool = True
-
-    def may_see_owner(self, owner: object) -> bool:
-        return True
-
-    def may_see_account(self, account_id: str) -> bool:
-        return True
+    @property
+    def may_answer(self) -> bool:
+        """Whether the visitor may say if advice helped: whoever does must be known."""
+        return self.viewer.signed_in
 
     def answers(self, deal_id: str) -> dict[str, str]:
-        return {}
+        """The visitor's newest answer to each action suggested for a deal, from these scores on."""
+        if self.viewer.user_id is None:
+            return {}
+        query = (
+            select(Feedback.action, Feedback.answer)
+            .where(Feedback.deal_id == deal_id, Feedback.user_id == self.viewer.user_id, Feedback.as_of == self.as_of)
+            .order_by(Feedback.feedback_id)
+        )
+        with self.store.reading() as session:
+            return dict(session.execute(query).tuples().all())
 
-    def keep_answer(self, deal_id: str, row: dict[str, Any], answer: str, why: str) -> None:
-        pass
+    def keep_answer(self, deal_id: str, advice: dict[str, Any], answer: str, why: str) -> None:
+        """Keep whether a suggestion helped.
+
+        Raises
+        ------
+        SignInNeeded
+            If nobody is signed in.
+        """
+        if self.viewer.user_id is None:
+            raise SignInNeeded
+        row = Feedback(
+            deal_id=deal_id,
+            action=str(advice["action"]),
+            answer=answer,
+            why=why,
+            user_id=self.viewer.user_id,
+            as_of=self.as_of,
+            model_version=str(advice.get("model_version", "")),
+            made_at=datetime.now(UTC),
+        )
+        with self.store.session() as session:
+            session.add(row)
 
 
-def _desk(request: Request) -> Desk:
-    return request.app.state.make_desk(request)
+def _desk(
+    request: Request,
+    server: ServerDep,
+    viewer: ViewerDep,
+    company: CompanyDep,
+    view: ViewDep,
+    sight: SightDep,
+    scores: ScoresDep,
+    names: NamesDep,
+) -> Desk:
+    seen = visit(request, company, as_of=scores.as_of)
+    seen.shell.viewer, seen.shell.signed_in = viewer.name, viewer.signed_in
+    show_work(seen, server.jobs.steps(), scores.mark)
+    cut = view.cut.number
+    return Desk(
+        seen, view, scores.frames, scores.meta, names, (str(server.home.root), cut), viewer, sight, server.store
+    )
 
 
 DeskDep = Annotated[Desk, Depends(_desk)]

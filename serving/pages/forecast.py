@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import pandas as pd
 from fastapi import APIRouter
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from serving.pages import listing, outlook, reasons, words
 from serving.pages.desk import Desk, DeskDep
@@ -32,9 +33,17 @@ def home() -> RedirectResponse:
 
 
 @router.get("/forecast")
-def company_forecast(desk: DeskDep) -> HTMLResponse:
-    """The company's forecast: teams and people beneath."""
-    return _team(desk, COMPANY)
+def company_forecast(desk: DeskDep) -> Response:
+    """The company's forecast; who may not see it gets to the own team's or the own one."""
+    if COMPANY in desk.scored_teams or desk.frame("reps").empty:
+        return _team(desk, COMPANY)
+    own = next(iter(sorted(desk.children(COMPANY))), None)
+    address = (
+        f"/forecast/teams/{quote(own, safe='')}"
+        if own
+        else f"/forecast/reps/{quote(desk.viewer.rep_id or '', safe='')}"
+    )
+    return RedirectResponse(address, status_code=303)
 
 
 @router.get("/forecast/teams/{team_id}")
@@ -49,13 +58,13 @@ def rep_forecast(rep_id: str, desk: DeskDep) -> HTMLResponse:
     if (missing := desk.without("reps", "forecast")) is not None:
         return missing
     row = desk.one_row("reps", "rep_id", rep_id)
-    say, name = desk.language.say, desk.names.get(rep_id, rep_id)
+    name = desk.names.get(rep_id, rep_id)
     outcome = Outcome.of(row)
     why = desk.reasons("rep", [rep_id])
     return _page(
         desk,
         title=name,
-        path=[(say("Company"), "/forecast"), *_path(desk, desk.team_of(rep_id), itself=True)],
+        path=_path(desk, desk.team_of(rep_id), itself=True),
         outcome=outcome,
         members=[rep_id],
         reasons=_reasons(desk, why) if len(why) and outcome.money else None,
@@ -67,14 +76,13 @@ def rep_forecast(rep_id: str, desk: DeskDep) -> HTMLResponse:
 def _team(desk: Desk, team_id: str) -> HTMLResponse:
     if (missing := desk.without("teams", "forecast")) is not None:
         return missing
-    say = desk.language.say
     row = desk.one_row("teams", "team_id", team_id)
     members = desk.members(team_id)
     company = team_id == COMPANY
     return _page(
         desk,
         title=desk.visit.shell.company if company else desk.team_names.get(team_id, team_id),
-        path=[] if company else [(say("Company"), "/forecast"), *_path(desk, team_id)],
+        path=[] if company else _path(desk, team_id),
         outcome=Outcome.of(row),
         members=members,
         reasons=None,
@@ -109,7 +117,11 @@ def _path(desk: Desk, team_id: str | None, *, itself: bool = False) -> list[tupl
     while at and at not in steps:
         steps.insert(0, at)
         at = parents.get(at)
-    return [(desk.team_names.get(t, t), f"/forecast/teams/{t}") for t in steps if t in desk.scored_teams]
+    top = [(desk.language.say("Company"), "/forecast")] if COMPANY in desk.scored_teams else []
+    named = [
+        (desk.team_names.get(t, t), f"/forecast/teams/{quote(t, safe='')}") for t in steps if t in desk.scored_teams
+    ]
+    return top + named
 
 
 def _tables(desk: Desk, team_id: str, members: list[str] | None) -> list[Table]:

@@ -66,8 +66,8 @@ def in_points(f: Formats, rows: pd.DataFrame, *, name: Name, base_text: str, tot
         f,
         rows,
         name=name,
-        base=(base_text, f.percent(base, digits)),
-        total=(total_text, f.percent(total, digits)),
+        texts=(base_text, total_text),
+        level=lambda value: f.percent(value, digits),
         unit=10.0 ** -(digits + 2),
         said=lambda step: f.points(step, digits),
     )
@@ -75,13 +75,12 @@ def in_points(f: Formats, rows: pd.DataFrame, *, name: Name, base_text: str, tot
 
 def in_money(f: Formats, rows: pd.DataFrame, *, name: Name, base_text: str, total_text: str) -> ReasonList:
     """Reasons of an expected amount, in base currency; columns as `in_points` has them."""
-    base, total = float(rows["base_value"].iloc[0]), float(rows["prediction"].iloc[0])
     return _listed(
         f,
         rows,
         name=name,
-        base=(base_text, f.money_full(base)),
-        total=(total_text, f.money_full(total)),
+        texts=(base_text, total_text),
+        level=f.money_full,
         unit=1.0,
         said=lambda step: ("+" if step > 0 else "") + f.money_full(step),
     )
@@ -92,8 +91,8 @@ def _listed(
     rows: pd.DataFrame,
     *,
     name: Name,
-    base: tuple[str, str],
-    total: tuple[str, str],
+    texts: tuple[str, str],
+    level: Callable[[float], str],
     unit: float,
     said: Callable[[float], str],
 ) -> ReasonList:
@@ -108,19 +107,28 @@ def _listed(
     levels = [start]
     for *_, contribution in words:
         levels.append(levels[-1] + contribution)
-    level_said = [round(level / unit) * unit for level in levels]
+    rounded = [round(value / unit) * unit for value in levels]
     place = _scale(levels)
     steps = tuple(
         Step(
             text,
-            said(level_said[i + 1] - level_said[i]),
+            said(rounded[i + 1] - rounded[i]),
             contribution > 0,
             can_act,
             place("up" if contribution > 0 else "down", levels[i], levels[i + 1]),
         )
         for i, (text, can_act, contribution) in enumerate(words)
     )
-    return ReasonList(*base, place("base", 0, start), steps, *total, place("total", 0, levels[-1]), place("", 0, 0).x)
+    return ReasonList(
+        base_text=texts[0],
+        base_said=level(rounded[0]),
+        base=place("base", 0, start),
+        steps=steps,
+        total_text=texts[1],
+        total_said=level(rounded[-1]),
+        total=place("total", 0, levels[-1]),
+        zero=place("", 0, 0).x,
+    )
 
 
 def _scale(levels: list[float]) -> Callable[[str, float, float], Bar]:

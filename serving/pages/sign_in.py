@@ -1,0 +1,60 @@
+"""Signing in and out."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from serving.access import TooManyTries, WrongPassword, sign_in, sign_out
+from serving.dependencies import COOKIE, CompanyDep, ServerDep
+from serving.pages.shell import Visit, local_path, visit
+
+router = APIRouter(include_in_schema=False)
+_DAY = 24 * 3600
+
+
+@router.get("/sign-in")
+def ask(request: Request, company: CompanyDep, next: str = "/forecast") -> HTMLResponse:  # noqa: A002 - as in the address
+    """The form."""
+    return _form(visit(request, company), next)
+
+
+@router.post("/sign-in")
+def check(
+    request: Request,
+    server: ServerDep,
+    company: CompanyDep,
+    email: Annotated[str, Form()],
+    password: Annotated[str, Form()],
+    next: Annotated[str, Form()] = "/forecast",  # noqa: A002
+) -> Response:
+    """Check the password and go on to where one wanted to go."""
+    seen = visit(request, company)
+    say, days = seen.language.say, server.settings.session_days
+    try:
+        token = sign_in(server.store, email, password, days=days)
+    except WrongPassword:
+        wrong = say("E-mail or password is wrong. Try again, or ask an administrator for a new password.")
+        return _form(seen, next, email, wrong, 401)
+    except TooManyTries:
+        return _form(seen, next, email, say("Too many tries. Wait five minutes, then try again."), 429)
+    answer = RedirectResponse(local_path(next), status_code=303)
+    answer.set_cookie(
+        COOKIE, token, max_age=days * _DAY, httponly=True, samesite="lax", secure=server.settings.secure_cookies
+    )
+    return answer
+
+
+@router.post("/sign-out")
+def leave(request: Request, server: ServerDep) -> RedirectResponse:
+    """End the session in this browser and in the store."""
+    sign_out(server.store, request.cookies.get(COOKIE))
+    answer = RedirectResponse("/sign-in", status_code=303)
+    answer.delete_cookie(COOKIE)
+    return answer
+
+
+def _form(seen: Visit, wished: str, email: str = "", error: str = "", status: int = 200) -> HTMLResponse:
+    return seen.show("sign_in.html", "", status=status, next=local_path(wished), email=email, error=error)
