@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+import pickle
 import re
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, wraps
+from hashlib import sha256
+from threading import Lock
 from typing import Any
 from urllib.parse import quote
 
@@ -36,6 +40,7 @@ COLOURS = {
 }
 WIDE, NARROW = 650, 330
 MAX_MARKS = 250
+_KEPT = 256  # figures in memory, about 100 kB each
 _VEGA_LITE = "6.1"
 _FONT = '"Noto Sans", "Noto Sans CJK SC", sans-serif'
 Drawing = alt.LayerChart | alt.FacetChart
@@ -65,9 +70,33 @@ class Figure:
         return "data:text/csv;charset=utf-8," + quote("\ufeff" + out.getvalue())
 
 
+def _made_once(make: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Keep the newest figures by everything that goes into them: building one takes longer than finding it."""
+    kept: OrderedDict[bytes, Figure] = OrderedDict()
+    lock = Lock()
+
+    @wraps(make)
+    def found(f: Formats, **given: Any) -> Figure:
+        seen = (f.language.code, f.currency, str(f.zone), f.now.astimezone(f.zone).year, sorted(given.items()))
+        key = sha256(pickle.dumps(seen)).digest()
+        with lock:
+            if key in kept:
+                kept.move_to_end(key)
+                return kept[key]
+        figure = make(f, **given)
+        with lock:
+            kept[key] = figure
+            while len(kept) > _KEPT:
+                kept.popitem(last=False)
+        return figure
+
+    return found
+
+
 # -- the figures
 
 
+@_made_once
 def fan(
     f: Formats,
     *,
@@ -151,6 +180,7 @@ def fan(
     )
 
 
+@_made_once
 def ranges(f: Formats, *, title: str, subtitle: str, people: pd.DataFrame) -> Figure:
     """Where each person or team is likely to end, as share of the goal: a dot in its 80% range, the goal a line.
 
@@ -196,6 +226,7 @@ def ranges(f: Formats, *, title: str, subtitle: str, people: pd.DataFrame) -> Fi
     )
 
 
+@_made_once
 def win_curve(f: Formats, *, title: str, curve: pd.DataFrame, as_of: date, period_end: date | None) -> Figure:
     """The chance that a deal is won by each date, and the chance that it is lost by then.
 
@@ -243,6 +274,7 @@ def win_curve(f: Formats, *, title: str, curve: pd.DataFrame, as_of: date, perio
     )
 
 
+@_made_once
 def calibration(f: Formats, *, title: str, subtitle: str, bins: pd.DataFrame) -> Figure:
     """Predicted chance against the share that was won, with 90% ranges; the diagonal is perfection.
 
@@ -281,6 +313,7 @@ def calibration(f: Formats, *, title: str, subtitle: str, bins: pd.DataFrame) ->
     )
 
 
+@_made_once
 def at_risk(f: Formats, *, title: str, accounts: pd.DataFrame, horizon_days: int) -> Figure:
     """Each customer's chance to leave against its yearly value; the ones with most at risk carry names.
 
@@ -327,6 +360,7 @@ def at_risk(f: Formats, *, title: str, accounts: pd.DataFrame, horizon_days: int
     )
 
 
+@_made_once
 def track_record(f: Formats, *, title: str, subtitle: str, forecasts: pd.DataFrame) -> Figure:
     """Forecasts of past periods against what came: a dot in its 80% range, the result a bar of ink.
 
@@ -519,7 +553,7 @@ def styled(chart: Drawing) -> Drawing:
     )
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=_KEPT)
 def _drawn(spec: str) -> str:
     return themed(vl_convert.vegalite_to_svg(spec, vl_version=_VEGA_LITE))
 
