@@ -71,10 +71,11 @@ _DEALS = (
         "Give each a new day, or close it as lost",
     ),
     Check(
-        "won_without_amount",
+        "won_without_amount",  # a lead that was won became a deal; its money stands there
         "deals",
         "amount",
-        "select deal_id as example from deals where outcome = 'won' and coalesce(amount, 0) <= 0",
+        "select deal_id as example from deals where outcome = 'won' and coalesce(amount, 0) <= 0 "
+        "and kind is distinct from 'lead'",
         "{rows} won deals have no amount above zero",
         "Won money is counted too low, and so is every forecast of money",
         "Fill in the amount they were won at",

@@ -78,6 +78,7 @@ CLOSED = {"outcome": "won", "closed_at": "2026-02-01T10:00Z"}
         ("open_with_close_time", "closed_at", {"closed_at": "2026-02-01T10:00Z"}, {}),
         ("won_without_amount", "amount", {**CLOSED, "amount": None}, {"amount": None}),
         ("won_without_amount", "amount", {**CLOSED, "amount": 0}, {**CLOSED, "amount": "0.01"}),
+        ("won_without_amount", "amount", {**CLOSED, "amount": 0}, {**CLOSED, "amount": None, "kind": "lead"}),
     ],
 )
 def test_deals_are_checked(kind, column, bad, good):
