@@ -7,6 +7,32 @@ import duckdb
 from crm.schema import LOGGED_FIELDS, TABLES
 
 _ACCOUNT_COLUMNS = ("industry", "segment", "country", "region", "employees", "annual_revenue")
+_NUMBERS = ("amount", "list_amount", "close_date", "annual_revenue", "employees")
+
+_FIRST_STAGES = "(select pipeline, stage from stage_places where place = 0)"
+# The log in order of the changes; `known_at` is when each was written down. A stage that is none of the pipeline's open
+# ones says how a deal ended, not where it was, so entering it is left out.
+_LOG = f"""
+create or replace temp table logged as
+select c.deal_id, c.field, c.old_value, c.new_value, coalesce(c.recorded_at, c.changed_at) as known_at,
+       (c.changed_at, c._seq) as place
+from deal_changes c join deals d using (deal_id)
+left join stage_places s on s.stage = c.new_value and s.pipeline = coalesce(d.pipeline, '*')
+left join {_FIRST_STAGES} f on f.pipeline = coalesce(d.pipeline, '*')
+where c.field <> 'stage' or s.stage is not null or f.stage is null
+"""
+# Where such an end stands in a deal whose stage was never logged, it was in the first stage all along.
+_STAGE_NOW = "case when here.stage is null then coalesce(beginning.stage, d.stage) else d.stage end"
+
+
+def logged_fields(con: duckdb.DuckDBPyConnection) -> list[str]:
+    """Fields of deals that `deal_changes` has at least one change of."""
+    return [row[0] for row in con.sql("select distinct field from deal_changes order by field").fetchall()]
+
+
+def attach_log(con: duckdb.DuckDBPyConnection) -> None:
+    """Make the table `logged`: the changes of deals with the moment each was known; needs `stage_places`."""
+    con.execute(_LOG)
 
 
 def attach_state(con: duckdb.DuckDBPyConnection, late: frozenset[str]) -> None:
@@ -14,37 +40,43 @@ def attach_state(con: duckdb.DuckDBPyConnection, late: frozenset[str]) -> None:
 
     A logged field has at T the value of its last change recorded by T; before its first change the value from before
     that change; and where it never changed, today's. A field that the company does not log is missing: its value at T
-    cannot be told.
+    cannot be told. A deal that was not yet made at T is unknown.
 
     Parameters
     ----------
+    con : DuckDBPyConnection
+        With the tables `logged`, `points`, `fx`, `stage_places`.
     late : frozenset of str
         Columns of deals that are filled in late; they are missing throughout.
     """
     columns = [row[0] for row in con.sql("describe deals").fetchall()]
     custom = [c for c in columns if c.startswith("x_")]
-    logged = {row[0] for row in con.sql("select distinct field from deal_changes").fetchall()}
-    rebuilt = [f for f in (*LOGGED_FIELDS, *custom) if f in logged]
+    log = logged_fields(con)
+    rebuilt = [f for f in (*LOGGED_FIELDS, *custom) if f in log]
     fixed = [c.name for c in TABLES["deals"].columns if c.known == "creation" and c.name != "deal_id"]
-    fixed += [c for c in custom if c not in logged]
-    con.execute(
-        "create or replace temp table logged as select deal_id, field, old_value, new_value, "
-        "coalesce(recorded_at, changed_at) as known_at, (coalesce(recorded_at, changed_at), _seq) as place from deal_changes"
-    )
-    plain = ", ".join(_fixed_column(c, c in late) for c in fixed if c not in rebuilt)
-    states = ", ".join(_column(f, f in rebuilt, f in custom) for f in dict.fromkeys([*_states(fixed), *rebuilt]))
+    fixed = [c for c in (*fixed, *custom) if c not in rebuilt]
+    unknown = [f for f in LOGGED_FIELDS if f not in (*fixed, *rebuilt)]
+    values = [
+        *(f'null::varchar as "{c}"' if c in late else f'd."{c}"' for c in fixed),
+        *(f'null::varchar as "{f}"' for f in unknown),
+        *(_as_it_stood(f) for f in rebuilt),
+    ]
+    account = "null" if "account_id" in late else "d.account_id"
     con.execute(f"""
         create or replace temp table deal_state as
         with last as ({_last(rebuilt)}), first as ({_first(rebuilt)}),
         joined as (
-            select p.deal_id, p.as_of, {plain}, {states}, last.stage_since,
+            select p.deal_id, p.as_of, {", ".join(values)}, last.stage_since,
                    {", ".join(f'a."{c}"' for c in _ACCOUNT_COLUMNS)}
-            from points p join deals d using (deal_id)
+            from points p
+            left join deals d on d.deal_id = p.deal_id and d.created_at <= p.as_of
             left join last on last.deal_id = p.deal_id and last.as_of = p.as_of
             left join first on first.deal_id = p.deal_id
-            left join accounts a on a.account_id = {"null" if "account_id" in late else "d.account_id"}
+            left join stage_places here on here.stage = d.stage and here.pipeline = coalesce(d.pipeline, '*')
+            left join {_FIRST_STAGES} beginning on beginning.pipeline = coalesce(d.pipeline, '*')
+            left join accounts a on a.account_id = {account} and coalesce(a.created_at <= p.as_of, true)
         )
-        select j.* exclude (amount, list_amount, close_date, annual_revenue, employees),
+        select j.* exclude ({", ".join(_NUMBERS)}),
                try_cast(j.amount as double) * fx.rate as amount, j.list_amount::double * fx.rate as list_amount,
                try_cast(j.close_date as date) as close_date, j.annual_revenue::double as annual_revenue,
                j.employees::double as employees, s.place as stage_place
@@ -54,22 +86,11 @@ def attach_state(con: duckdb.DuckDBPyConnection, late: frozenset[str]) -> None:
     """)
 
 
-def _states(fixed: list[str]) -> list[str]:
-    """Logged fields that are not known at creation: missing unless they are logged."""
-    return [f for f in LOGGED_FIELDS if f not in fixed]
-
-
-def _fixed_column(name: str, late: bool) -> str:
-    return f'null::varchar as "{name}"' if late and name != "list_amount" else f'd."{name}"'
-
-
-def _column(name: str, rebuilt: bool, custom: bool) -> str:
-    if not rebuilt:
-        return f'null::varchar as "{name}"'
-    now = f'd."{name}"' if custom else f'd."{name}"::varchar'
-    then = f"""case when last."n_{name}" > 0 then nullif(last."{name}", '')
-                    when first."n_{name}" > 0 then nullif(first."{name}", '') else {now}::varchar end"""
-    return f'{then} as "{name}"'
+def _as_it_stood(name: str) -> str:
+    now = _STAGE_NOW if name == "stage" else f'd."{name}"::varchar'
+    return f"""case when d.deal_id is null then null
+                    when last."n_{name}" > 0 then nullif(last."{name}", '')
+                    when first."n_{name}" > 0 then nullif(first."{name}", '') else {now} end as "{name}" """
 
 
 def _last(fields: list[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Literal
 
@@ -17,7 +17,7 @@ from crm.lake import View, connect
 from crm.money import attach_rates
 from crm.quality import late_filled
 from crm.stages import stage_order
-from features.as_of import attach_state
+from features.as_of import attach_log, attach_state, logged_fields
 from features.catalogue import Block, Entity, blocks
 from features.engine import run_blocks
 from features.sources import attach_sources
@@ -36,7 +36,7 @@ def build(
     entity: Entity,
     *,
     company: Company,
-    engine: Literal["duckdb"] = "duckdb",  # noqa: ARG001
+    engine: Literal["duckdb"] = "duckdb",
     late: frozenset[str] | None = None,
 ) -> pd.DataFrame:
     """Features as known at each row's `as_of`.
@@ -49,6 +49,10 @@ def build(
         The entity's key (`deal_id`, `rep_id` or `account_id`) and `as_of` (UTC).
     entity : {'deal', 'rep', 'account'}
         Whose features.
+    company : Company
+        Fiscal calendar, time zone, currency, stages, and features of its own.
+    engine : 'duckdb'
+        What runs the definitions.
     late : frozenset of str, optional
         Columns of deals that are treated as not known; unset: `crm.quality.late_filled`.
 
@@ -60,22 +64,29 @@ def build(
     Raises
     ------
     BadSpine
-        If the key or `as_of` is missing.
+        If the key or `as_of` is missing, or the times are not in UTC; or if the engine is not known.
+    BadDefinition
+        If a feature of the company's own cannot be used.
+
+    Notes
+    -----
+    Two things are read from the whole view: which columns are filled in late, and, where the company sets no order,
+    the order of its stages. Both are facts about how the CRM is used, and the first only ever removes a column.
     """
     key = KEYS[entity]
-    if missing := {key, "as_of"} - set(spine.columns):
-        raise BadSpine(f"The rows have no column {min(missing)}. Give {key} and as_of.")
+    _check(spine, key, engine)
     chosen = blocks(entity, company)
+    late = late_filled(view) if late is None else late
     with connect(_THREADS) as con:
         view.attach(con)
         attach_rates(con, company)
         _attach_stages(con, view, company)
-        _attach_points(con, spine, key)
         _attach_periods(con, spine, company)
-        attach_sources(con, {block.events for block in chosen})
-        late = late_filled(view) if late is None else late
-        {"deal": _deal_state, "rep": _rep_state, "account": _account_state}[entity](con, late)
-        table = _in_order(con, run_blocks(con, chosen, view.present), key)
+        attach_log(con)
+        attach_sources(con, {block.events for block in chosen}, late, company.time_zone)
+        _attach_points(con, spine, key)
+        _STATES[entity](con, late)
+        table = _in_order(con, run_blocks(con, chosen, view.present, logged_fields(con)), key)
         numeric = {row[0] for row in con.sql("describe deals").fetchall() if row[1] in ("DOUBLE", "BIGINT")}
     return _typed(table, key, chosen, numeric)
 
@@ -89,11 +100,22 @@ def open_deals(view: View, as_of: datetime | pd.Timestamp) -> pd.DataFrame:
     with connect() as con:
         view.attach(con)
         found = con.execute(
-            "select deal_id from deals where created_at <= $at and (outcome = 'open' or closed_at > $at) order by deal_id",
+            "select deal_id from deals where created_at <= $at and (outcome = 'open' or closed_at > $at) order by 1",
             {"at": moment.to_pydatetime()},
         ).fetchall()
     keys = pd.Series([row[0] for row in found], dtype=object)
     return pd.DataFrame({"deal_id": keys, "as_of": pd.Series(moment, index=keys.index).astype("datetime64[us, UTC]")})
+
+
+def _check(spine: pd.DataFrame, key: str, engine: str) -> None:
+    if engine != "duckdb":
+        raise BadSpine(f"There is no engine '{engine}'. Give 'duckdb'.")
+    if missing := {key, "as_of"} - set(spine.columns):
+        raise BadSpine(f"The rows have no column {min(missing)}. Give {key} and as_of.")
+    if not isinstance(spine["as_of"].dtype, pd.DatetimeTZDtype):
+        raise BadSpine(f"as_of is {spine['as_of'].dtype}, not in UTC. Give times such as pd.Timestamp(..., tz='UTC').")
+    if empty := int(spine[[key, "as_of"]].isna().any(axis=1).sum()):
+        raise BadSpine(f"{empty} of {len(spine)} rows have no {key} or no as_of. Leave them out.")
 
 
 def _attach_points(con: duckdb.DuckDBPyConnection, spine: pd.DataFrame, key: str) -> None:
@@ -112,13 +134,9 @@ def _attach_points(con: duckdb.DuckDBPyConnection, spine: pd.DataFrame, key: str
 def _attach_stages(con: duckdb.DuckDBPyConnection, view: View, company: Company) -> None:
     order = stage_order(view, company)
     rows = [(pipeline, stage, float(i)) for pipeline, stages in order.items() for i, stage in enumerate(stages)]
-    if company.stages and "*" in company.stages:
-        with connect() as other:
-            view.attach(other)
-            named = [
-                r[0] for r in other.sql("select distinct pipeline from deals where pipeline is not null").fetchall()
-            ]
-        rows += [(p, s, float(i)) for p in named if p not in order for i, s in enumerate(order["*"])]
+    if "*" in order:  # what holds for all pipelines holds for each that is not named
+        named = con.sql("select distinct pipeline from deals where pipeline is not null").fetchall()
+        rows += [(p, s, float(i)) for (p,) in named if p not in order for i, s in enumerate(order["*"])]
     con.execute("create or replace temp table stage_places (pipeline varchar, stage varchar, place double)")
     if rows:
         con.executemany("insert into stage_places values (?, ?, ?)", rows)
@@ -145,9 +163,11 @@ def _attach_periods(con: duckdb.DuckDBPyConnection, spine: pd.DataFrame, company
 
 def _deal_state(con: duckdb.DuckDBPyConnection, late: frozenset[str]) -> None:
     attach_state(con, late)
-    con.execute("""
+    known = "false" if "referred_by_account_id" in late else "d.created_at is not null"
+    con.execute(f"""
         create or replace temp table state as
-        select d.*, 'all' as company, epoch(d.as_of) as epoch_as_of, epoch(d.created_at) as epoch_created,
+        select d.*, 'all' as company, {known} as referrals_known,
+               epoch(d.as_of) as epoch_as_of, epoch(d.created_at) as epoch_created,
                epoch(d.stage_since) as epoch_stage_since, (d.close_date - p.today)::double as close_in_days,
                (epoch(p.ends_at) - epoch(d.as_of)) / 86400 as quarter_ends_in
         from deal_state d join periods p using (as_of)
@@ -160,6 +180,7 @@ def _rep_state(con: duckdb.DuckDBPyConnection, late: frozenset[str]) -> None:
         create or replace temp table points as
         select d.deal_id, m.as_of from deals d join (select distinct as_of from rep_points) m
         on d.created_at <= m.as_of and (d.outcome = 'open' or d.closed_at > m.as_of)
+        where d.kind is distinct from 'lead'
     """)
     attach_state(con, late)
     con.execute("""
@@ -178,14 +199,21 @@ def _rep_state(con: duckdb.DuckDBPyConnection, late: frozenset[str]) -> None:
     """)
 
 
-def _account_state(con: duckdb.DuckDBPyConnection, late: frozenset[str]) -> None:  # noqa: ARG001
+def _account_state(con: duckdb.DuckDBPyConnection, late: frozenset[str]) -> None:
     con.execute("""
         create or replace temp table state as
         select p.account_id, p.as_of, a.industry, a.segment, a.country, a.region, a.employees::double as employees,
                a.annual_revenue::double as annual_revenue,
                case when a.created_at <= p.as_of then (epoch(p.as_of) - epoch(a.created_at)) / 86400 end as account_age
-        from points p left join accounts a using (account_id)
+        from points p left join accounts a on a.account_id = p.account_id and coalesce(a.created_at <= p.as_of, true)
     """)
+
+
+_STATES: dict[Entity, Callable[[duckdb.DuckDBPyConnection, frozenset[str]], None]] = {
+    "deal": _deal_state,
+    "rep": _rep_state,
+    "account": _account_state,
+}
 
 
 def _in_order(con: duckdb.DuckDBPyConnection, found: duckdb.DuckDBPyRelation, key: str) -> pd.DataFrame:

@@ -39,6 +39,8 @@ class Feature:
         What its values are.
     shown : bool
         False for what other features are made of and models do not get.
+    needs : str
+        A table, or a field that `deal_changes` must log, without which the value is missing, not 0.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Feature:
     can_act: bool = False
     kind: Literal["number", "category"] = "number"
     shown: bool = True
+    needs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,8 @@ class Block:
         Column of the state that it is matched with.
     clock : str
         SQL of the moment at which an event was known.
+    within : int, optional
+        Days after which an event no longer counts for any feature here; the gate then lets through less.
     """
 
     name: str
@@ -76,6 +81,7 @@ class Block:
     key: str = ""
     by: str = ""
     clock: str = ""
+    within: int | None = None
 
 
 @cache

@@ -21,7 +21,8 @@ BLOCKS = (
             ),
             Feature(
                 "days_in_stage",
-                "case when stage is not null then (epoch_as_of - coalesce(epoch_stage_since, epoch_created)) / days(1) end",
+                "case when stage is not null"
+                " then (epoch_as_of - coalesce(epoch_stage_since, epoch_created)) / days(1) end",
                 "days",
                 "Time in this stage",
                 "在当前阶段的天数",
@@ -36,7 +37,7 @@ BLOCKS = (
                 "Price against list price",
                 "成交价与目录价之比",
                 can_act=True,
-            ),  # fmt: skip
+            ),
             Feature(
                 "close_date_days",
                 "close_in_days",
@@ -44,7 +45,7 @@ BLOCKS = (
                 "Days until the planned close date",
                 "距预计成交日期的天数",
                 can_act=True,
-            ),  # fmt: skip
+            ),
             Feature("quarter_end_days", "quarter_ends_in", "days", "Days until the quarter ends", "距季度末的天数"),
             _category("forecast_category", "The owner's own call", "负责人的预测类别"),
             _category("kind", "Sort of deal", "商机类型"),
@@ -66,6 +67,20 @@ BLOCKS = (
                 "Amount against the company's usual win",
                 "金额与通常赢单金额之比",
             ),
+            Feature(
+                "amount_to_owner_usual",
+                "coalesce(amount, list_amount) / nullif(owner_usual_amount, 0)",
+                "ratio",
+                "Amount against the owner's usual win",
+                "金额与负责人通常赢单金额之比",
+            ),
+            Feature(
+                "stages_a_month",
+                "stages_passed * days(30) / nullif(epoch_as_of - epoch_created, 0)",
+                "stages",
+                "Stages passed in 30 days on average",
+                "平均每30天推进的阶段数",
+            ),
             _category("segment", "Customer segment", "客户细分"),
             _category("industry", "Industry", "行业"),
             _category("country", "Country", "国家"),
@@ -76,11 +91,11 @@ BLOCKS = (
             ),
             Feature(
                 "referred",
-                "case when referred_by_account_id is not null then 1.0 else 0.0 end",
+                "case when referrals_known then case when referred_by_account_id is not null then 1.0 else 0.0 end end",
                 "yes or no",
                 "Referred by another customer",
                 "由其他客户推荐",
-            ),  # fmt: skip
+            ),
         ),
     ),
 )

@@ -8,11 +8,29 @@ BLOCKS = (
         "deal",
         (
             # Counters grow with the calendar, so models get the rate only.
-            Feature("owner_wins", "count(*) filter (where won)", "count", "Deals the owner has won", "负责人赢单数", shown=False),
+            Feature(
+                "owner_wins",
+                "count(*) filter (where won)",
+                "count",
+                "Deals the owner has won",
+                "负责人赢单数",
+                shown=False,
+            ),
             Feature("owner_closed", "count(*)", "count", "Deals the owner has closed", "负责人已结单数", shown=False),
             Feature(
-                "owner_wins_90d", "count(*) filter (where won and age < days(90))", "count",
-                "Deals the owner won in the last 90 days", "负责人近90天赢单数",
+                "owner_usual_amount",
+                "median(amount)",
+                "base currency",
+                "Median amount of the owner's wins",
+                "负责人赢单金额中位数",
+                shown=False,
+            ),
+            Feature(
+                "owner_wins_90d",
+                "count(*) filter (where won and age < days(90))",
+                "count",
+                "Deals the owner won in the last 90 days",
+                "负责人近90天赢单数",
             ),
         ),
         events="closings",
@@ -25,11 +43,20 @@ BLOCKS = (
         "deal",
         (
             Feature(
-                "company_win_rate", "count(*) filter (where won) * 1.0 / count(*)", "share",
-                "Share of all closed deals that were won", "公司赢单率", shown=False,
+                "company_win_rate",
+                "count(*) filter (where won) * 1.0 / count(*)",
+                "share",
+                "Share of all closed deals that were won",
+                "公司赢单率",
+                shown=False,
             ),
             Feature(
-                "usual_amount", "median(amount)", "base currency", "Median amount of past wins", "赢单金额中位数", shown=False,
+                "usual_amount",
+                "median(amount)",
+                "base currency",
+                "Median amount of past wins",
+                "赢单金额中位数",
+                shown=False,
             ),
         ),
         events="closings",
@@ -41,8 +68,20 @@ BLOCKS = (
         "customer_record",
         "deal",
         (
-            Feature("customer_wins", "count(*) filter (where won)", "count", "Deals won with this customer", "与该客户的赢单数"),
-            Feature("customer_losses", "count(*) filter (where not won)", "count", "Deals lost with this customer", "与该客户的输单数"),
+            Feature(
+                "customer_wins",
+                "count(*) filter (where won)",
+                "count",
+                "Deals won with this customer",
+                "与该客户的赢单数",
+            ),
+            Feature(
+                "customer_losses",
+                "count(*) filter (where not won)",
+                "count",
+                "Deals lost with this customer",
+                "与该客户的输单数",
+            ),
         ),
         events="closings",
         key="account_id",
@@ -53,10 +92,19 @@ BLOCKS = (
         "customer_orders",
         "deal",
         (
-            Feature("customer_orders_1y", "count(*) filter (where age < days(365))", "count", "Orders in the last year", "近一年订单数"),
             Feature(
-                "customer_spend_1y", "sum(amount) filter (where age < days(365))", "base currency",
-                "Bought in the last year", "近一年采购额",
+                "customer_orders_1y",
+                "count(*) filter (where age < days(365))",
+                "count",
+                "Orders in the last year",
+                "近一年订单数",
+            ),
+            Feature(
+                "customer_spend_1y",
+                "sum(amount) filter (where age < days(365))",
+                "base currency",
+                "Bought in the last year",
+                "近一年采购额",
             ),
         ),
         events="purchases",
@@ -64,4 +112,4 @@ BLOCKS = (
         by="account_id",
         clock="known_at",
     ),
-)  # fmt: skip
+)

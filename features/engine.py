@@ -8,16 +8,21 @@ import duckdb
 
 from crm.schema import TABLES
 from features.catalogue import Block, Feature
-from features.language import checked
+from features.language import SECONDS_A_DAY, BadDefinition, checked, rows_counted
 from features.sources import FROM
 
 _LATER = frozenset(c.name for t in TABLES.values() for c in t.columns if c.known == "later")
+_CARRIED = ("this_start", "this_end", "period_age")
+_ROWS = "__rows"  # suffix of the count beside a sum
 
 
 def run_blocks(
-    con: duckdb.DuckDBPyConnection, blocks: Sequence[Block], present: Collection[str]
+    con: duckdb.DuckDBPyConnection, blocks: Sequence[Block], present: Collection[str], logged: Collection[str]
 ) -> duckdb.DuckDBPyRelation:
     """Features of every row of the table `state`, one row each, in no order.
+
+    Where no event passed the gate a count or sum is 0 and anything else missing; where the company has no such table,
+    or does not log the field, counts and sums are missing too.
 
     Parameters
     ----------
@@ -25,62 +30,111 @@ def run_blocks(
         Holds `state` (key, as_of and what is known of the entity then) and the blocks' events.
     blocks : sequence of Block
         Blocks with events are aggregated one after the other; then those without are worked out on the joined row.
-    present : collection of str
-        Canonical tables that the company has; a count on another is missing, not 0.
+    present, logged : collection of str
+        Canonical tables that the company has; fields of deals that it logs.
+
+    Raises
+    ------
+    BadDefinition
+        If a definition is not allowed, or DuckDB refuses it.
     """
     gated = [block for block in blocks if block.events]
     for block in gated:
         _aggregate(con, block)
-    _join(con, gated, present)
-    return con.sql(_on_rows(con, [f for block in blocks if not block.events for f in block.features]))
+    _join(con, gated, present, logged)
+    return _on_rows(con, [f for block in blocks if not block.events for f in block.features])
 
 
 def _aggregate(con: duckdb.DuckDBPyConnection, block: Block) -> None:
     events = _columns(con, block.events)
-    carried = [c for c in ("this_start", "this_end", "period_age") if c in _columns(con, "state")]
+    carried = [c for c in _CARRIED if c in _columns(con, "state")]
     known = frozenset(events) | {"age", "as_of"} | set(carried)
-    parts = ", ".join(f'{checked(f.name, f.sql, known, _LATER - known, True)} as "{f.name}"' for f in block.features)
     points = ", ".join([f'"{block.by}" as _key', "as_of", *carried])
     seen = ", ".join(["p.*", *(f'e."{c}"' for c in events if c not in ("as_of", *carried))])
-    # Events that stand for one as-of (a pipeline as it was then) are matched with that one alone.
-    moment = "e.as_of = p.as_of" if "as_of" in events else f"e.{block.clock} <= p.as_of"
-    con.execute(f"""
-        create or replace temp table block_{block.name} as
+    parts = {f: checked(f.name, f.sql, known, _LATER - known, True) for f in block.features}
+    columns = ", ".join(
+        f'{sql} as "{f.name}"' + (f', {count} as "{f.name}{_ROWS}"' if (count := rows_counted(f.sql)) else "")
+        for f, sql in parts.items()
+    )
+    gate = f"""
         with points as (select distinct {points} from state where "{block.by}" is not null),
         seen as (
             select {seen}, date_diff('microsecond', e.{block.clock}, p.as_of) / 1e6 as age
-            from points p join {block.events} e on e."{block.key}" = p._key and {moment}
+            from points p join {block.events} e on e."{block.key}" = p._key and {_moment(block, events)}
         )
-        select _key, as_of, {parts} from seen group by _key, as_of
-    """)
+    """
+    try:
+        con.execute(
+            f"create or replace temp table block_{block.name} as {gate} "
+            f"select _key, as_of, {columns} from seen group by _key, as_of"
+        )
+    except duckdb.Error:
+        _name_the_culprit(con, {f: f"{gate} select {sql} from seen limit 0" for f, sql in parts.items()})
+        raise
 
 
-def _join(con: duckdb.DuckDBPyConnection, blocks: Sequence[Block], present: Collection[str]) -> None:
+def _moment(block: Block, events: Collection[str]) -> str:
+    # Events that stand for one as-of (a pipeline as it was then) are matched with that one alone.
+    if "as_of" in events:
+        return "e.as_of = p.as_of"
+    known = f"e.{block.clock} <= p.as_of"
+    if block.within is None:
+        return known
+    return f"{known} and epoch(e.{block.clock}) >= epoch(p.as_of) - {block.within * SECONDS_A_DAY}"
+
+
+def _join(
+    con: duckdb.DuckDBPyConnection, blocks: Sequence[Block], present: Collection[str], logged: Collection[str]
+) -> None:
     columns, joins = ["s.*"], []
     for block in blocks:
         alias = f"b_{block.name}"
         joins.append(
             f'left join block_{block.name} {alias} on {alias}._key = s."{block.by}" and {alias}.as_of = s.as_of'
         )
-        columns += [_filled(alias, f, FROM[block.events] in present) for f in block.features]
+        there = FROM[block.events] in present
+        columns += [
+            _filled(alias, f, there and (not f.needs or f.needs in present or f.needs in logged))
+            for f in block.features
+        ]
     con.execute(f"create or replace temp table wide as select {', '.join(columns)} from state s {' '.join(joins)}")
 
 
-def _filled(alias: str, feature: Feature, present: bool) -> str:
+def _filled(alias: str, feature: Feature, there: bool) -> str:
     value = f'{alias}."{feature.name}"'
-    adds_up = feature.unit == "count" or feature.sql.startswith("sum(") and "/" not in feature.sql
-    if not adds_up:
-        return f'{value} as "{feature.name}"'
-    return f'{f"coalesce({value}, 0)" if present else "null::double"} as "{feature.name}"'
+    if not there:
+        return f'null::double as "{feature.name}"'
+    if feature.unit == "count":
+        value = f"coalesce({value}, 0)"
+    elif rows_counted(feature.sql):
+        # A sum of nothing is 0; a sum of unknown amounts is not known.
+        value = f'case when coalesce({alias}."{feature.name}{_ROWS}", 0) = 0 then 0 else {value} end'
+    return f'{value} as "{feature.name}"'
 
 
-def _on_rows(con: duckdb.DuckDBPyConnection, features: Sequence[Feature]) -> str:
+def _on_rows(con: duckdb.DuckDBPyConnection, features: Sequence[Feature]) -> duckdb.DuckDBPyRelation:
     wide = _columns(con, "wide")
     known = frozenset(wide)
-    made = {f.name: checked(f.name, f.sql, known, _LATER - known, False) for f in features}
-    kept = ", ".join(f'"{c}"' for c in wide if c not in made)
-    added = "".join(f', {sql} as "{name}"' for name, sql in made.items())
-    return f"select {kept}{added} from wide"
+    made = {f: checked(f.name, f.sql, known, _LATER - known, False) for f in features}
+    names = {f.name for f in features}
+    kept = ", ".join(f'"{c}"' for c in wide if c not in names)
+    added = "".join(f', {sql} as "{f.name}"' for f, sql in made.items())
+    try:
+        return con.sql(f"select {kept}{added} from wide")
+    except duckdb.Error:
+        _name_the_culprit(con, {f: f"select {sql} from wide limit 0" for f, sql in made.items()})
+        raise
+
+
+def _name_the_culprit(con: duckdb.DuckDBPyConnection, queries: dict[Feature, str]) -> None:
+    for feature, query in queries.items():
+        try:
+            con.execute(query)
+        except duckdb.Error as error:
+            said = str(error).split("\n")[0].split("Error: ", 1)[-1]
+            raise BadDefinition(
+                feature.name, feature.sql, f"DuckDB cannot use it ({said})", "Check columns, types and brackets."
+            ) from None
 
 
 def _columns(con: duckdb.DuckDBPyConnection, table: str) -> list[str]:

@@ -14,13 +14,44 @@ from crm.errors import BadInput
 
 SECONDS_A_DAY = 86_400.0
 AGGREGATES = (
-    exp.Count, exp.Sum, exp.Avg, exp.Min, exp.Max, exp.Median, exp.Stddev, exp.StddevSamp, exp.LogicalOr, exp.LogicalAnd,
-    exp.ArgMax, exp.ArgMin, exp.Quantile,
-)  # fmt: skip
+    exp.Count,
+    exp.Sum,
+    exp.Avg,
+    exp.Min,
+    exp.Max,
+    exp.Median,
+    exp.Stddev,
+    exp.StddevSamp,
+    exp.LogicalOr,
+    exp.LogicalAnd,
+    exp.ArgMax,
+    exp.ArgMin,
+    exp.Quantile,
+)
 _FUNCTIONS = (
-    *AGGREGATES, exp.Abs, exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least, exp.Ln, exp.Exp, exp.Sqrt, exp.Round, exp.Floor,
-    exp.Ceil, exp.Lower, exp.Upper, exp.Cast, exp.TryCast, exp.Case, exp.If, exp.And, exp.Or, exp.Pow, exp.Sign,
-)  # fmt: skip
+    *AGGREGATES,
+    exp.Abs,
+    exp.Coalesce,
+    exp.Nullif,
+    exp.Greatest,
+    exp.Least,
+    exp.Ln,
+    exp.Exp,
+    exp.Sqrt,
+    exp.Round,
+    exp.Floor,
+    exp.Ceil,
+    exp.Lower,
+    exp.Upper,
+    exp.Cast,
+    exp.TryCast,
+    exp.Case,
+    exp.If,
+    exp.And,
+    exp.Or,
+    exp.Pow,
+    exp.Sign,
+)
 _FORBIDDEN = (exp.Subquery, exp.Select, exp.Window, exp.Parameter, exp.Placeholder, exp.Command)
 
 
@@ -56,7 +87,7 @@ def checked(feature: str, sql: str, columns: frozenset[str], later: frozenset[st
         raise BadDefinition(
             feature, sql, f"no SQL at '{where.get('highlight', '')}'", "Give one SQL expression, such as count(*)."
         ) from None
-    if not isinstance(tree, exp.Select) or len(tree.expressions) != 1 or tree.args.get("from_"):
+    if not isinstance(tree, exp.Select) or len(tree.expressions) != 1 or _clauses(tree):
         raise BadDefinition(feature, sql, "more than one expression", "Give one SQL expression without 'from'.")
     tree = tree.expressions[0].transform(_days)
     _check_nodes(feature, sql, tree)
@@ -66,6 +97,20 @@ def checked(feature: str, sql: str, columns: frozenset[str], later: frozenset[st
         mend = "Use count, sum, avg, min, max or the like." if aggregate else "Use an expression on one row."
         raise BadDefinition(feature, sql, problem, mend)
     return str(tree.sql(dialect="duckdb"))
+
+
+def rows_counted(sql: str) -> str | None:
+    """For a definition that is one sum: the count of the rows that it adds up, as SQL; else None."""
+    tree = sqlglot.parse_one(f"select {sql}", read="duckdb").expressions[0].transform(_days)
+    if isinstance(tree, exp.Sum):
+        return "count(*)"
+    if isinstance(tree, exp.Filter) and isinstance(tree.this, exp.Sum):
+        return str(exp.Filter(this=exp.Count(this=exp.Star()), expression=tree.expression).sql(dialect="duckdb"))
+    return None
+
+
+def _clauses(select: exp.Select) -> bool:
+    return any(value for name, value in select.args.items() if name != "expressions")
 
 
 def _days(node: exp.Expression) -> exp.Expression:
@@ -78,6 +123,8 @@ def _check_nodes(feature: str, sql: str, tree: exp.Expression) -> None:
     for node in tree.walk():
         if isinstance(node, _FORBIDDEN):
             raise BadDefinition(feature, sql, "a subquery or window", "Aggregate the block's own events instead.")
+        if isinstance(node, exp.Star) and not isinstance(node.parent, exp.Count):
+            raise BadDefinition(feature, sql, "a star", "Name one column; * stands in count(*) alone.")
         if isinstance(node, exp.Func) and not isinstance(node, _FUNCTIONS):
             name = node.name if isinstance(node, exp.Anonymous) else node.sql_name().lower()
             allowed = sorted({kind.sql_name().lower() for kind in _FUNCTIONS})

@@ -7,6 +7,8 @@ from types import MappingProxyType
 
 import duckdb
 
+from features.as_of import attach_state, logged_fields
+
 # What is filled in later may stand in a source only where the row's own clock says when it was known.
 SOURCES: Mapping[str, str] = MappingProxyType(
     {
@@ -15,7 +17,8 @@ SOURCES: Mapping[str, str] = MappingProxyType(
                    coalesce(a.recorded_at, a.occurred_at) as known_at,
                    a.kind not in ('note', 'task') as contact,
                    coalesce(c.seniority in ('vp', 'c-level'), false) as decision_maker
-            from activities a left join contacts c using (contact_id)""",
+            from activities a left join contacts c on c.contact_id = a.contact_id
+                 and coalesce(c.created_at <= coalesce(a.recorded_at, a.occurred_at), true)""",
         "moves": """
             select c.deal_id, c.field, coalesce(c.recorded_at, c.changed_at) as known_at,
                    try_cast(c.old_value as double) as old_number, try_cast(c.new_value as double) as new_number,
@@ -26,46 +29,104 @@ SOURCES: Mapping[str, str] = MappingProxyType(
                  and o.pipeline = coalesce(d.pipeline, '*')
             left join stage_places n on c.field = 'stage' and n.stage = c.new_value
                  and n.pipeline = coalesce(d.pipeline, '*')""",
-        # 'won' and the final amount are known from the moment of closing on: that moment is the clock.
-        "closings": """
-            select d.deal_id, d.owner_id, d.account_id, d.product_id, d.closed_at as known_at, d.outcome = 'won' as won,
-                   case when d.outcome = 'won' then d.amount::double * fx.rate end as amount,
-                   epoch(d.closed_at) - epoch(d.created_at) as cycle, 'all' as company
-            from deals d left join fx on fx.currency = coalesce(d.currency, '')
-                 and d.closed_at >= fx.valid_from and d.closed_at < fx.valid_to
-            where d.outcome <> 'open' and d.closed_at is not null""",
+        # Each sale beside the account's own past up to it, so that the newest one tells of the last few.
         "purchases": """
-            select o.account_id, o.order_id, coalesce(o.recorded_at, o.ordered_at) as known_at, o.cancelled_at,
-                   coalesce(o.kind, 'sale') as kind, o.product_id,
-                   abs(o.amount::double) * fx.rate * case when o.kind = 'return' then -1 else 1 end as amount
-            from orders o left join fx on fx.currency = coalesce(o.currency, '')
-                 and o.ordered_at >= fx.valid_from and o.ordered_at < fx.valid_to""",
+            with o as (
+                select o.account_id, o.order_id, coalesce(o.recorded_at, o.ordered_at) as known_at, o._seq,
+                       o.cancelled_at, coalesce(o.kind, 'sale') as kind, o.product_id,
+                       abs(o.amount::double) * fx.rate * case when o.kind = 'return' then -1 else 1 end as amount
+                from orders o left join fx on fx.currency = coalesce(o.currency, '')
+                     and o.ordered_at >= fx.valid_from and o.ordered_at < fx.valid_to
+            ),
+            gaps as (
+                select *, (epoch(known_at) - epoch(lag(known_at) over w)) / 86400 as gap_days,
+                       row_number() over w as place
+                from o window w as (partition by account_id, kind order by known_at, _seq)
+            )
+            select account_id, order_id, known_at, cancelled_at, kind, product_id, amount, place, gap_days,
+                   avg(amount) over last3 as last_amounts, avg(amount) over so_far as usual_amounts,
+                   avg(gap_days) over last3 as last_gaps, avg(gap_days) over so_far as usual_gaps
+            from gaps window so_far as (partition by account_id, kind order by place),
+                 last3 as (partition by account_id, kind order by place rows 2 preceding)""",
         "contracts": """
-            select account_id, started_on::timestamptz as known_at, ended_on::timestamptz as ended_at from subscriptions""",
+            select account_id, day_start(started_on) as known_at, day_start(ended_on) as ended_at from subscriptions""",
         "requests": """
-            select account_id, coalesce(recorded_at, opened_at) as known_at, closed_at, satisfaction, severity from tickets""",
+            select account_id, coalesce(recorded_at, opened_at) as known_at, closed_at, satisfaction,
+                   lower(severity) in ('severe', 'critical', 'urgent', 'high', 'blocker') as severe
+            from tickets""",
+        # Answers as a share of their scale, such as nps (0 to 10) or 1-5; without a scale they say nothing.
         "answers": """
+            with s as (
+                select *, case when lower(scale) = 'nps' then 0
+                               else try_cast(regexp_extract(scale, '^([0-9]+)-([0-9]+)$', 1) as double) end as low,
+                       case when lower(scale) = 'nps' then 10
+                            else try_cast(regexp_extract(scale, '^([0-9]+)-([0-9]+)$', 2) as double) end as high
+                from surveys
+            )
             select account_id, rep_id, coalesce(recorded_at, asked_at) as known_at,
-                   case when scale = 'nps' then score / 10 when max(score) over (partition by scale) > 0
-                   then score / max(score) over (partition by scale) end as score from surveys""",
+                   (score - low) / nullif(high - low, 0) as score
+            from s""",
         "targets": """
-            select owner_id as rep_id, coalesce(recorded_at, period_start::timestamptz) as known_at, period_start, period_end,
-                   target from goals where owner_kind = 'rep' and metric = 'bookings'
-                   and product_id is null and product_family is null and segment is null""",
+            select g.owner_id as rep_id, coalesce(g.recorded_at, day_start(g.period_start)) as known_at,
+                   g.period_start, g.period_end, day_start(g.period_start) as starts_at,
+                   day_start(g.period_end) as ends_at, g.target::double * fx.rate as target
+            from goals g left join fx on fx.currency = coalesce(g.currency, '')
+                 and day_start(g.period_start) >= fx.valid_from and day_start(g.period_start) < fx.valid_to
+            where g.owner_kind = 'rep' and g.metric = 'bookings'
+                  and g.product_id is null and g.product_family is null and g.segment is null""",
     }
 )
-
-
+# 'won' and the final amount are known from the moment of closing on: that moment is the clock, and the owner and the
+# amount are those of that moment. Leads are no deals yet: winning one is not a sale.
+_CLOSINGS = """
+create or replace temp table closings as
+select d.deal_id, s.owner_id, s.account_id, s.product_id, d.closed_at as known_at, d.outcome = 'won' as won,
+       case when d.outcome = 'won' then {amount} end as amount, 'all' as company
+from deal_state s join deals d using (deal_id)
+left join fx on fx.currency = coalesce(d.currency, '') and d.closed_at >= fx.valid_from and d.closed_at < fx.valid_to
+"""
+# Periods that are over, with what was booked in them.
+_RESULTS = """
+create or replace temp table results as
+select t.rep_id, greatest(t.ends_at, t.known_at) as known_at, any_value(t.target) as target,
+       coalesce(sum(c.amount) filter (where c.won), 0) as booked
+from targets t left join closings c on c.owner_id = t.rep_id and c.known_at >= t.starts_at and c.known_at < t.ends_at
+group by t.rep_id, t.starts_at, t.ends_at, t.known_at
+"""
 FROM: Mapping[str, str] = MappingProxyType(
     {
-        "touches": "activities", "moves": "deal_changes", "closings": "deals", "open_then": "deals", "purchases": "orders",
-        "contracts": "subscriptions", "requests": "tickets", "answers": "surveys", "targets": "goals",
+        "touches": "activities",
+        "moves": "deal_changes",
+        "closings": "deals",
+        "open_then": "deals",
+        "purchases": "orders",
+        "contracts": "subscriptions",
+        "requests": "tickets",
+        "answers": "surveys",
+        "targets": "goals",
+        "results": "goals",
     }
-)  # fmt: skip
+)
 """The canonical table behind each source: where the company has none, features on it are missing, not 0."""
 
 
-def attach_sources(con: duckdb.DuckDBPyConnection, names: set[str]) -> None:
-    """Materialise the sources that are needed; tables, `fx` and `stage_places` must be there."""
-    for name in sorted(names & set(SOURCES)):
+def attach_sources(con: duckdb.DuckDBPyConnection, names: set[str], late: frozenset[str], time_zone: str) -> None:
+    """Materialise the sources that are needed; tables, `logged`, `fx` and `stage_places` must be there."""
+    con.execute(f"create or replace temp macro day_start(day) as (day::timestamp at time zone '{time_zone}')")
+    wanted = names | ({"targets", "closings"} if "results" in names else set())
+    for name in sorted(wanted & set(SOURCES)):
         con.execute(f"create or replace temp table {name} as {SOURCES[name]}")
+    if "closings" in wanted:
+        _attach_closings(con, late)
+    if "results" in wanted:
+        con.execute(_RESULTS)
+
+
+def _attach_closings(con: duckdb.DuckDBPyConnection, late: frozenset[str]) -> None:
+    con.execute("""
+        create or replace temp table points as select deal_id, closed_at as as_of from deals
+        where outcome <> 'open' and closed_at is not null and kind is distinct from 'lead'
+    """)
+    attach_state(con, late)
+    amount = "s.amount" if "amount" in logged_fields(con) else "d.amount::double * fx.rate"
+    con.execute(_CLOSINGS.format(amount=amount))
