@@ -14,9 +14,10 @@ from fastapi import Depends, Request
 from crm.company import Company
 from crm.lake import LakeView
 from serving.access import GUEST, Sight, SignInNeeded, Viewer, sight_of, viewer_of
+from serving.accuracy import Accuracy, accuracy
 from serving.home import Home
 from serving.jobs import Jobs
-from serving.ledger import Ledger
+from serving.ledger import Kind, Ledger
 from serving.people import StorePeople
 from serving.scores import ScoreBook, Scores
 from serving.settings import Settings
@@ -33,7 +34,7 @@ class Server:
     home: Home
     store: Store
     _company: tuple[object, Company] | None = None
-    _names: tuple[object, dict[str, str]] | None = None
+    _accuracy: dict[Kind, tuple[object, Accuracy]] = field(default_factory=dict)
     _sights: dict[tuple[object, ...], Sight] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -76,6 +77,16 @@ class Server:
                     self._sights.clear()
                 self._sights[key] = sight_of(viewer, view, company, day=day)
             return self._sights[key]
+
+    def accuracy(self, kind: Kind) -> Accuracy:
+        """How good forecasts were; worked out once for the ledger and data cut as they are."""
+        view, sealed = self.home.lake.view(), self.ledger.sealed(kind=kind)
+        key = (view.cut.number, sealed[-1].number if sealed else 0)
+        with self._lock:
+            kept = self._accuracy.get(kind)
+            if kept is None or kept[0] != key:
+                kept = self._accuracy[kind] = (key, accuracy(self.ledger, view, self.company(), kind=kind))
+            return kept[1]
 
     def names(self, view: LakeView) -> dict[str, str]:
         """Name of each rep whose name is known, by rep_id."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
 from filelock import FileLock, Timeout
 
 from crm.company import Company, example_yaml
@@ -144,6 +145,14 @@ class Home:
         if self.has_data():
             raise RealHome(self.root)
         Company.parse(settings).save(self.company_file)
+
+    def keep_stages(self, stages: dict[str, list[str]]) -> None:
+        """Write a stage order that an import's mapping brought; one that the company set is kept."""
+        if not stages or self.company().stages:
+            return
+        text = yaml.safe_dump({"stages": stages}, allow_unicode=True, sort_keys=False)
+        with self.company_file.open("a", encoding="utf-8") as file:
+            file.write("\n" + text)
 
     @contextmanager
     def lock(self, what: str = "work") -> Iterator[None]:

@@ -1,0 +1,99 @@
+"""Verbs about data: simulate, import."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from serving.cli.common import HomeDir, Seed, home_of, progress, store_of
+
+if TYPE_CHECKING:
+    from crm.report import ImportReport
+    from serving.home import Home
+
+
+class Setting(StrEnum):
+    """Kinds of sample companies."""
+
+    default = "default"
+    no_signal = "no_signal"
+    drifting = "drifting"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the verbs of this module."""
+    app.command("simulate")(simulate)
+    app.command("import")(import_)
+
+
+def simulate(
+    out: Annotated[Path, typer.Argument(help="Folder for the files; the truth goes to OUT-truth beside it.")],
+    reps: Annotated[int, typer.Option(help="How many people sell.")] = 60,
+    months: Annotated[int, typer.Option(help="How long the history is.")] = 24,
+    seed: Seed = 0,
+    setting: Annotated[Setting, typer.Option(help="Usual, almost no signal, or drifting.")] = Setting.default,
+) -> None:
+    """Write the sample company as canonical CSV files.
+
+    Example: bellwether simulate sample --reps 60 --months 24
+    """
+    from crm.simulate import simulate as make
+    from crm.simulate import write
+
+    with progress("Simulating") as tell:
+        tell(f"{reps} reps, {months} months", None)
+        sample = make(reps=reps, months=months, seed=seed, setting=setting.value)
+        tell("Writing files", None)
+        truth = write(sample, out)
+    typer.echo(f"{sum(t.num_rows for t in sample.tables.values()):,} rows in {out}; the truth in {truth}")
+    typer.echo(f"Next: bellwether import {out} --home my-sample")
+
+
+def import_(
+    path: Annotated[Path, typer.Argument(help="A file, or a folder of files.")],
+    home: HomeDir = None,
+    mapping: Annotated[Path | None, typer.Option("--mapping", help="YAML that tells which columns fill what.")] = None,
+    report: Annotated[Path | None, typer.Option("--report", help="Write the whole report here, as JSON.")] = None,
+) -> None:
+    """Read CSV, TSV or Parquet files into the lake; bad rows go to the quarantine, each with its reason.
+
+    A folder of files named after the canonical tables needs no mapping.
+
+    Example: bellwether import exports/2026-02 --mapping my-crm.yaml
+    """
+    place = home_of(home)
+    place.refuse_sample()
+    place.make()
+    found = run_import(place, path, mapping)
+    if report is not None:
+        report.parent.mkdir(parents=True, exist_ok=True)
+        report.write_text(json.dumps(found.to_dict(), indent=1, ensure_ascii=False, default=str), encoding="utf-8")
+    for line in found.lines():
+        typer.echo(line)
+    typer.echo(f"{found.taken:,} rows taken into {place.root}. Next: bellwether train")
+
+
+def run_import(home: Home, path: Path, mapping: Path | None) -> ImportReport:
+    """Import into a home, names to its people book."""
+    from crm.importing import import_path
+    from crm.mapping import load
+    from serving.people import StorePeople
+
+    how = load(mapping) if mapping else None
+    with store_of(home) as store, progress("Importing") as tell:
+        found = import_path(
+            path,
+            lake=home.lake,
+            people=StorePeople(store),
+            quarantine=home.quarantine,
+            company=home.company(),
+            mapping=how,
+            progress=lambda text, done, total: tell(text, done / total),
+        )
+        store.audit("cli", "import", path=str(path), taken=found.taken)
+    home.keep_stages(found.stages)
+    return found

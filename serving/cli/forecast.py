@@ -1,0 +1,153 @@
+"""Verbs about forecasts: score, explain, coach, forecast accuracy."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from serving.cli.common import AsOf, HomeDir, echo_table, home_of, moment_of, progress, store_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from serving.home import Home
+    from serving.ledger import Kind
+
+forecast = typer.Typer(no_args_is_help=True, help="Forecasts against what came.")
+
+
+class EntityName(StrEnum):
+    """What can be explained."""
+
+    deal = "deal"
+    rep = "rep"
+    account = "account"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the verbs of this module."""
+    app.command("score")(score)
+    app.command("explain")(explain)
+    app.command("coach")(coach)
+    app.add_typer(forecast, name="forecast")
+
+
+def score(
+    out: Annotated[Path | None, typer.Option("--out", help="Folder that gets a copy of the score files.")] = None,
+    home: HomeDir = None,
+    as_of: AsOf = None,
+) -> None:
+    """Score open deals, current rep-periods and active accounts, and seal the forecasts in the ledger.
+
+    Example: bellwether score --home var --out scores
+    """
+    from serving.scoring import score_all
+
+    with progress("Scoring") as tell:
+        result = score_all(home_of(home), as_of=moment_of(as_of), out=out, progress=tell)
+    for name, rows in result.rows.items():
+        typer.echo(f"{result.folder / name}.parquet: {rows:,} rows")
+    for what, why in result.missing.items():
+        typer.echo(f"not scored: {what}. {why}")
+
+
+def explain(
+    entity: Annotated[EntityName, typer.Argument(help="deal, rep or account.")],
+    ident: Annotated[str, typer.Argument(metavar="ID", help="Its key.")],
+    home: HomeDir = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Show what one prediction of the newest scores is made of; contributions add up to it.
+
+    Example: bellwether explain deal D000123
+    """
+    from crm.errors import NotFound
+    from serving.schemas import reasons_of
+
+    rows = _newest(home_of(home), "reasons")
+    found = reasons_of(rows[(rows["entity"] == entity.value) & (rows["entity_id"] == ident)])
+    if found is None:
+        raise NotFound(f"The newest scores hold no {entity.value} '{ident}'. Only open deals, current reps and "
+                       "active accounts are scored.")  # fmt: skip
+    if as_json:
+        typer.echo(found.model_dump_json(indent=1))
+        return
+    lines: list[list[Any]] = [["(where the model starts)", "", f"{found.base_value:+.4f}"]]
+    lines += [[c.feature, "" if c.value is None else c.value, f"{c.contribution:+.4f}"] for c in found.contributions]
+    echo_table(["feature", "value", "contribution"], [*lines, ["(prediction)", "", f"{found.prediction:.4f}"]])
+
+
+def coach(
+    out: Annotated[Path, typer.Option("--out", help="File to write: .parquet, .csv or .json.")],
+    home: HomeDir = None,
+) -> None:
+    """Write ranked next steps for open deals, from the newest scores.
+
+    Example: bellwether coach --out steps.csv
+    """
+    from crm.errors import BadInput
+
+    advice = _newest(home_of(home), "advice")
+    writers = {
+        ".parquet": lambda: advice.to_parquet(out, index=False),
+        ".csv": lambda: advice.to_csv(out, index=False),
+        ".json": lambda: advice.to_json(out, orient="records", date_format="iso", force_ascii=False, indent=1),
+    }
+    write = writers.get(out.suffix.lower())
+    if write is None:
+        raise BadInput(f"--out is '{out}'. Give a name that ends in {', '.join(writers)}.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write()
+    typer.echo(f"{len(advice):,} steps for {advice['deal_id'].nunique():,} deals in {out}")
+
+
+@forecast.command("accuracy")
+def show_accuracy(
+    home: HomeDir = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Show how good forecasts were: those issued, and apart those reconstructed for past dates.
+
+    Example: bellwether forecast accuracy
+    """
+    from serving.accuracy import accuracy
+    from serving.ledger import Ledger
+
+    place = home_of(home)
+    view, company = place.lake.view(), place.company()
+    kinds: tuple[Kind, ...] = ("issued", "reconstructed")
+    with store_of(place) as store:
+        found = {kind: accuracy(Ledger(store), view, company, kind=kind) for kind in kinds}
+    figures = {
+        kind: {"deals": a.deals.figures, "reps": a.reps.figures, "teams": a.teams.figures} for kind, a in found.items()
+    }
+    if as_json:
+        typer.echo(json.dumps(figures, indent=1))
+        return
+    lines = [
+        [kind, part, name, f"{value:.4g}"]
+        for kind, parts in figures.items()
+        for part, values in parts.items()
+        for name, value in values.items()
+    ]
+    for kind, parts in figures.items():
+        if not any(parts.values()):
+            typer.echo(f"{kind}: no period that was forecast is over yet.")
+    if lines:
+        echo_table(["forecasts", "of", "figure", "value"], lines)
+
+
+def _newest(home: Home, name: str) -> pd.DataFrame:
+    from serving.scores import NoScores, read_folder, read_pointer
+
+    mark = read_pointer(home.scores)
+    if not mark:
+        raise NoScores
+    frames, _ = read_folder(home.scores / mark)
+    if name not in frames:
+        raise NoScores
+    return frames[name]

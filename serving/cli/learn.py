@@ -1,0 +1,225 @@
+"""Verbs about models: train, backtest, models, features."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from serving.cli.common import AsOf, HomeDir, Seed, echo_table, home_of, moment_of, progress, store_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from features.catalogue import Entity
+    from serving.home import Home
+    from training.registry import What
+
+models = typer.Typer(no_args_is_help=True, help="Versions of the models: list, promote, roll back.")
+features = typer.Typer(no_args_is_help=True, help="What the models look at.")
+
+
+class Model(StrEnum):
+    """Kinds of models."""
+
+    win = "win"
+    attainment = "attainment"
+    churn = "churn"
+
+
+class EntityName(StrEnum):
+    """What features are about."""
+
+    deal = "deal"
+    rep = "rep"
+    account = "account"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the verbs of this module."""
+    app.command("train")(train)
+    app.command("backtest")(backtest)
+    app.add_typer(models, name="models")
+    app.add_typer(features, name="features")
+
+
+def train(
+    what: Annotated[Model | None, typer.Argument(help="Which model; unset: all three.")] = None,
+    home: HomeDir = None,
+    as_of: AsOf = None,
+    seed: Seed = 0,
+) -> None:
+    """Fit a model on the history, log it to MLflow, and put it in use if it passes the gate.
+
+    Example: bellwether train win
+    """
+    from crm.errors import NotReady
+
+    place = home_of(home)
+    moment = moment_of(as_of)
+    if what is not None:
+        _train(place, what.value, moment, seed)
+        return
+    done = 0
+    for model in Model:
+        try:
+            _train(place, model.value, moment, seed)
+            done += 1
+        except NotReady as error:
+            typer.echo(f"{model.value}: not trained. {error}")
+    if not done:
+        raise typer.Exit(1)
+
+
+def _train(home: Home, what: What, as_of: datetime | None, seed: int) -> None:
+    from crm.lake import newest_event
+    from training.fit import train as fit
+
+    view = home.lake.view()
+    with progress(f"Training {what}") as tell:
+        result = fit(
+            what,
+            view=view,
+            company=home.company(),
+            tracking=home.tracking,
+            snapshots=home.snapshots,
+            as_of=as_of or newest_event(view),
+            seed=seed,
+            progress=lambda text: tell(text, None),
+        )
+    state = "in use" if result.promoted else "not in use"
+    typer.echo(f"{what}: version {result.version}, {state}. {result.verdict}")
+    for name, value in sorted(result.metrics.items()):
+        typer.echo(f"  {name}: {value:.4g}")
+
+
+def backtest(
+    home: HomeDir = None,
+    as_of: AsOf = None,
+    dates: Annotated[int, typer.Option(min=1, max=26, help="How many past dates.")] = 6,
+    reconstruct: Annotated[
+        bool, typer.Option("--reconstruct", help="Seal forecasts of past dates in the ledger, marked as such.")
+    ] = False,
+    seed: Seed = 0,
+) -> None:
+    """Forecast past dates from what was known then, and compare with the base rate and the stage rate.
+
+    Example: bellwether backtest --dates 6
+    """
+    from crm.lake import newest_event
+    from training.backtest import backtest as run
+
+    place = home_of(home)
+    view, company = place.lake.view(), place.company()
+    until = moment_of(as_of) or newest_event(view)
+    with progress("Backtest") as tell:
+        found = run(
+            view,
+            company,
+            until=until,
+            folder=place.snapshots,
+            dates=dates,
+            tracking=place.tracking,
+            seed=seed,
+            progress=lambda text: tell(text, None),
+        )
+    columns = ["horizon_days", "way", "log_loss", "brier", "skill", "skill_low", "skill_high", "rows"]
+    rows = [[f"{v:.4g}" if isinstance(v, float) else v for v in row] for row in found.summary[columns].to_numpy(object)]
+    echo_table(columns, rows)
+    if reconstruct:
+        _reconstruct(place, until, dates, seed)
+
+
+def _reconstruct(home: Home, until: datetime, dates: int, seed: int) -> None:
+    from serving.history import reconstruct_history
+    from serving.ledger import Ledger
+
+    with store_of(home) as store, progress("Past forecasts") as tell:
+        added = reconstruct_history(home, Ledger(store), until=until, dates=dates, seed=seed, progress=tell)
+    typer.echo(f"{added} rows sealed in the ledger as reconstructed. See: bellwether forecast accuracy")
+
+
+@models.command("list")
+def list_models(
+    what: Annotated[Model | None, typer.Argument(help="Which model; unset: all.")] = None, home: HomeDir = None
+) -> None:
+    """Show all versions, newest first.
+
+    Example: bellwether models list win
+    """
+    from training import registry
+
+    found = registry.list_versions(what.value if what else None, tracking=home_of(home).tracking)
+    rows = [
+        [v.what, v.version, ", ".join(v.aliases), f"{v.made_at:%Y-%m-%d %H:%M}", v.tags.get("verdict", "")]
+        for v in found
+    ]
+    echo_table(["model", "version", "alias", "made", "verdict"], rows)
+
+
+@models.command("promote")
+def promote_model(
+    what: Model, version: Annotated[str, typer.Argument(help="Version to put in use.")], home: HomeDir = None
+) -> None:
+    """Put a version in use, whatever the gate said.
+
+    Example: bellwether models promote win 3
+    """
+    from training import registry
+
+    place = home_of(home)
+    registry.promote(what.value, version, tracking=place.tracking)
+    with store_of(place) as store:
+        store.audit("cli", "promote", model=what.value, version=version)
+    typer.echo(f"{what.value}: version {version} is in use. Next: bellwether score")
+
+
+@models.command("rollback")
+def roll_back_model(what: Model, home: HomeDir = None) -> None:
+    """Put the version back in use that was in use before.
+
+    Example: bellwether models rollback win
+    """
+    from training import registry
+
+    place = home_of(home)
+    version = registry.roll_back(what.value, tracking=place.tracking)
+    with store_of(place) as store:
+        store.audit("cli", "rollback", model=what.value, version=version)
+    typer.echo(f"{what.value}: version {version} is in use again. Next: bellwether score")
+
+
+@features.command("list")
+def list_features(
+    entity: Annotated[EntityName, typer.Argument(help="What they are about.")] = EntityName.deal,
+    home: HomeDir = None,
+) -> None:
+    """Show all features of deals, reps or accounts, the company's own too.
+
+    Example: bellwether features list deal
+    """
+    from features.catalogue import features as catalogue
+
+    company = home_of(home).company()
+    kind: Entity = entity.value
+    rows = [[f.name, f.unit, "yes" if f.can_act else "", f.en] for f in catalogue(kind, company)]
+    echo_table(["feature", "unit", "can act", "meaning"], rows)
+
+
+@features.command("describe")
+def describe_feature(
+    name: Annotated[str, typer.Argument(help="Name of a feature.")],
+    entity: Annotated[EntityName, typer.Option(help="What it is about.")] = EntityName.deal,
+    home: HomeDir = None,
+) -> None:
+    """Show one feature's meaning and its SQL.
+
+    Example: bellwether features describe touches_30d
+    """
+    from features.catalogue import feature
+
+    kind: Entity = entity.value
+    found = feature(kind, name, home_of(home).company())
+    for label in ("name", "unit", "en", "zh", "sql", "can_act"):
+        typer.echo(f"{label}: {getattr(found, label)}")

@@ -1,0 +1,154 @@
+"""Verbs that run the service: serve, demo, doctor, ledger, user, people."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from serving.cli.common import HomeDir, echo_table, home_of, progress, store_of
+
+ledger = typer.Typer(no_args_is_help=True, help="Forecasts as issued.")
+user = typer.Typer(no_args_is_help=True, help="Who may sign in.")
+people = typer.Typer(no_args_is_help=True, help="Names of persons, kept apart from all else.")
+
+Host = Annotated[str | None, typer.Option(help="Address to serve on; unset: BELLWETHER_HOST, else 127.0.0.1.")]
+Port = Annotated[int | None, typer.Option(help="Port to serve on; unset: BELLWETHER_PORT, else 8000.")]
+
+
+class RoleName(StrEnum):
+    """What one may see."""
+
+    rep = "rep"
+    manager = "manager"
+    analyst = "analyst"
+    admin = "admin"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the verbs of this module."""
+    app.command("serve")(serve)
+    app.command("demo")(demo)
+    app.command("doctor")(doctor)
+    app.add_typer(ledger, name="ledger")
+    app.add_typer(user, name="user")
+    app.add_typer(people, name="people")
+
+
+def serve(home: HomeDir = None, host: Host = None, port: Port = None) -> None:
+    """Serve API and pages of a home.
+
+    Example: bellwether serve --home var --port 8000
+    """
+    from serving.server import run, settings_for
+
+    run(settings_for(home, host, port))
+
+
+def demo(
+    home: HomeDir = None,
+    host: Host = None,
+    port: Port = None,
+    reps: Annotated[int, typer.Option(help="How many people sell in the sample company.")] = 60,
+    months: Annotated[int, typer.Option(help="How long its history is.")] = 24,
+) -> None:
+    """Build the sample company, train, score and serve it; what was done before is not done again.
+
+    Example: bellwether demo --home var
+    """
+    from serving.demo import run_demo
+    from serving.server import settings_for
+
+    run_demo(settings_for(home, host, port), reps=reps, months=months)
+
+
+def doctor(home: HomeDir = None) -> None:
+    """Check installation, store, lake, models and scores; each problem with its mend.
+
+    Example: bellwether doctor --home var
+    """
+    from serving.doctor import examine
+
+    findings = examine(home_of(home))
+    marks = {"ok": "ok", "note": "note", "bad": "BAD"}
+    echo_table(["check", "", "finding"], [[f.check, marks[f.state], f.text] for f in findings])
+    if any(f.state == "bad" for f in findings):
+        raise typer.Exit(1)
+
+
+@ledger.command("verify")
+def verify_ledger(home: HomeDir = None) -> None:
+    """Check that no forecast was changed, dropped or slipped in; names the first broken row.
+
+    Example: bellwether ledger verify
+    """
+    from serving.ledger import Ledger
+
+    with store_of(home_of(home)) as store, progress("Checking") as tell:
+        verdict = Ledger(store).verify(lambda row: tell(f"row {row}", None) if row % 50 == 0 else None)
+    if not verdict.whole:
+        typer.echo(f"The ledger is broken: {verdict.problem}.")
+        raise typer.Exit(1)
+    typer.echo(f"The ledger is whole: {verdict.checked} rows, each as it was issued.")
+
+
+@user.command("add")
+def add_user(
+    email: Annotated[str, typer.Argument(help="The e-mail to sign in with.")],
+    role: Annotated[RoleName, typer.Option(help="What the user may see.")],
+    rep: Annotated[str | None, typer.Option(help="rep_id of this person; needed for rep and manager.")] = None,
+    home: HomeDir = None,
+) -> None:
+    """Let someone sign in; the password is asked for, or read from the first line of the input.
+
+    Example: bellwether user add ann@example.com --role manager --rep R012
+    """
+    from serving.access import add_user as add
+
+    password = _password()
+    place = home_of(home)
+    place.make()
+    with store_of(place) as store:
+        add(store, email, password, role.value, rep_id=rep)
+        store.audit("cli", "add user", email=email, role=role.value)
+    typer.echo(f"{email} can sign in as {role.value}.")
+
+
+@user.command("password")
+def set_password(email: Annotated[str, typer.Argument(help="The user's e-mail.")], home: HomeDir = None) -> None:
+    """Give a user a new password and end all sessions of that user.
+
+    Example: bellwether user password ann@example.com
+    """
+    from serving.access import set_password as change
+
+    password = _password()
+    with store_of(home_of(home)) as store:
+        change(store, email, password)
+        store.audit("cli", "set password", email=email)
+    typer.echo(f"{email} has a new password.")
+
+
+@people.command("erase")
+def erase_person(
+    key: Annotated[str, typer.Argument(help="The person_key of a rep or contact.")], home: HomeDir = None
+) -> None:
+    """Delete a person's name and addresses; the next import does not bring them back.
+
+    Example: bellwether people erase p_0123456789abcdef
+    """
+    from serving.people import StorePeople
+
+    with store_of(home_of(home)) as store:
+        StorePeople(store).erase(key)
+        store.audit("cli", "erase person", person_key=key)
+    typer.echo(f"Nothing personal of {key} is left.")
+
+
+def _password() -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\n")
+    asked: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return asked

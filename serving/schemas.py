@@ -1,0 +1,285 @@
+"""What the API gives: one model an answer, made from rows of the score files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, Field
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class Reason(BaseModel):
+    """What one feature adds to a prediction; with `base_value`, all of them add up to `prediction`."""
+
+    feature: str
+    value: float | str | None
+    contribution: Annotated[float, Field(description="In the prediction's own unit: probability, or base currency.")]
+
+
+class Reasons(BaseModel):
+    """From where the model starts for anyone to the prediction."""
+
+    base_value: float
+    prediction: float
+    contributions: list[Reason]
+
+
+class DealRow(BaseModel):
+    """An open deal with its forecast."""
+
+    deal_id: str
+    name: str | None
+    account_id: str | None
+    owner_id: str | None
+    owner_name: str | None
+    stage: str | None
+    kind: str | None
+    amount: Annotated[float | None, Field(description="In base currency.")]
+    created_at: datetime | None
+    close_date: date | None
+    as_of: datetime
+    win_probability: Probability
+    win_probability_low: Annotated[float | None, Field(description="90 % range.")]
+    win_probability_high: float | None
+    expected_amount: Annotated[float | None, Field(description="Win probability times the amount expected when won.")]
+    expected_close_date: date | None
+    p_win_in_period: Probability
+    p_lose_in_period: Probability
+    p_slip: Probability
+    model_version: str
+    main_reason: Reason | None
+    next_action: str | None
+
+
+class DealList(BaseModel):
+    """A page of deals; `next_cursor` gives the next one, null at the end."""
+
+    as_of: datetime
+    total: int
+    deals: list[DealRow]
+    next_cursor: str | None
+
+
+class CurvePoint(BaseModel):
+    """Shares won and lost by a day from now."""
+
+    day: float
+    won: float
+    lost: float
+
+
+class DealDetail(DealRow):
+    """One deal with reasons and the curve of its end."""
+
+    reasons: Reasons | None
+    curve: list[CurvePoint]
+    note: Annotated[str, Field(description="How far the model is better than the base rate.")]
+
+
+class Advice(BaseModel):
+    """A next step; `basis` says what it rests on. An association is not a cause."""
+
+    rank: int
+    action: str
+    due_in_days: int | None
+    expected_uplift: Annotated[float | None, Field(description="Change of the win probability.")]
+    uplift_low: Annotated[float | None, Field(description="90 % range.")]
+    uplift_high: float | None
+    basis: Literal["association", "adjusted", "measured"]
+    reasons: Any
+    contact_id: str | None
+    expected_value: float | None
+    answer: Annotated[str | None, Field(description="What you said about it: helped, did_not_help.")]
+
+
+class AdviceList(BaseModel):
+    """Next steps of a deal, best first; horizon: 'won' means within so many days."""
+
+    deal_id: str
+    as_of: datetime
+    horizon_days: int
+    advice: list[Advice]
+
+
+class AdviceAnswer(BaseModel):
+    """What you think of a suggestion."""
+
+    answer: Literal["helped", "did_not_help"]
+    why: Annotated[str, Field(max_length=500)] = ""
+
+
+class PeriodForecast(BaseModel):
+    """Where a period ends for one metric."""
+
+    metric: str
+    period_start: date
+    period_end: Annotated[date, Field(description="First day after the period.")]
+    target: float | None
+    actual_to_date: float | None
+    p10: float
+    p50: float
+    p90: float
+    p_attain: float | None
+    expected_closed: float | None
+    expected_open: float | None
+    expected_new: float | None
+    model_version: str
+
+
+class RepForecast(BaseModel):
+    """A rep's forecasts with what the expected total is made of."""
+
+    rep_id: str
+    name: str | None
+    as_of: datetime
+    forecasts: list[PeriodForecast]
+    reasons: Reasons | None
+
+
+class TeamForecast(BaseModel):
+    """A team's forecasts; team 'company' is everyone."""
+
+    team_id: str
+    as_of: datetime
+    forecasts: list[PeriodForecast]
+
+
+class AccountRow(BaseModel):
+    """A customer's chance to leave."""
+
+    account_id: str
+    name: str | None
+    as_of: datetime
+    churn_probability: Probability
+    horizon_days: int
+    value_at_risk: Annotated[float | None, Field(description="Probability times yearly value, base currency.")]
+    model_version: str
+
+
+class AccountList(BaseModel):
+    """A page of customers by value at risk."""
+
+    as_of: datetime
+    total: int
+    accounts: list[AccountRow]
+    next_cursor: str | None
+
+
+class AccountDetail(AccountRow):
+    """One customer with reasons."""
+
+    reasons: Reasons | None
+    note: str
+
+
+class JobStep(BaseModel):
+    """A step of the work going on."""
+
+    name: str
+    state: Literal["waiting", "running", "done", "failed"]
+    done: Probability
+    text: str
+
+
+class JobList(BaseModel):
+    """Work going on; `working` while any step waits or runs."""
+
+    working: bool
+    steps: list[JobStep]
+
+
+class CalibrationBin(BaseModel):
+    """Forecasts of about the same size beside the share that came true."""
+
+    forecast: float
+    realised: float
+    low: float
+    high: float
+    rows: int
+
+
+class DealAccuracyOut(BaseModel):
+    """How good 'won by the end of the period' was, against the base rate known then."""
+
+    as_ofs: int
+    figures: dict[str, float]
+    bins: list[CalibrationBin]
+
+
+class TotalAccuracyOut(BaseModel):
+    """How good period totals were, against the run rate."""
+
+    figures: dict[str, float]
+
+
+class AccuracyOut(BaseModel):
+    """Accuracy of one kind of forecasts; empty figures where no period that was forecast is over."""
+
+    kind: Literal["issued", "reconstructed"]
+    deals: DealAccuracyOut
+    reps: TotalAccuracyOut
+    teams: TotalAccuracyOut
+
+
+class AccuracyBoth(BaseModel):
+    """Forecasts as issued, and apart those reconstructed for past dates."""
+
+    issued: AccuracyOut
+    reconstructed: AccuracyOut
+
+
+def plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of a frame as plain values, missing ones as None."""
+    return {key: _plain(value) for key, value in row.items()}
+
+
+def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of a frame as plain values."""
+    return [plain(row) for row in frame.to_dict("records")]
+
+
+def reasons_of(rows: pd.DataFrame) -> Reasons | None:
+    """Reasons of one entity, the largest first; None where there are none."""
+    if rows.empty:
+        return None
+    ordered = rows.reindex(rows["contribution"].abs().sort_values(ascending=False, kind="stable").index)
+    first = ordered.iloc[0]
+    return Reasons(
+        base_value=float(first["base_value"]),
+        prediction=float(first["prediction"]),
+        contributions=[reason_of(row) for row in rows_of(ordered)],
+    )
+
+
+def reason_of(row: Mapping[str, Any]) -> Reason:
+    """One reason from a row of reasons.parquet."""
+    value = row["text"] if row["text"] is not None else row["value"]
+    return Reason(feature=row["feature"], value=value, contribution=row["contribution"])
+
+
+def json_or_text(value: Any) -> Any:
+    """What stands as JSON text in a file as values."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _plain(value: Any) -> Any:
+    if value is None or value is pd.NaT or value is pd.NA:
+        return None
+    if isinstance(value, float | np.floating):
+        return float(value) if np.isfinite(value) else None
+    if isinstance(value, pd.Timestamp):
+        return value.to_pydatetime()
+    if isinstance(value, np.generic):
+        return value.item()
+    return value

@@ -1,0 +1,339 @@
+"""Scores of one moment: every file that the models in use can make, sealed in the ledger, then shown at once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from crm.company import Company
+from crm.errors import BadInput, NotReady
+from crm.fiscal import Period
+from crm.lake import LakeView, newest_event
+from models.amounts import AmountModel
+from serving.home import Home
+from serving.ledger import Entity, Ledger
+from serving.scores import POINTER, read_pointer, swap_pointer
+from serving.store import Store
+from training import registry
+from training.snapshots import deal_snapshots, open_snapshots
+
+Progress = Callable[[str, float], None]
+_KEPT_RUNS = 5
+_SEALED: dict[str, Entity] = {"deals": "deal", "leads": "deal", "reps": "rep", "teams": "team", "accounts": "account"}
+_MODEL_OF = {"deals": "win", "leads": "win", "reps": "attainment", "teams": "attainment", "accounts": "churn"}
+
+
+class NothingToScore(NotReady):
+    """No model is in use, so nothing can be scored."""
+
+
+class PastNeedsFolder(BadInput):
+    """Scores of a past moment are no forecasts that count."""
+
+    def __init__(self, as_of: datetime) -> None:
+        super().__init__(
+            f"{as_of:%Y-%m-%d} lies before the newest event of the data, and today's models know what came since. "
+            "Name a folder for these scores (--out), or reconstruct past forecasts: bellwether backtest --reconstruct."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreResult:
+    """What was written where: rows by file, and why other files could not be made."""
+
+    folder: Path
+    as_of: datetime
+    rows: dict[str, int]
+    missing: dict[str, str]
+
+
+@dataclass
+class _Run:
+    """One scoring run at work."""
+
+    home: Home
+    view: LakeView
+    company: Company
+    as_of: pd.Timestamp
+    champions: dict[str, registry.Champion]
+    frames: dict[str, pd.DataFrame] = field(default_factory=dict)
+    reasons: list[pd.DataFrame] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def period(self) -> Period:
+        """The fiscal quarter that the forecasts are about."""
+        return self.company.period_of(self.as_of.tz_convert(self.company.time_zone).date())
+
+    @property
+    def period_end(self) -> pd.Timestamp:
+        """First moment after it."""
+        return pd.Timestamp(self.period.bounds(self.company.time_zone)[1]).tz_convert("UTC")
+
+
+def score_all(
+    home: Home,
+    *,
+    store: Store | None = None,
+    as_of: datetime | None = None,
+    out: Path | None = None,
+    progress: Progress | None = None,
+) -> ScoreResult:
+    """Score open deals, current rep-periods and active accounts with the models in use.
+
+    Parameters
+    ----------
+    store : Store, optional
+        The home's store where it is open already.
+    as_of : datetime, optional
+        Moment of the forecasts; unset: the newest event of the data. Earlier moments are written to `out` alone.
+    out : Path, optional
+        A folder that gets a copy of the files.
+    progress : callable, optional
+        Told in words what is being done, and the share done.
+
+    Raises
+    ------
+    NothingToScore
+        If no model is in use or the lake is empty.
+    PastNeedsFolder
+        If `as_of` is past and no folder is named.
+    """
+    say = progress or (lambda _text, _done: None)
+    view = home.lake.view()
+    newest = newest_event(view)
+    moment = as_of or newest
+    if moment < newest and out is None:
+        raise PastNeedsFolder(moment)
+    run = _run_of(home, view, pd.Timestamp(moment).as_unit("us"))
+    _score_deals(run, say)
+    say("Rating reps and teams", 0.55)
+    _score_attainment(run)
+    say("Rating customers", 0.75)
+    _score_accounts(run)
+    say("Writing", 0.9)
+    if run.reasons:
+        run.frames["reasons"] = pd.concat(run.reasons, ignore_index=True)
+    if moment < newest:
+        assert out is not None
+        _write(run, out)
+        folder = out
+    else:
+        folder = _issue(run, store)
+        if out is not None:
+            shutil.copytree(folder, out, dirs_exist_ok=True)
+    say("Done", 1.0)
+    return ScoreResult(out or folder, moment, {n: len(f) for n, f in run.frames.items()}, run.missing)
+
+
+def _run_of(home: Home, view: LakeView, as_of: pd.Timestamp) -> _Run:
+    champions, missing = {}, {}
+    for what in registry.KINDS:
+        try:
+            champions[str(what)] = registry.champion(what, tracking=home.tracking)
+        except NotReady as error:
+            missing[str(what)] = str(error)
+    if not champions:
+        raise NothingToScore("There is no model to score with. Train one first: bellwether train.")
+    return _Run(home, view, home.company(), as_of, champions, missing=missing)
+
+
+def _score_deals(run: _Run, say: Progress) -> None:
+    champion = run.champions.get("win")
+    if champion is None:
+        return
+    say("Reading open deals", 0.05)
+    X = open_snapshots(run.view, run.company, as_of=run.as_of)
+    if not len(X):
+        run.missing["deals"] = "No deal is open."
+        return
+    say(f"Rating {len(X):,} open deals", 0.15)
+    scored = score_deals(champion.model, X, run)
+    scored["model_version"] = champion.version
+    lead = (X["kind"].astype(object) == "lead").to_numpy() if "kind" in X else np.zeros(len(X), bool)
+    run.frames["deals"] = scored[~lead].reset_index(drop=True)
+    run.frames["leads"] = scored[lead].reset_index(drop=True)
+    say("Reasons and curves", 0.3)
+    run.reasons.append(reason_rows("deal", X["deal_id"], champion.model.explain(X)))
+    run.frames["curves"] = _curve_rows(X["deal_id"], *champion.model.curve(X))
+    say("Next steps", 0.4)
+    _advise(run, X[~lead].reset_index(drop=True), champion)
+
+
+def score_deals(model: Any, X: pd.DataFrame, run: _Run) -> pd.DataFrame:
+    """Columns of deals.parquet but for the model's version."""
+    scored: pd.DataFrame = model.score(X, as_of=run.as_of, period_end=run.period_end)
+    snapshots = deal_snapshots(run.view, run.company, until=run.as_of, folder=run.home.snapshots)
+    when_won = AmountModel().fit(snapshots).when_won(X)
+    scored.insert(5, "expected_amount", scored["win_probability"].to_numpy() * np.asarray(when_won, dtype=np.float64))
+    return scored
+
+
+def _advise(run: _Run, X: pd.DataFrame, champion: registry.Champion) -> None:
+    from models.coaching import advise
+
+    advice = advise(X, champion.model, view=run.view, company=run.company, as_of=run.as_of)
+    if "model_version" not in advice:
+        advice["model_version"] = champion.version
+    run.frames["advice"] = advice
+
+
+def _score_attainment(run: _Run) -> None:
+    champion, deals = run.champions.get("attainment"), run.frames.get("deals")
+    if champion is None or deals is None:
+        return
+    try:
+        reps, teams, explained = champion.model.score(run.view, run.company, as_of=run.as_of, deals_scored=deals)
+    except NotReady as error:
+        run.missing["attainment"] = str(error)
+        return
+    run.frames["reps"] = reps.assign(model_version=champion.version)
+    run.frames["teams"] = teams.assign(model_version=champion.version)
+    run.reasons.append(explained)
+
+
+def _score_accounts(run: _Run) -> None:
+    champion = run.champions.get("churn")
+    if champion is None:
+        return
+    try:
+        accounts = champion.model.score(run.view, run.company, as_of=run.as_of)
+    except NotReady as error:
+        run.missing["churn"] = str(error)
+        return
+    run.frames["accounts"] = accounts.assign(model_version=champion.version)
+    from features.build import build
+
+    spine = pd.DataFrame({"account_id": accounts["account_id"], "as_of": run.as_of})
+    X = build(run.view, spine, "account", company=run.company)
+    run.reasons.append(reason_rows("account", X["account_id"], champion.model.explain(X)))
+
+
+def reason_rows(entity: str, keys: pd.Series, explained: Any) -> pd.DataFrame:
+    """Rows of reasons.parquet from a `shap.Explanation` of shape (n, p); contributions of nothing are left out.
+
+    `base_value` and the contributions of an entity add up to `prediction`.
+    """
+    values = np.asarray(explained.values, dtype=np.float64)
+    n, p = values.shape
+    base = np.broadcast_to(np.asarray(explained.base_values, dtype=np.float64), (n,))
+    shown = np.asarray(explained.data, dtype=object).reshape(n * p)
+    numbers = np.array([float(x) if isinstance(x, int | float | np.number) else np.nan for x in shown])
+    rows = pd.DataFrame(
+        {
+            "entity": entity,
+            "entity_id": np.repeat(keys.to_numpy(object), p),
+            "feature": np.tile(np.asarray(explained.feature_names, dtype=object), n),
+            "value": numbers,
+            "text": pd.Series([x if isinstance(x, str) else None for x in shown], dtype=object),
+            "contribution": values.reshape(n * p),
+            "base_value": np.repeat(base, p),
+            "prediction": np.repeat(base + values.sum(axis=1), p),
+        }
+    )
+    return rows[rows["contribution"] != 0].reset_index(drop=True)
+
+
+def _curve_rows(keys: pd.Series, edges: np.ndarray[Any, Any], won: Any, lost: Any) -> pd.DataFrame:
+    days = len(edges)
+    return pd.DataFrame(
+        {
+            "deal_id": np.repeat(keys.to_numpy(object), days),
+            "day": np.tile(np.asarray(edges, dtype=np.float64), len(keys)),
+            "won": np.asarray(won, dtype=np.float64).reshape(-1),
+            "lost": np.asarray(lost, dtype=np.float64).reshape(-1),
+        }
+    )
+
+
+def _issue(run: _Run, store: Store | None) -> Path:
+    """Write, seal in the ledger, then show: a forecast that was seen can be held against us."""
+    name = f"{run.as_of:%Y%m%dT%H%M%S}-{run.view.cut.number}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+    folder, part = run.home.scores / name, run.home.scores / f".{name}.part"
+    _write(run, part)
+    part.rename(folder)
+    opened = store or Store(run.home.database_url)
+    _seal(run, Ledger(opened))
+    if store is None:
+        opened.close()
+    swap_pointer(run.home.scores, name)
+    _drop_old_runs(run.home.scores)
+    return folder
+
+
+def _write(run: _Run, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, frame in run.frames.items():
+        frame.to_parquet(folder / f"{name}.parquet", index=False)
+    text = json.dumps(_meta(run), indent=1, ensure_ascii=False, default=_plain)
+    (folder / "meta.json").write_text(text, encoding="utf-8")
+
+
+def _meta(run: _Run) -> dict[str, Any]:
+    notes = {what: getattr(c.model, "note", None) or {} for what, c in run.champions.items()}
+    period = run.period
+    return {
+        "as_of": run.as_of.isoformat(),
+        "made_at": datetime.now(UTC).isoformat(),
+        "data_cut": run.view.cut.number,
+        "period": {"name": period.name, "start": period.start.isoformat(), "end": period.end.isoformat()},
+        "models": {what: c.version for what, c in run.champions.items()},
+        "notes": notes,
+        "missing": run.missing,
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return str(value)
+
+
+def _seal(run: _Run, ledger: Ledger) -> None:
+    """Seal each kind of forecast once: the same models on the same data at the same moment say the same."""
+    known = {(r.entity, r.as_of, r.model_version, r.data_cut) for r in ledger.sealed(kind="issued")}
+    for entity in dict.fromkeys(_SEALED.values()):
+        names = [n for n, e in _SEALED.items() if e == entity and len(run.frames.get(n, ()))]
+        if not names:
+            continue
+        version = run.champions[_MODEL_OF[names[0]]].version
+        if (entity, run.as_of.to_pydatetime(), version, run.view.cut.number) in known:
+            continue
+        rows = pd.concat([run.frames[n] for n in names], ignore_index=True)
+        ledger.add("issued", entity, rows, as_of=run.as_of, model_version=version, data_cut=run.view.cut.number)
+
+
+def seal_reconstructed(ledger: Ledger, frames: Mapping[str, pd.DataFrame], *, data_cut: int) -> int:
+    """Seal forecasts of past dates apart from issued ones, each date once; give the number of rows added."""
+    known = {(r.entity, r.as_of, r.data_cut) for r in ledger.sealed(kind="reconstructed")}
+    added = 0
+    for name, frame in frames.items():
+        if not len(frame):
+            continue
+        for as_of, rows in frame.groupby("as_of"):
+            moment = pd.Timestamp(as_of).to_pydatetime()
+            if (_SEALED[name], moment, data_cut) not in known:
+                version = str(rows["model_version"].iloc[0])
+                ledger.add("reconstructed", _SEALED[name], rows, as_of=moment, model_version=version, data_cut=data_cut)
+                added += 1
+    return added
+
+
+def _drop_old_runs(folder: Path) -> None:
+    """Keep the newest runs; the ledger has what was forecast."""
+    current = read_pointer(folder)
+    runs = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    runs.sort(key=lambda p: p.stat().st_mtime)
+    for old in runs[:-_KEPT_RUNS]:
+        if old.name != current and old.name != POINTER:
+            shutil.rmtree(old, ignore_errors=True)
