@@ -170,7 +170,8 @@ BLOCKS = (
         (
             Feature(
                 "survey_score",
-                "sum(score * exp(-age / days(180))) / nullif(sum(exp(-age / days(180))), 0)",
+                "sum(score * exp(-age / days(180)))"
+                " / nullif(sum(exp(-age / days(180))) filter (where score is not null), 0)",
                 "share of the scale",
                 "Survey answers, recent counting more",
                 "调研评分(近期权重更高)",

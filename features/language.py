@@ -52,7 +52,7 @@ _FUNCTIONS = (
     exp.Pow,
     exp.Sign,
 )
-_FORBIDDEN = (exp.Subquery, exp.Select, exp.Window, exp.Parameter, exp.Placeholder, exp.Command)
+_FORBIDDEN = (exp.Subquery, exp.Select, exp.Window, exp.Exists)
 
 
 class BadDefinition(BadInput):
@@ -120,11 +120,14 @@ def _days(node: exp.Expression) -> exp.Expression:
 
 
 def _check_nodes(feature: str, sql: str, tree: exp.Expression) -> None:
-    for node in tree.walk():
-        if isinstance(node, _FORBIDDEN):
-            raise BadDefinition(feature, sql, "a subquery or window", "Aggregate the block's own events instead.")
-        if isinstance(node, exp.Star) and not isinstance(node.parent, exp.Count):
-            raise BadDefinition(feature, sql, "a star", "Name one column; * stands in count(*) alone.")
+    nodes = list(tree.walk())
+    if any(isinstance(node, _FORBIDDEN) for node in nodes):
+        raise BadDefinition(feature, sql, "a subquery or window", "Aggregate the block's own events instead.")
+    if any(isinstance(node, exp.Star) and not isinstance(node.parent, exp.Count) for node in nodes):
+        raise BadDefinition(feature, sql, "a star", "Name one column; * stands in count(*) alone.")
+    if any(isinstance(node, (exp.Parameter, exp.Placeholder)) for node in nodes):
+        raise BadDefinition(feature, sql, "a parameter", "Write the value itself.")
+    for node in nodes:
         if isinstance(node, exp.Func) and not isinstance(node, _FUNCTIONS):
             name = node.name if isinstance(node, exp.Anonymous) else node.sql_name().lower()
             allowed = sorted({kind.sql_name().lower() for kind in _FUNCTIONS})
