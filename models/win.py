@@ -18,6 +18,7 @@ from models.intervals import resampled_deals, spread_around
 from models.learners import Floats, even_rows, one_thread, probability, safe_logit, side_by_side
 from models.prior import RateCurves, SmallModel, trust
 from models.rolling import known_at, plan
+from models.win_calendar import ClosingCalendar, seconds_of
 from models.win_core import Effort, Mix, WinCore
 from models.win_curve import Curves, Fate, edges_of, fate
 from models.win_note import WinNote, note_of
@@ -31,7 +32,7 @@ _MIN_CLOSED = 15  # of each outcome, for a past date to be worth a forecast
 _JUDGED_ROWS = 3_000  # a past date
 _CHEAP_DEALS = 4_000  # closed deals below which twice as many past dates are looked at
 _REFERENCE_ROWS = 500
-_REPLICATE_ROWS = 15_000
+_REPLICATE_ROWS = 12_000
 _SHORT_HISTORY_DAYS = 365
 
 
@@ -131,6 +132,7 @@ class WinModel(BaseEstimator):
         self.n_closed_ = self.n_won_ + self.n_lost_
         self.small_ = self.n_closed_ < FEW_DEALS
         self.edges_ = edges_of(self.horizon_weeks)
+        self.calendar_ = ClosingCalendar(self.start_month).fit(rows, until)
         self.base_ = RateCurves(self.edges_, by_stage=False).fit(rows, what)
         self.choice_ = self._look_back(rows, until)
         self.rate_ = RateCurves(self.edges_, by_stage=self.choice_.by_stage).fit(rows, what)
@@ -169,7 +171,7 @@ class WinModel(BaseEstimator):
         curves = self.curves(X)
         start = X["as_of"] if as_of is None else pd.Series(pd.Timestamp(as_of), index=X.index)
         ahead = np.maximum((pd.Timestamp(period_end) - start).dt.total_seconds().to_numpy(np.float64) / 86_400, 0.0)
-        won, lost = curves.by(ahead)
+        won, lost = self.calendar_.by(curves, seconds_of(start), ahead)
         low, high = self._interval(X, curves.ever)
         keys = {name: X[name] for name in ("deal_id", "as_of") if name in X}
         return pd.DataFrame(
@@ -185,6 +187,10 @@ class WinModel(BaseEstimator):
             },
             index=X.index,
         )
+
+    def won_within(self, X: pd.DataFrame, days: float) -> Floats:
+        """Probability of being won within so many days of each row's `as_of`, shape (n,)."""
+        return self.calendar_.by(self.curves(X), seconds_of(X["as_of"]), np.full(len(X), float(days)))[0]
 
     def explain(self, X: pd.DataFrame) -> shap.Explanation:
         """Contributions in probability: `base_values` + `values.sum(axis=1)` is the win probability to 1e-6.
@@ -264,11 +270,13 @@ class WinModel(BaseEstimator):
             fields = SmallModel(random_state=self.random_state).fit(train, what)
             return PastDate(cut, open_then, base, stage, fields=stage.scaled(probability(fields.logits(open_then))))
         effort = Effort(max(30, self.trees // 2), self.rows // 3, 15_000)
-        core = self._core(effort).fit(train, what, weight=self._weight(train, cut))
+        core = self._core(effort, ClosingCalendar(self.start_month).fit(train, cut)).fit(
+            train, what, weight=self._weight(train, cut)
+        )
         return PastDate(cut, open_then, base, stage, parts=core.parts(open_then))
 
-    def _core(self, effort: Effort) -> WinCore:
-        return WinCore(self.edges_, effort=effort, start_month=self.start_month, random_state=self.random_state)
+    def _core(self, effort: Effort, calendar: ClosingCalendar) -> WinCore:
+        return WinCore(self.edges_, effort=effort, calendar=calendar, random_state=self.random_state)
 
     def _weight(self, rows: pd.DataFrame, until: pd.Timestamp) -> Floats:
         weight = np.ones(len(rows))
@@ -282,7 +290,8 @@ class WinModel(BaseEstimator):
     def _fit_fields(self, rows: pd.DataFrame, what: Fate) -> WinCore | SmallModel:
         if self.small_:
             return SmallModel(random_state=self.random_state).fit(rows, what)
-        return self._core(Effort(self.trees, self.rows)).fit(rows, what, weight=self._weight(rows, self.until_))
+        effort = Effort(self.trees, self.rows, min(40_000, self.rows // 3))
+        return self._core(effort, self.calendar_).fit(rows, what, weight=self._weight(rows, self.until_))
 
     def _calibrate(self, until: pd.Timestamp) -> tuple[str, Any]:
         if self.small_ or not self.choice_.strength:
@@ -306,7 +315,7 @@ class WinModel(BaseEstimator):
                 return _Replicate(None, rate)
             return _Replicate(SmallModel(random_state=self.random_state).fit(X.iloc[drawn], what.take(drawn)), rate)
         effort = Effort(max(30, self.trees // 2), _REPLICATE_ROWS, 5_000)
-        return _Replicate(self._core(effort).fit(X, what, weight=times * weight), rate)
+        return _Replicate(self._core(effort, self.calendar_).fit(X, what, weight=times * weight), rate)
 
     def _set_reference(self, rows: pd.DataFrame) -> None:
         newest = rows[rows["as_of"] == rows["as_of"].max()]

@@ -11,12 +11,12 @@ import pandas as pd
 
 from models.encoding import Encoder
 from models.learners import Blend, Floats, Matrix, even_rows, probability, safe_logit
+from models.win_calendar import ClosingCalendar, seconds_of
 from models.win_curve import BinRows, Curves, Fate, bin_rows, curves_of, known_bins
 
 Rows = npt.NDArray[np.intp]
-_LAG_COLUMNS = 2
+_LAG_COLUMNS = 3
 _LAG_GROUPS = np.array([1.0, 4.0, 13.0]) * 7  # days: where the logistic lets a stage's odds change
-_RUSH_DAYS = 14.0
 _CHUNK = 2_000
 
 
@@ -61,18 +61,18 @@ class WinCore:
     ----------
     edges : shape (bins + 1,)
         Edges of the bins in days.
-    start_month : int
-        First month of the fiscal year: how near a bin lies to a quarter's end is known ahead and is a feature.
+    calendar : ClosingCalendar
+        How a bin's days pull closings: known ahead, and so a feature.
 
     References
     ----------
     van Houwelingen (2007), "Dynamic prediction by landmarking in event history analysis".
     """
 
-    def __init__(self, edges: Floats, *, effort: Effort, start_month: int = 1, random_state: int = 0) -> None:
+    def __init__(self, edges: Floats, *, effort: Effort, calendar: ClosingCalendar, random_state: int = 0) -> None:
         self.edges = edges
         self.effort = effort
-        self.start_month = start_month
+        self.calendar = calendar
         self.random_state = random_state
 
     def fit(self, X: pd.DataFrame, what: Fate, *, weight: Floats | None = None) -> Self:
@@ -161,18 +161,17 @@ class WinCore:
         lag = self._middle(bin_)
         # At the end, so that the codes' columns keep their numbers.
         seen, at = np.unique(row, return_inverse=True)
-        return np.column_stack([self.encoder_.trees(X.iloc[seen])[at], lag / 7, self._to_quarter_end(X, row, lag)])
+        return np.column_stack([self.encoder_.trees(X.iloc[seen])[at], lag / 7, self._pulls(X, row, bin_)])
 
     def _lagged_linear(self, X: pd.DataFrame, row: Rows, bin_: Rows) -> Floats:
         seen, at = np.unique(row, return_inverse=True)
         plain = self.encoder_.linear(X.iloc[seen])[at]
         lag = self._middle(bin_)
-        rush = np.clip(1 - self._to_quarter_end(X, row, lag) / _RUSH_DAYS, 0, 1)
         bins = (bin_[:, None] == np.arange(self.known_)).astype(np.float64)
         later = (lag[:, None] > _LAG_GROUPS).astype(np.float64)
         stage = plain[:, self._stage_columns()]
         crossed = (stage[:, :, None] * later[:, None, :]).reshape(len(row), stage.shape[1] * len(_LAG_GROUPS))
-        return np.hstack([plain, crossed, bins, rush[:, None]])
+        return np.hstack([plain, crossed, bins, self._pulls(X, row, bin_)])
 
     def _stage_columns(self) -> Rows:
         names = self.encoder_.names_
@@ -181,12 +180,11 @@ class WinCore:
     def _middle(self, bin_: Rows) -> Floats:
         return (self.edges[bin_] + self.edges[bin_ + 1]) / 2
 
-    def _to_quarter_end(self, X: pd.DataFrame, row: Rows, lag: Floats) -> Floats:
-        seconds = X["as_of"].to_numpy("datetime64[s]").astype(np.int64)[row] + (lag * 86_400).astype(np.int64)
-        day = seconds.astype("datetime64[s]").astype("datetime64[D]")
-        month = day.astype("datetime64[M]").astype(np.int64) - (self.start_month - 1)
-        next_quarter = ((month // 3 + 1) * 3 + self.start_month - 1).astype("datetime64[M]").astype("datetime64[D]")
-        return (next_quarter - day).astype(np.float64)
+    def _pulls(self, X: pd.DataFrame, row: Rows, bin_: Rows) -> Floats:
+        """Log of the calendar's pull on a win and on a loss in each bin, shape (m, 2)."""
+        start = seconds_of(X["as_of"])[row]
+        low, high = self.edges[bin_], self.edges[bin_ + 1]
+        return np.log(np.column_stack([self.calendar.pull(start, low, high, won=won) for won in (True, False)]))
 
     def _curve_contributions(self, X: pd.DataFrame, mix: Mix, owner: Rows) -> Floats:
         n, p, k = len(X), len(self.names), self.known_

@@ -16,12 +16,12 @@ from crm.errors import NotReady
 from crm.lake import View
 from models.learners import Floats
 from models.rolling import won_within
-from models.win import WinModel
+from models.win import NoSnapshots, WinModel
 from training import plots, registry
 from training.baselines import rate_curves
 from training.fit import win_model
 from training.metrics import skill, win_metrics
-from training.snapshots import deal_snapshots
+from training.snapshots import deal_snapshots, open_snapshots
 
 Progress = Callable[[str], None]
 HORIZONS = (30, 90, 182)
@@ -139,7 +139,7 @@ def compare(
 
 def light_model(company: Company, *, seed: int = 0) -> WinModel:
     """The win model with half the trees, fewer rows, one past span and no interval: for many refits."""
-    return win_model(company, seed=seed, trees=75, rows=40_000, replicates=0, cuts=1)
+    return win_model(company, seed=seed, trees=60, rows=30_000, replicates=0, cuts=1)
 
 
 def past_dates(rows: pd.DataFrame, until: pd.Timestamp, *, dates: int, weeks_apart: int) -> list[pd.Timestamp]:
@@ -167,17 +167,14 @@ def _forecasts(
     deals = rows[rows["as_of"] == cut].reset_index(drop=True)
     try:
         model.fit(rows[rows["as_of"] <= cut], until=cut)
-    except NotReady:  # nothing closed yet, or one outcome only
+    except (NotReady, NoSnapshots):  # nothing closed yet, or one outcome only
         return pd.DataFrame()
-    curves = {
-        "forecast": model.curves(deals),
-        **rate_curves(rows, deals, until=cut, horizon_weeks=model.horizon_weeks),
-    }
+    rated = rate_curves(rows, deals, until=cut, horizon_weeks=model.horizon_weeks)
     parts = []
     for days in horizons:
         if cut + pd.Timedelta(days=days) > until:
             continue
-        said: dict[str, Floats] = {name: c.by(float(days))[0] for name, c in curves.items()}
+        said: dict[str, Floats] = {name: curves.by(float(days))[0] for name, curves in rated.items()}
         parts.append(
             pd.DataFrame(
                 {
@@ -185,6 +182,7 @@ def _forecasts(
                     "as_of": cut,
                     "horizon_days": days,
                     "won": won_within(deals, until, float(days)),
+                    "forecast": model.won_within(deals, days),
                     **said,
                 }
             )
@@ -233,22 +231,26 @@ def reconstruct(
     """
     say = progress or (lambda _: None)
     found: dict[str, list[pd.DataFrame]] = {"deals": [], "reps": [], "teams": []}
+    if not as_ofs:
+        return {name: pd.DataFrame() for name in found}
+    rows = deal_snapshots(view, company, until=max(as_ofs))
     for as_of in as_ofs:
         say(f"Forecasts as of {as_of:%Y-%m-%d}")
-        for name, table in _reconstruct_one(view, company, pd.Timestamp(as_of), seed).items():
+        for name, table in _reconstruct_one(view, company, rows, pd.Timestamp(as_of), seed).items():
             found[name].append(table)
     return {name: pd.concat(t, ignore_index=True) if t else pd.DataFrame() for name, t in found.items()}
 
 
-def _reconstruct_one(view: View, company: Company, as_of: pd.Timestamp, seed: int) -> dict[str, pd.DataFrame]:
-    rows = deal_snapshots(view, company, until=as_of)
-    model = light_model(company, seed=seed)
+def _reconstruct_one(
+    view: View, company: Company, rows: pd.DataFrame, as_of: pd.Timestamp, seed: int
+) -> dict[str, pd.DataFrame]:
+    win = light_model(company, seed=seed)
+    deals = open_snapshots(view, company, as_of=as_of)
     try:
-        model.fit(rows, until=as_of)
-    except NotReady:
+        win.fit(rows, until=as_of)  # what was made or became known later is not looked at
+    except (NotReady, NoSnapshots):
         return {}
-    deals = rows[rows["as_of"] == as_of].reset_index(drop=True)
     end = company.period_of(as_of.tz_convert(company.time_zone).date()).bounds(company.time_zone)[1]
-    scored = model.score(deals, as_of=as_of, period_end=pd.Timestamp(end).tz_convert("UTC"))
+    scored = win.score(deals, as_of=as_of, period_end=pd.Timestamp(end).tz_convert("UTC"))
     scored["model_version"] = RECONSTRUCTED
     return {"deals": scored}
