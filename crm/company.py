@@ -60,6 +60,11 @@ class People(_Section):
         default_factory=list, description="What figures on persons may be used for."
     )
 
+    @field_validator("level", mode="before")
+    @classmethod
+    def _off_is_a_word(cls, value: Any) -> Any:
+        return "off" if value is False else value  # YAML reads a bare off as false
+
 
 class OwnFeature(_Section):
     """A feature of the company's own: one SQL aggregate over a block's events."""
@@ -110,6 +115,8 @@ class Company(_Section):
             return cls()
         try:
             data = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except UnicodeDecodeError as error:
+            raise BadSetting("the file", f"is not UTF-8 at byte {error.start}", "Save it as UTF-8.") from None
         except yaml.YAMLError as error:
             raise BadSetting(
                 "the file", f"is no YAML ({_one_line(error)})", "Check indents and colons there."
@@ -160,27 +167,38 @@ def _example(model: type[BaseModel], indent: str = "") -> list[str]:
 
 
 def _first_problem(error: ValidationError) -> BadSetting:
-    problem = error.errors()[0]
+    # A misspelt key first: it may be why another is missing.
+    problem = min(error.errors(), key=lambda p: p["type"] != "extra_forbidden")
     where = [str(part) for part in problem["loc"]]
     key = ".".join(where) or "the file"
     if problem["type"] == "extra_forbidden":
         near = get_close_matches(where[-1], _keys(where[:-1]), n=1, cutoff=0.5)
         mend = f"Did you mean {near[0]}?" if near else f"Known here: {', '.join(_keys(where[:-1]))}."
         return BadSetting(key, "is not a known key", mend)
+    if problem["type"] == "missing":
+        return BadSetting(key, "is missing", f"Give it: {_described(where)}")
     text = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error":
         return BadSetting(key, text, "The default holds when the line is removed.")
     return BadSetting(key, f"is {problem['input']!r}", text + ".")
 
 
+def _described(where: list[str]) -> str:
+    return _model_at(where[:-1]).model_fields[where[-1]].description or ""
+
+
 def _keys(where: list[str]) -> list[str]:
+    return sorted(_model_at(where).model_fields)
+
+
+def _model_at(where: list[str]) -> type[BaseModel]:
     model: type[BaseModel] = Company
     for part in where:
         info = model.model_fields.get(part)
         inner = OwnFeature if part == "features" else info.annotation if info else None
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             model = inner
-    return sorted(model.model_fields)
+    return model
 
 
 def _one_line(error: Exception) -> str:

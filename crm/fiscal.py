@@ -43,7 +43,7 @@ def period_of(
     day : date
         A day in the company's time zone.
     grain : Grain
-        `year`, `quarter`, `month`, or `week` (Monday to Sunday).
+        `year`, `quarter`, `month`, or `week` (Monday to Sunday; the first holds the first day of the fiscal year).
     start_month : int
         First month of the fiscal year, 1 to 12.
     named_by : {'start', 'end'}
@@ -54,11 +54,14 @@ def period_of(
     Period
         Named as `FY2027`, `FY2027-Q1`, `FY2027-P02`, `FY2027-W05`.
     """
+    if grain == "week":
+        # A week belongs to the fiscal year of its Sunday, so that one week never has two names.
+        start = day - timedelta(days=day.weekday())
+        day = start + timedelta(days=6)
     first = date(day.year if day.month >= start_month else day.year - 1, start_month, 1)
     last = _add_months(first, 12) - timedelta(days=1)
     year = f"FY{(first if named_by == 'start' else last).year}"
     if grain == "week":
-        start = day - timedelta(days=day.weekday())
         number = (start - (first - timedelta(days=first.weekday()))).days // 7 + 1
         return Period(start, start + timedelta(days=7), f"{year}-W{number:02d}")
     months = _MONTHS[grain]

@@ -1,0 +1,67 @@
+"""The fiscal calendar: names and bounds written out, and that periods tile time without gap or overlap."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crm.fiscal import period_of, previous
+
+DAYS = st.dates(date(1990, 1, 1), date(2060, 12, 31))
+GRAINS = st.sampled_from(["year", "quarter", "month", "week"])
+MONTHS = st.integers(1, 12)
+NAMED = st.sampled_from(["start", "end"])
+LONGEST = {"year": 366, "quarter": 92, "month": 31, "week": 7}
+SHORTEST = {"year": 365, "quarter": 89, "month": 28, "week": 7}
+
+
+@pytest.mark.parametrize(
+    ("day", "grain", "start_month", "named_by", "name", "start", "end"),
+    [
+        ("2026-03-31", "quarter", 1, "end", "FY2026-Q1", "2026-01-01", "2026-04-01"),
+        ("2026-03-31", "quarter", 4, "end", "FY2026-Q4", "2026-01-01", "2026-04-01"),
+        ("2026-04-01", "quarter", 4, "end", "FY2027-Q1", "2026-04-01", "2026-07-01"),
+        ("2026-04-01", "quarter", 4, "start", "FY2026-Q1", "2026-04-01", "2026-07-01"),
+        ("2026-01-31", "quarter", 2, "end", "FY2026-Q4", "2025-11-01", "2026-02-01"),
+        ("2026-12-31", "year", 7, "end", "FY2027", "2026-07-01", "2027-07-01"),
+        ("2026-12-31", "month", 7, "end", "FY2027-P06", "2026-12-01", "2027-01-01"),
+        ("2024-02-29", "month", 1, "end", "FY2024-P02", "2024-02-01", "2024-03-01"),
+        # 1 January 2026 is a Thursday: its week, from Monday 29 December, is the first of 2026 for all its days.
+        ("2025-12-30", "week", 1, "end", "FY2026-W01", "2025-12-29", "2026-01-05"),
+        ("2026-01-04", "week", 1, "end", "FY2026-W01", "2025-12-29", "2026-01-05"),
+        ("2026-01-05", "week", 1, "end", "FY2026-W02", "2026-01-05", "2026-01-12"),
+        ("2025-12-28", "week", 1, "end", "FY2025-W52", "2025-12-22", "2025-12-29"),
+    ],
+)
+def test_a_day_falls_in_its_period(day, grain, start_month, named_by, name, start, end):
+    period = period_of(date.fromisoformat(day), grain, start_month=start_month, named_by=named_by)
+    assert (period.name, period.start.isoformat(), period.end.isoformat()) == (name, start, end)
+
+
+@given(DAYS, GRAINS, MONTHS, NAMED)
+def test_periods_tile_time(day, grain, start_month, named_by):
+    year = {"start_month": start_month, "named_by": named_by}
+    period = period_of(day, grain, **year)
+    assert period.start <= day < period.end
+    assert SHORTEST[grain] <= period.days <= LONGEST[grain]
+    assert period_of(period.start, grain, **year) == period == period_of(period.end - timedelta(days=1), grain, **year)
+    assert previous(period_of(period.end, grain, **year), grain, **year) == period
+
+
+@given(DAYS, MONTHS)
+def test_a_year_has_four_quarters_of_three_months(day, start_month):
+    year = period_of(day, "year", start_month=start_month)
+    days = [year.start + timedelta(days=n) for n in range(year.days)]
+    quarters = {period_of(d, "quarter", start_month=start_month) for d in days}
+    months = {period_of(d, "month", start_month=start_month) for d in days}
+    assert sorted(q.name[-2:] for q in quarters) == ["Q1", "Q2", "Q3", "Q4"]
+    assert sum(q.days for q in quarters) == sum(m.days for m in months) == year.days
+    assert len(months) == 12
+
+
+def test_bounds_are_midnights_of_the_time_zone():
+    start, end = period_of(date(2026, 3, 1), "month").bounds("Europe/Berlin")
+    # Winter time is one hour ahead of UTC; on 1 April summer time holds, two hours ahead.
+    assert start.astimezone(UTC) == datetime(2026, 2, 28, 23, tzinfo=UTC)
+    assert end.astimezone(UTC) == datetime(2026, 3, 31, 22, tzinfo=UTC)
