@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,10 +10,15 @@ import duckdb
 
 from crm.mapping import REST, ColumnMap, Format, TableMap
 from crm.reading import ROW, BadFile, RawTable
-from crm.schema import TABLES, TYPE_WORDS, Column
+from crm.schema import LOGGED_FIELDS, TABLES, TYPE_WORDS, Column
 
 _ISO_ZONE = r"^.*[T ].*(Z|[+-]\d\d(:?\d\d)?)$"
 _MONEY_LIMIT = 10**16
+_YEARS = 1800, 2299  # outside of these a date is a slip
+
+
+HIDDEN = "…"
+"""Stands in a report or the quarantine where a personal value was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,9 @@ def canonical_rows(
     for column in columns:
         value = _parsed(con, f"{name}_text", column, table, form, zone, custom)
         typed.append(f'{value} as "{column.name}"')
-        checks += _checks(column, value)
+        checks += _checks(column, value, hidden=column.personal or table.columns[column.name].person)
+        if (table.table, column.name) == ("deal_changes", "field"):
+            checks.append(_check_logged(column, value))
     con.execute(f"""
         create or replace temp table {name}_typed as
         select {ROW}, {", ".join(typed)}, list_filter([{", ".join(checks)}], lambda x: x is not null) as _bad
@@ -132,7 +140,8 @@ def _origin(column: ColumnMap, form: Format) -> str:
     if column.values:
         cases = " ".join(f"when {_text(k)} then {_literal(v)}" for k, v in column.values.items() if k != REST)
         rest = _literal(column.values[REST]) if REST in column.values else value
-        value = f"case when {value} is null then null else case {value} {cases or 'when null then null'} else {rest} end end"
+        word = f"case {value} {cases or 'when null then null'} else {rest} end"
+        value = f"case when {value} is not null then {word} end"
     return f"{_text(column.prefix)} || {value}" if column.prefix else value
 
 
@@ -188,13 +197,28 @@ def _words(column: Column) -> str:
 
 
 def _time(raw: str, formats: list[str], zone: str) -> str:
-    local = _strptime(raw, formats) if formats else f"try_cast({raw} as timestamp)"
-    moment = f"({local}) at time zone {_text(zone)}"
-    return f"case when regexp_matches({raw}, '{_ISO_ZONE}') then try_cast({raw} as timestamptz) else {moment} end"
+    moment = f"({_local(raw, formats)}) at time zone {_text(zone)}"
+    zoned = f"regexp_matches({raw}, '{_ISO_ZONE}') and {_looks_iso(raw)}"
+    return _plausible(f"case when {zoned} then try_cast({raw} as timestamptz) else {moment} end")
 
 
 def _date(raw: str, formats: list[str]) -> str:
-    return f"({_strptime(raw, formats)})::date" if formats else f"try_cast(try_cast({raw} as timestamp) as date)"
+    return _plausible(f"try_cast(({_local(raw, formats)}) as date)")
+
+
+def _local(raw: str, formats: list[str]) -> str:
+    """A time as the clock on the wall shows it; ISO 8601 is read beside any format, as it can mean one thing only."""
+    iso = f"case when {_looks_iso(raw)} then try_cast({raw} as timestamp) end"
+    return f"coalesce({_strptime(raw, formats)}, {iso})" if formats else iso
+
+
+def _looks_iso(raw: str) -> str:
+    """Keeps out words such as epoch or infinity, which the engine also takes for times."""
+    return f"regexp_matches({raw}, '^\\d{{4}}[-/]\\d{{1,2}}[-/]\\d{{1,2}}')"
+
+
+def _plausible(moment: str) -> str:
+    return f"case when year({moment}) between {_YEARS[0]} and {_YEARS[1]} then {moment} end"
 
 
 def _strptime(raw: str, formats: list[str]) -> str:
@@ -204,15 +228,20 @@ def _strptime(raw: str, formats: list[str]) -> str:
 def _number(raw: str, form: Format) -> str:
     plain = raw
     if form.thousands:
-        plain = f"replace({plain}, {_text(form.thousands)}, '')"
+        # Marks must part groups of three: 1,2 is more likely a decimal comma than twelve.
+        mark, point = re.escape(form.thousands), re.escape(form.decimal)
+        grouped = _text(f"[+-]?\\d{{1,3}}({mark}\\d{{3}})+({point}\\d+)?")
+        fits = f"not contains({raw}, {_text(form.thousands)}) or regexp_full_match({raw}, {grouped})"
+        plain = f"case when {fits} then replace({raw}, {_text(form.thousands)}, '') end"
     if form.decimal == ",":
         plain = f"case when contains({plain}, '.') then null else replace({plain}, ',', '.') end"
-    return f"case when regexp_full_match({plain}, '[+-]?\\d*\\.?\\d+([eE][+-]?\\d+)?') then try_cast({plain} as double) end"
+    shape = r"[+-]?\d*\.?\d+([eE][+-]?\d+)?"
+    return f"case when regexp_full_match({plain}, '{shape}') then try_cast({plain} as double) end"
 
 
-def _checks(column: Column, value: str) -> list[str]:
+def _checks(column: Column, value: str, *, hidden: bool) -> list[str]:
     raw = _name(column.name)
-    shown = "'…'" if column.personal else raw
+    shown = f"'{HIDDEN}'" if hidden else raw
     found = []
     if column.required:
         found.append((f"{raw} is null", "''", "is empty", "Every row needs one: fill it in, or map another column."))
@@ -222,11 +251,21 @@ def _checks(column: Column, value: str) -> list[str]:
         found.append((f"{value} < {column.low}", shown, f"is below {column.low:g}", "Mend the value."))
     if column.high is not None:
         found.append((f"{value} > {column.high}", shown, f"is above {column.high:g}", "Mend the value."))
-    return [
-        f"case when {condition} then {{'column': {_text(column.name)}, 'value': {cell}, 'reason': {_text(reason)}, "
+    return [_check(column.name, *parts) for parts in found]
+
+
+def _check_logged(column: Column, value: str) -> str:
+    known = ", ".join(_text(f) for f in LOGGED_FIELDS)
+    odd = f"{value} not in ({known}) and not starts_with({value}, 'x_')"
+    mend = f"Give one of {', '.join(LOGGED_FIELDS)} or x_*, or leave such rows out by where in the mapping."
+    return _check(column.name, odd, _name(column.name), "is no field whose changes are kept", mend)
+
+
+def _check(column: str, condition: str, cell: str, reason: str, mend: str) -> str:
+    return (
+        f"case when {condition} then {{'column': {_text(column)}, 'value': {cell}, 'reason': {_text(reason)}, "
         f"'mend': {_text(mend)}}} end"
-        for condition, cell, reason, mend in found
-    ]
+    )
 
 
 def _mend(column: Column) -> str:
@@ -258,10 +297,11 @@ def _doubles(
         select {ROW}, {values} from {name}_typed where len(_bad) = 0
         qualify row_number() over (partition by {keys} order by {ROW}) = 1
     """)
+    shown = [f"'{HIDDEN}'" if table.columns[c].person else f"t.{_name(c)}::varchar" for c in key]
     same = " and ".join(f"t.{_name(c)} is not distinct from k.{_name(c)}" for c in columns)
     on = " and ".join(f"t.{_name(c)} is not distinct from k.{_name(c)}" for c in key)
     rows = con.sql(f"""
-        select t.{ROW}, k.{ROW}, concat_ws(', ', {", ".join(f"t.{_name(c)}::varchar" for c in key)})
+        select t.{ROW}, k.{ROW}, concat_ws(', ', {", ".join(shown)})
         from {name}_typed t join {name} k on {on} where len(t._bad) = 0 and t.{ROW} <> k.{ROW} and not ({same})
         order by t.{ROW}
     """).fetchall()

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from crm.checking import Refusal, canonical_rows, check_columns
+from crm.checking import HIDDEN, Refusal, canonical_rows, check_columns
 from crm.company import Company
 from crm.lake import Lake, MergeCount, connect
 from crm.mapping import BadMapping, ColumnMap, Mapping, TableMap
@@ -71,9 +71,12 @@ def import_path(
             tell(f"Reading {file}", done, len(plan) + 1)
             run.take(files[file], tables)
         tell("Writing to the lake", len(plan), len(plan) + 1)
-        rows = {name: run.arrow(name) for name in run.parts}
-        counts = lake.merge(rows, source=_source(plan, files, mapping)) if rows else {}
+        if not any(run.read.values()) and not run.left_out:
+            raise BadFile(", ".join(plan), "has a header but no rows", "Export it again with its rows.")
+        rows = {name: table for name in run.parts if (table := run.arrow(name)).num_rows}
+        # The quarantine comes first: a run that dies between the two loses no refused row, and the next writes it anew.
         place = keep(quarantine, run.refused, run.rows_of, _digest(plan, files, mapping)) if run.refused else None
+        counts = lake.merge(rows, source=_source(plan, files, mapping)) if rows else {}
         tell("Done", len(plan) + 1, len(plan) + 1)
         return _report(run, counts, lake, company, mapping, place)
 
@@ -140,20 +143,22 @@ class _Run:
         scratch: Path,
     ) -> None:
         self.con, self.people, self.company = con, people, company
-        self.mapping, self.scratch = mapping or Mapping.model_construct(), scratch
+        self.mapping, self.scratch = mapping or Mapping.model_construct(tables=[]), scratch
         self.view = lake.view()
         self.parts: dict[str, list[str]] = {}
         self.read: dict[str, int] = {}
         self.refused: list[Refusal] = []
         self.ignored: dict[str, list[str]] = {}
         self._raw: dict[str, str] = {}
+        self._hidden: dict[str, set[str]] = {}
         self._persons: dict[str, str] = {}
-        self._personal: dict[str, set[str]] = {}
+        self._shown: dict[str, set[str]] = {}
+        self.left_out: dict[str, int] = {}
 
     def take(self, path: Path, tables: list[TableMap]) -> None:
         """Read one file and gather its good rows."""
         name = f"raw_{len(self._raw)}"
-        form = self.mapping.format_of(tables[0]) if tables else Mapping.model_construct().format_of(_ANY)
+        form = self.mapping.format_of(tables[0]) if tables else Mapping.model_construct(tables=[]).format_of(_ANY)
         raw = read(self.con, path, name, form, self.scratch)
         self._raw[raw.file] = name
         if not tables:
@@ -177,10 +182,22 @@ class _Run:
         )  # fmt: skip
         self.read[table.table] = self.read.get(table.table, 0) + self._count(f"{part}_text") + len(raw.broken)
         self.refused += refused
-        personal = {name for c, m in table.columns.items() if _is_personal(table.table, c, m) for name in m.sources}
-        self._personal.setdefault(raw.file, set()).update(personal)
+        self._note_shown(raw, table)
+        if table.filled:
+            self.left_out[table.table] = self.left_out.get(table.table, 0) + self._lacking(raw, table)
         self._replace_persons(part, table)
         self.parts.setdefault(table.table, []).append(part)
+
+    def _note_shown(self, raw: RawTable, table: TableMap) -> None:
+        """Columns that may stand in the quarantine: those that are mapped, and to nothing personal by any table."""
+        personal = {n for c, m in table.columns.items() if _is_personal(table.table, c, m) for n in m.sources}
+        mapped = {n for m in table.columns.values() for n in m.sources}
+        self._hidden.setdefault(raw.file, set()).update(personal)
+        self._shown.setdefault(raw.file, set()).update(mapped)
+
+    def _lacking(self, raw: RawTable, table: TableMap) -> int:
+        lacks = " or ".join(f"""nullif(trim("{c.replace('"', '""')}"), '') is null""" for c in table.filled)
+        return self._count(f"{raw.name} where {lacks}")
 
     def _replace_persons(self, part: str, table: TableMap) -> None:
         for column in [name for name, m in table.columns.items() if m.person]:
@@ -224,8 +241,10 @@ class _Run:
         self.con.register("_wanted", pa.table({"n": pa.array(sorted(numbers), pa.int64())}))
         found = self.con.sql(f"select r.* from {self._raw[file]} r join _wanted on r.{ROW} = n").to_arrow_table()
         self.con.unregister("_wanted")
-        hidden = self._personal.get(file, set())
-        return {row.pop(ROW): {n: "…" if n in hidden and v else v for n, v in row.items()} for row in found.to_pylist()}
+        shown = self._shown.get(file, set()) - self._hidden.get(file, set())
+        return {
+            row.pop(ROW): {n: v if n in shown or not v else HIDDEN for n, v in row.items()} for row in found.to_pylist()
+        }
 
     def _count(self, name: str) -> int:
         return int(self.con.sql(f"select count(*) from {name}").fetchall()[0][0])
@@ -258,7 +277,8 @@ def _report(
     run: _Run, counts: dict[str, MergeCount], lake: Lake, company: Company, mapping: Mapping | None, place: Path | None
 ) -> ImportReport:
     tables = {}
-    for name, count in counts.items():
+    for name in run.parts:
+        count = counts.get(name, MergeCount())
         refused = [r for r in run.refused if r.table == name]
         tables[name] = TableReport(
             read=run.read[name], new=count.new, changed=count.changed, unchanged=count.unchanged,
@@ -275,4 +295,5 @@ def _report(
         findings=findings(view, known),
         quarantine=str(place) if place else None,
         stages=stages,
+        left_out={name: rows for name, rows in run.left_out.items() if rows},
     )

@@ -1,4 +1,4 @@
-"""Mappings: a YAML file that says which columns of a company's export fill which canonical columns, checked as it is read."""
+"""Mappings: YAML files that say which columns of an export fill which canonical columns, checked as they are read."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ class Format(_Part):
     time_zone: str | None = Field(None, description="Zone of times that name none; unset: the company's.")
     decimal: Literal[".", ","] = Field(".", description="Decimal mark.")
     thousands: str | None = Field(None, max_length=1, description="Thousands mark, if any.")
-    encoding: Literal["utf-8", "gb18030"] | None = Field(None, description="Unset: found out.")
+    encoding: Literal["utf-8", "utf-8-sig", "gb18030", "latin-1", "cp1252", "utf-16"] | None = Field(
+        None, description="Unset: found out."
+    )
     delimiter: str | None = Field(None, max_length=1, description="Unset: found out.")
     missing: list[str] = Field(default_factory=lambda: [""], description="Words that stand for no value.")
 
@@ -160,12 +162,26 @@ def parse(text: str, name: str = "mapping") -> Mapping:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}, line {mark.line + 1}" if mark else name
         raise BadMapping(where, "is no YAML", "Check indents and colons there.") from None
+    _refuse_doubled_keys(node, name)
     if not isinstance(data, dict) or node is None:
         raise BadMapping(name, "is no list of keys", "Start with a line such as 'tables:'.")
     try:
         return Mapping.model_validate(data)
     except ValidationError as error:
         raise _first_problem(error, node, name) from None
+
+
+def _refuse_doubled_keys(node: yaml.Node | None, name: str) -> None:
+    """YAML keeps the last of two keys without a word; here that is an error."""
+    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    seen: set[str] = set()
+    for key, value in pairs:
+        if key.value in seen:
+            raise BadMapping(f"{name}, line {key.start_mark.line + 1}, {key.value}", "stands twice", "Remove one.")
+        seen.add(str(key.value))
+        _refuse_doubled_keys(value, name)
+    for value in node.value if isinstance(node, yaml.SequenceNode) else []:
+        _refuse_doubled_keys(value, name)
 
 
 def shipped() -> list[str]:

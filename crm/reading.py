@@ -6,6 +6,7 @@ import codecs
 import csv
 import gzip
 import io
+import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -14,14 +15,18 @@ from pathlib import Path
 from typing import BinaryIO
 
 import duckdb
+import pyarrow as pa
 
 from crm.errors import BadInput
 from crm.mapping import Format
 
-ROW = "_row"  # the header is row 1
+ROW = "_row"  # the header is row 1; blank lines do not count
 _SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz", ".parquet", ".pq")
 _CHUNK = 1 << 22
 _DELIMITERS = ",;\t|"
+_END = "\x03"  # put behind the last row: a quote that never closes would swallow it
+_UNCLOSED = "\x02"
+_BLANK = re.compile(r"\n\r?\n|\r\r")
 
 
 class BadFile(BadInput):
@@ -85,7 +90,7 @@ def read(con: duckdb.DuckDBPyConnection, path: Path, name: str, form: Format, sc
     Raises
     ------
     BadFile
-        If it is empty, has a header only, a double header name, another delimiter, or unreadable text.
+        If it is empty, has a double header name, another delimiter, or unreadable text.
     """
     if path.name.lower().endswith((".parquet", ".pq")):
         return _read_parquet(con, path, name)
@@ -107,38 +112,87 @@ def _read_parquet(con: duckdb.DuckDBPyConnection, path: Path, name: str) -> RawT
 
 def _read_text(con: duckdb.DuckDBPyConnection, path: Path, name: str, form: Format, scratch: Path) -> RawTable:
     plain = scratch / f"{name}.txt"
-    _decode(path, plain, form.encoding)
+    blank = _decode(path, plain, form.encoding)
     with plain.open(encoding="utf-8", newline="") as file:
         head = file.readline()
     if not head.strip():
         raise BadFile(path.name, "is empty", "Export it again.")
     delimiter = form.delimiter or _delimiter(head)
+    if blank:
+        _drop_blank_lines(plain, delimiter)
     header = _header(path.name, head, delimiter)
-    columns = ", ".join(f"{_text(h)}: 'VARCHAR'" for h in header)
-    con.execute(f"""
-        create or replace temp table {name} as
-        select row_number() over () + 1 as {ROW}, * from read_csv({_quoted(plain)}, delim={_text(delimiter)}, quote='"',
-            escape='"', auto_detect=false, header=false, skip=1, columns={{{columns}}}, strict_mode=true, null_padding=false,
-            ignore_errors=true, store_rejects=true, rejects_limit=100000, max_line_size=16777216, parallel=false,
-            nullstr='')
-    """)
+    _put_end(plain, head, delimiter, len(header))
+    if not _load(con, plain, name, header, delimiter):
+        _drop_unclosed(plain, delimiter, len(header))
+        con.execute("truncate table reject_errors")
+        con.execute("truncate table reject_scans")
+        _load(con, plain, name, header, delimiter)
     broken = _broken(con)
     rows = _count(con, name)
-    if not rows and not broken:
-        raise BadFile(path.name, "has a header but no rows", "Export it again with its rows.")
     if broken:
         _renumber(con, name, [b.row for b in broken])
     return RawTable(name, path.name, tuple(header), rows, broken)
 
 
-def _decode(path: Path, plain: Path, encoding: str | None) -> None:
+def _load(con: duckdb.DuckDBPyConnection, plain: Path, name: str, header: list[str], delimiter: str) -> bool:
+    """Read the text into a table; false where its last row was swallowed by a quote."""
+    columns = ", ".join(f"{_text(h)}: 'VARCHAR'" for h in header)
+    con.execute(f"""
+        create or replace temp table {name} as
+        select row_number() over () + 1 as {ROW}, * from read_csv({_quoted(plain)},
+            delim={_text(delimiter)}, quote='"', escape='"', nullstr='', auto_detect=false, header=false, skip=1,
+            columns={{{columns}}}, strict_mode=true, null_padding=false, ignore_errors=true, store_rejects=true,
+            rejects_limit=0, max_line_size=16777216, parallel=false)
+    """)
+    first = '"' + header[0].replace('"', '""') + '"'
+    ended = con.execute(f"delete from {name} where {first} = {_text(_END)}").fetchall()
+    return bool(ended[0][0])
+
+
+def _put_end(plain: Path, head: str, delimiter: str, columns: int) -> None:
+    line_end = head[len(head.rstrip("\r\n")) :] or "\n"
+    with plain.open("a", encoding="utf-8", newline="") as file:
+        file.write(line_end + _END + delimiter * (columns - 1) + line_end)
+
+
+def _drop_unclosed(plain: Path, delimiter: str, columns: int) -> None:
+    """Make the row whose quote never closes one that is refused, so that the rows behind it are read."""
+    with plain.open(encoding="utf-8", newline="") as file:
+        text = file.read()
+    field = re.compile(rf'(?:(?<=[{re.escape(delimiter)}\r\n])|\A)"[^"]*(?:""[^"]*)*("|\Z)')
+    start = next((m.start() for m in field.finditer(text) if not m[1]), None)
+    if start is None:
+        return
+    line = max(text.rfind("\n", 0, start), text.rfind("\r", 0, start)) + 1
+    end = re.compile(r"[\r\n]").search(text, start)
+    stop = end.start() if end else len(text)
+    refused = _UNCLOSED + f"{delimiter}x" * (columns + 1)
+    with plain.open("w", encoding="utf-8", newline="") as file:
+        file.write(text[:line] + refused + text[stop:])
+
+
+def _drop_blank_lines(plain: Path, delimiter: str) -> None:
+    """Leave out blank lines that stand outside quotes: refused rows would count them, rows that are read would not."""
+    with plain.open(encoding="utf-8", newline="") as file:
+        text = file.read()
+    quoted = rf'(?:(?<=[{re.escape(delimiter)}\r\n])|\A)"[^"]*(?:""[^"]*)*"'
+    text = re.sub(rf"({quoted})|(\r\n|\n|\r)(?:\r\n|\n|\r)+", lambda m: m[1] or m[2], text)
+    with plain.open("w", encoding="utf-8", newline="") as file:
+        file.write(text)
+
+
+def _decode(path: Path, plain: Path, encoding: str | None) -> bool:
+    """Write the file as UTF-8; true where it may hold blank lines."""
     candidates = [encoding] if encoding else ["utf-8", "gb18030"]
     for candidate in candidates:
         try:
+            blank, tail = False, ""
             with plain.open("w", encoding="utf-8", newline="") as out:
                 for text in _texts(path, candidate):
                     out.write(text)
-            return
+                    blank = blank or _BLANK.search(tail + text) is not None
+                    tail = text[-3:]
+            return blank
         except UnicodeDecodeError:
             continue
         except (OSError, EOFError, zlib.error):
@@ -148,10 +202,10 @@ def _decode(path: Path, plain: Path, encoding: str | None) -> None:
 
 
 def _texts(path: Path, encoding: str) -> Iterator[str]:
-    decoder = codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)()
+    decoder = codecs.getincrementaldecoder("utf-8-sig" if encoding in ("utf-8", "utf-8-sig") else encoding)()
     with _open(path) as file:
         while chunk := file.read(_CHUNK):
-            if b"\0" in chunk:
+            if b"\0" in chunk and encoding != "utf-16":
                 raise BadFile(path.name, "is not text", "Give CSV, TSV or Parquet; save Excel sheets as CSV.")
             yield decoder.decode(chunk)
         yield decoder.decode(b"", final=True)
@@ -184,7 +238,8 @@ def _broken(con: duckdb.DuckDBPyConnection) -> tuple[BrokenRow, ...]:
     con.execute("truncate table reject_scans")
     seen: dict[int, BrokenRow] = {}
     for line, text, kind, _ in found:
-        seen.setdefault(line, BrokenRow(int(line), text or "", _REASONS.get(kind, "cannot be split into columns")))
+        reason = _REASONS["UNQUOTED VALUE"] if _UNCLOSED in (text or "") else _REASONS.get(kind)
+        seen.setdefault(line, BrokenRow(int(line), text or "", reason or "cannot be split into columns"))
     return tuple(seen.values())
 
 
@@ -197,15 +252,16 @@ _REASONS = {
 
 def _renumber(con: duckdb.DuckDBPyConnection, name: str, broken: list[int]) -> None:
     """Rows behind a broken one keep their number in the file."""
-    con.execute("create or replace temp table _broken (line bigint)")
-    con.executemany("insert into _broken values (?)", [(line,) for line in broken])
+    con.register("_broken", pa.table({"line": pa.array(broken, pa.int64())}))
     con.execute(f"""
         create or replace temp table {name} as
-        with gaps as (select line - row_number() over (order by line) + 1 as after_rows, row_number() over (order by line) as k
+        with gaps as (select line - row_number() over (order by line) + 1 as after_rows,
+                             row_number() over (order by line) as k
                       from _broken)
         select r.* replace (r.{ROW} + coalesce(g.k, 0) as {ROW}) from {name} r
         asof left join gaps g on r.{ROW} >= g.after_rows
     """)
+    con.unregister("_broken")
 
 
 def _count(con: duckdb.DuckDBPyConnection, name: str) -> int:

@@ -43,6 +43,8 @@ class ImportReport:
         File that holds refused rows.
     stages : dict of str to list of str
         Stage order that the mapping brought.
+    left_out : dict of str to int
+        Rows that the mapping leaves out because a column it asks for is empty.
     """
 
     tables: dict[str, TableReport]
@@ -52,6 +54,7 @@ class ImportReport:
     findings: list[Finding] = field(default_factory=list)
     quarantine: str | None = None
     stages: dict[str, list[str]] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
 
     @property
     def taken(self) -> int:
@@ -81,6 +84,7 @@ class ImportReport:
             out.append(f"refused {count:,}: {first}")
         if self.quarantine:
             out.append(f"refused rows are kept in {self.quarantine}")
+        out += [f"{name}: {rows:,} rows left out by the mapping's filled" for name, rows in self.left_out.items()]
         out += [f"{file}: columns that fit nothing: {', '.join(names)}" for file, names in self.ignored.items()]
         out += [f"no {name}: {cost}" for name, cost in self.absent.items()]
         return out + [f"{finding.text} {finding.mend}".strip() for finding in self.findings]
