@@ -250,7 +250,7 @@ class Lake:
             json.dump(asdict(cut), file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(file.name, self._cuts / f"{cut.number:08d}.json")
+        Path(file.name).replace(self._cuts / f"{cut.number:08d}.json")
 
     def _read_cut(self, number: int) -> Cut:
         try:
