@@ -275,41 +275,43 @@ def win_curve(f: Formats, *, title: str, curve: pd.DataFrame, as_of: date, perio
 
 
 @_made_once
-def calibration(f: Formats, *, title: str, subtitle: str, bins: pd.DataFrame) -> Figure:
-    """Predicted chance against the share that was won, with 90% ranges; the diagonal is perfection.
+def calibration(f: Formats, *, title: str, bins: pd.DataFrame) -> Figure:
+    """What was said against what came true; the diagonal is perfection.
 
     Parameters
     ----------
     bins : DataFrame
-        predicted, observed, low, high (shares), n (deals).
+        forecast, realised (shares), low, high (where 90 % of results would lie if the forecasts were exact), rows;
+        as `training.metrics.reliability` gives.
     """
     say = f.language.say
-    data = bins.assign(size=bins["n"])
-    ticks = [0.0, 0.25, 0.5, 0.75, 1.0]
-    labels = [f.percent(t) for t in ticks]
-    scale = alt.Scale(domain=[0, 1], nice=False)
+    top = min(1.0, max(0.1, float(bins[["forecast", "realised", "high"]].to_numpy().max()) * 1.1))
+    ticks = nice_ticks(0.0, top)
+    labels = [f.percent(t, 0 if ticks[1] >= 0.01 else 1) for t in ticks]
+    scale = alt.Scale(domain=[0, top], nice=False)
 
     def draw(wide: bool) -> Drawing:
-        side = 250 if wide else 230
-        x = alt.X("predicted:Q", scale=scale, axis=_value_axis(ticks, labels, title=say("Said"), grid=False))
-        y = alt.Y("observed:Q", scale=scale, axis=_value_axis(ticks, labels, title=say("Came true")))
-        diagonal = pd.DataFrame({"predicted": [0, 1], "observed": [0, 1]})
+        side = 260 if wide else 230
+        x = alt.X("forecast:Q", scale=scale, axis=_value_axis(ticks, labels, title=say("Said"), grid=False))
+        y = alt.Y("realised:Q", scale=scale, axis=_value_axis(ticks, labels, title=say("Came true")))
+        low = alt.Y("low:Q", scale=scale)
+        diagonal = pd.DataFrame({"forecast": [0, top], "realised": [0, top]})
         return alt.layer(
             alt.Chart(diagonal).mark_line(color=COLOURS["naive"], strokeDash=[2, 3], strokeWidth=1).encode(x=x, y=y),
-            alt.Chart(data).mark_rule(color=COLOURS["forecast"], strokeWidth=1.5).encode(x=x, y="low:Q", y2="high"),
-            alt.Chart(data)
+            alt.Chart(bins).mark_rule(color=COLOURS["band-50"], strokeWidth=6).encode(x=x, y=low, y2="high"),
+            alt.Chart(bins)
             .mark_circle(color=COLOURS["forecast"], opacity=1, size=50, stroke=COLOURS["surface"])
             .encode(x=x, y=y),
-        ).properties(width=side, height=side)
+        ).properties(width=side + 80 if wide else side, height=side)
 
-    rows = list(bins[["predicted", "observed", "low", "high", "n"]].itertuples(index=False, name=None))
+    rows = list(bins[["forecast", "realised", "low", "high", "rows"]].itertuples(index=False, name=None))
     return _figure(
         title,
-        subtitle,
+        say("Dots: share that came true, by what was said; bars: where 90% of results would lie if exact"),
         draw,
-        (say("Said"), say("Came true"), say("90% range"), say("Deals")),
-        [(f.percent(p), f.percent(o), f.percent_range(a, b), f.number(n)) for p, o, a, b, n in rows],
-        [(p, o, f"{a} {b}", n) for p, o, a, b, n in rows],
+        (say("Said"), say("Came true"), say("Low end"), say("High end"), say("Forecasts")),
+        [(f.percent(p, 1), f.percent(o, 1), f.percent(a, 1), f.percent(b, 1), f.number(n)) for p, o, a, b, n in rows],
+        rows,
     )
 
 

@@ -18,6 +18,7 @@ from serving.pages.outlook import number
 router = APIRouter(include_in_schema=False)
 PAGE_SIZE = 50
 LEADING = 5
+FEW = 5  # fewer customers are shown as the table alone
 
 
 class Segment(NamedTuple):
@@ -106,6 +107,8 @@ def _horizon(accounts: pd.DataFrame) -> int:
 
 def _finding(desk: Desk, accounts: pd.DataFrame, horizon: int) -> str:
     f = desk.formats
+    if accounts.empty:
+        return desk.language.say("No customer with running business.")
     at_stake = float(accounts["value_at_risk"].sum())
     if at_stake <= 0:
         return desk.language.say("No value is at risk in the next {days} days.", days=horizon)
@@ -123,7 +126,7 @@ def _finding(desk: Desk, accounts: pd.DataFrame, horizon: int) -> str:
 
 def _scatter(desk: Desk, accounts: pd.DataFrame, horizon: int) -> Figure | None:
     known = accounts[accounts["yearly_value"].notna()]
-    if len(known) < 5:
+    if len(known) < FEW:
         return None
     return at_risk(
         desk.formats,

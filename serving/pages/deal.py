@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import pandas as pd
 from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from serving.charts import Figure, win_curve
+from serving.feedback import Answer
 from serving.format import Formats
 from serving.pages import listing, reasons, words
 from serving.pages.desk import Desk, DeskDep
 from serving.pages.outlook import as_day, number
 
 router = APIRouter(include_in_schema=False)
-Answer = Literal["helped", "did_not_help"]
 
 
 class Step(NamedTuple):
@@ -78,7 +78,7 @@ def answer_advice(
     advice = desk.frame("advice")
     row = advice[(advice["deal_id"] == deal_id) & (advice["rank"] == rank)]
     if len(row):
-        desk.keep_answer(str(fact["deal_id"]), row.iloc[0].to_dict(), answer, why.strip()[:500])
+        desk.keep_answer(str(fact["deal_id"]), row.iloc[0].to_dict(), answer, why)
     return RedirectResponse(f"{desk.visit.request.url.path.rsplit('/advice/', 1)[0]}#step-{rank}", status_code=303)
 
 

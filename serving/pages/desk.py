@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import cached_property
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
-from sqlalchemy import select
 
 from crm.company import Company
 from crm.errors import NotFound
 from crm.lake import View
+from serving import feedback
 from serving.access import Sight, SignInNeeded, Viewer
 from serving.dependencies import CompanyDep, NamesDep, ScoresDep, ServerDep, SightDep, ViewDep, ViewerDep
 from serving.format import Formats
@@ -27,7 +27,7 @@ from serving.pages.facts import Facts
 from serving.pages.outlook import COMPANY
 from serving.pages.shell import Visit, visit
 from serving.pages.work import show_work
-from serving.store import Feedback, Store
+from serving.store import Store
 
 # What pages read of each score file; a file that is not there yet reads as empty.
 COLUMNS = {
@@ -122,8 +122,8 @@ class Desk:
         return found if found is not None else pd.DataFrame(columns=COLUMNS[name].split())
 
     def without(self, name: str, here: str) -> HTMLResponse | None:
-        """The page to show while a score file is missing; None where it is there."""
-        if len(self.frame(name)):
+        """The page to show while a score file is missing; None where it is there, if only without rows for this visitor."""
+        if name in self.frames:
             return None
         say = self.language.say
         text = (
@@ -256,18 +256,10 @@ class Desk:
         return self.viewer.signed_in
 
     def answers(self, deal_id: str) -> dict[str, str]:
-        """The visitor's newest answer to each action suggested for a deal, from these scores on."""
-        if self.viewer.user_id is None:
-            return {}
-        query = (
-            select(Feedback.action, Feedback.answer)
-            .where(Feedback.deal_id == deal_id, Feedback.user_id == self.viewer.user_id, Feedback.as_of == self.as_of)
-            .order_by(Feedback.feedback_id)
-        )
-        with self.store.reading() as session:
-            return dict(session.execute(query).tuples().all())
+        """The visitor's answer to each action suggested for a deal at these scores."""
+        return feedback.answers(self.store, self.viewer, deal_id, as_of=self.as_of)
 
-    def keep_answer(self, deal_id: str, advice: dict[str, Any], answer: str, why: str) -> None:
+    def keep_answer(self, deal_id: str, advice: dict[str, Any], answer: feedback.Answer, why: str) -> None:
         """Keep whether a suggestion helped.
 
         Raises
@@ -275,20 +267,18 @@ class Desk:
         SignInNeeded
             If nobody is signed in.
         """
-        if self.viewer.user_id is None:
+        if not self.viewer.signed_in:
             raise SignInNeeded
-        row = Feedback(
+        feedback.keep_answer(
+            self.store,
+            self.viewer,
             deal_id=deal_id,
             action=str(advice["action"]),
             answer=answer,
             why=why,
-            user_id=self.viewer.user_id,
             as_of=self.as_of,
             model_version=str(advice.get("model_version", "")),
-            made_at=datetime.now(UTC),
         )
-        with self.store.session() as session:
-            session.add(row)
 
 
 def _desk(

@@ -35,7 +35,7 @@ def home() -> RedirectResponse:
 @router.get("/forecast")
 def company_forecast(desk: DeskDep) -> Response:
     """The company's forecast; who may not see it gets to the own team's or the own one."""
-    if COMPANY in desk.scored_teams or desk.frame("reps").empty:
+    if COMPANY in desk.scored_teams or "teams" not in desk.frames:
         return _team(desk, COMPANY)
     own = next(iter(sorted(desk.children(COMPANY))), None)
     address = (

@@ -151,10 +151,11 @@ def fan_of(f: Formats, outcome: Outcome, booked: pd.DataFrame, today: date) -> F
         title = say("{gap} to go to the goal of {goal}", gap=value(gap), goal=value(outcome.target))
     else:
         title = say("The goal of {goal} is reached", goal=value(outcome.target))
-    by_day = booked.groupby("day")["amount" if outcome.money else "won"].sum()
-    days = pd.date_range(outcome.start, max(today, outcome.start)).date
-    past = by_day.reindex(days, fill_value=0.0).cumsum()
-    past.iloc[-1] = outcome.closed
+    credit = booked["amount" if outcome.money else "won"].groupby(pd.to_datetime(booked["day"])).sum()
+    days = pd.date_range(outcome.start, max(today, outcome.start))
+    so_far = np.array(credit.reindex(days, fill_value=0.0).cumsum(), dtype=float)
+    so_far[-1] = outcome.closed
+    past = pd.Series(so_far, index=pd.Index([day.date() for day in days], dtype=object))
     return fan(
         f,
         title=title,

@@ -57,13 +57,12 @@ def name_of(language: Language, step: str) -> str:
     """A step in words."""
     say = language.say
     named = {
-        "simulate": say("Making the sample company"),
-        "import": say("Importing"),
+        "data": say("Making the sample company"),
         "win": say("Training the win model"),
-        "score": say("Scoring the deals"),
+        "deals": say("Scoring the deals"),
         "attainment": say("Training the attainment model"),
         "churn": say("Training the churn model"),
-        "advice": say("Working out next steps"),
+        "scores": say("Scoring people, teams and customers"),
         "history": say("Reconstructing past forecasts"),
     }
     return named.get(step, step.replace("_", " "))

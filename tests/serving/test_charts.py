@@ -47,7 +47,7 @@ def figures(code: str) -> dict[str, Figure]:
     people = pd.DataFrame({"name": ["Li Na", "王芳"], "low": [0.7, 0.8], "mid": [0.9, 1.0], "high": [1.1, 4.0]})
     days = np.arange(0, 421, 7)
     curve = pd.DataFrame({"day": days, "won": 0.62 * (1 - np.exp(-days / 60)), "lost": 0.3 * (1 - np.exp(-days / 90))})
-    bins = pd.DataFrame({"predicted": [0.1], "observed": [0.12], "low": [0.08], "high": [0.2], "n": [100]})
+    bins = pd.DataFrame({"forecast": [0.1], "realised": [0.12], "low": [0.08], "high": [0.2], "rows": [100]})
     rng = np.random.default_rng(0)
     risky = pd.DataFrame(
         {"name": [f"Acme {i}" for i in range(500)], "churn_probability": rng.beta(1, 6, 500), "yearly_value": 1e4}
@@ -58,7 +58,7 @@ def figures(code: str) -> dict[str, Figure]:
         "fan": a_fan(code),
         "ranges": charts.ranges(f, title="t", subtitle="s", people=people),
         "win_curve": charts.win_curve(f, title="t", curve=curve, as_of=NOW.date(), period_end=date(2027, 1, 1)),
-        "calibration": charts.calibration(f, title="t", subtitle="s", bins=bins),
+        "calibration": charts.calibration(f, title="t", bins=bins),
         "at_risk": charts.at_risk(f, title="t", accounts=risky, horizon_days=90),
         "track_record": charts.track_record(f, title="t", subtitle="s", forecasts=past),
     }

@@ -1,0 +1,211 @@
+"""The pages as a browser gets them: figures agree with the score files, in both languages, for each kind of visitor."""
+
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+
+PAGES = [
+    "/forecast",
+    "/forecast/teams/{team}",
+    "/forecast/reps/{rep}",
+    "/deals",
+    "/deals/{deal}",
+    "/accounts",
+    "/accounts/{account}",
+    "/accuracy",
+]
+
+
+def text_of(html: str) -> str:
+    """What one reads: tags dropped, white space as one blank."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
+
+
+def address(site: Any, page: str) -> str:
+    return page.format(deal=site.deal, rep=site.rep, team=site.team, account=site.account)
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(("code", "html"), [("en", "en"), ("zh", "zh-Hans")])
+def test_every_page_opens_in_every_language(site, page, code, html):
+    with site.client(cookies={"bellwether_language": code}) as client:
+        answer = client.get(address(site, page))
+    assert answer.status_code == 200
+    assert f'<html lang="{html}"' in answer.text
+    assert "{" not in text_of(answer.text).replace("{{", "")  # no value was forgotten in a sentence
+    assert ("示例公司：" in answer.text) == (code == "zh")  # the banner of made-up data
+    assert len(answer.content) < 250_000
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_pages_obey_their_policy(site, page):
+    with site.client() as client:
+        answer = client.get(address(site, page))
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe-inline" not in policy
+    assert not re.search(r"\sstyle=|<style|\son\w+=|javascript:", answer.text)
+    assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", answer.text))
+    assert "http://" not in answer.text.replace("http://www.w3.org/", "")
+    assert "https://" not in answer.text
+
+
+def test_the_forecast_leads_with_its_answer(site):
+    with site.client() as client:
+        text = text_of(client.get("/forecast").text)
+    # 90 % of 100,000 within 70 to 110 %, chance 25 %: the score files' figures.
+    assert (
+        "is likely to end the quarter at €90K, 90% of goal (80% range 70–110%). Chance to reach the goal: 25%." in text
+    )
+    assert "From open deals €30,000" in text
+    assert "Expected on average €90,000" in text
+
+
+def test_a_persons_forecast_is_opened_up_to_its_deals(site):
+    with site.client() as client:
+        text = text_of(client.get(f"/forecast/reps/{site.rep}").text)
+    # 5,000 closed, 3,000 from one deal, 1,000 still to come.
+    for part in (
+        "Closed so far +€5,000",
+        "+€3,000",
+        "From deals not yet created +€1,000",
+        "Expected on average €9,000",
+    ):
+        assert part in text
+
+
+def test_a_deal_says_chance_range_and_why_it_adds_up(site):
+    with site.client() as client:
+        text = text_of(client.get(f"/deals/{site.deal}").text)
+    assert "40% to be won (90% range 30–50%)" in text
+    assert "20% before the quarter ends" in text
+    assert "Why 40%: from 30% for any open deal, these add 10 points." in text
+    assert re.search(r"30% .*\+15 points .*Stage: Proposal −5 points .*Chance to be won 40%", text)
+    assert "No better than the base rate." in text  # the model's own note
+
+
+def test_advice_shows_range_and_basis_and_claims_no_cause(site):
+    with site.client() as client:
+        text = text_of(client.get(f"/deals/{site.deal}").text)
+    assert "Meet a decision maker by" in text
+    assert "+3.1 points (90% range −0.4 to 6.6)" in text
+    assert "Association" in text
+    assert "not proof of a cause" in text
+
+
+def test_the_list_of_deals_agrees_with_the_deal(site):
+    with site.client() as client:
+        page = client.get("/deals").text
+        row = re.search(rf'<tr data-row>(?:(?!</tr>).)*/deals/{site.deal}"(?:(?!</tr>).)*</tr>', page, re.DOTALL)
+        while row is None:  # it may stand on a later page
+            follow = re.search(r'class="button" href="(/deals\?[^"]+)"', page)
+            assert follow, "the deal is on no page"
+            page = client.get(unescape(follow[1])).text
+            row = re.search(rf'<tr data-row>(?:(?!</tr>).)*/deals/{site.deal}"(?:(?!</tr>).)*</tr>', page, re.DOTALL)
+    assert "40%" in text_of(row[0])
+    assert "Meet a decision maker" in text_of(row[0])
+
+
+def test_customers_lead_with_what_is_at_stake(site):
+    with site.client() as client:
+        text = text_of(client.get("/accounts").text)
+        one = text_of(client.get(f"/accounts/{site.account}").text)
+    # 50 customers at 100, 200 … 5,000 make 127,500; the five largest 24,000 of it, 19 %.
+    assert "50 customers hold €128K at risk in the next 90 days; 5 of them hold 19%." in text
+    # 5,000 at risk at 10 % is a yearly value of 50,000.
+    assert "10% likely to leave within 90 days; €50K a year, €5,000 of it at risk." in one
+
+
+def test_without_a_past_forecast_accuracy_says_when_there_will_be_one(site):
+    with site.client() as client:
+        text = text_of(client.get("/accuracy").text)
+    assert "No period that was forecast has ended yet." in text
+    assert re.search(r"the first period ends on \w{3} \d+, \d{4}", text)
+
+
+def test_what_is_not_there_and_what_one_may_not_see_look_alike(site):
+    with site.client() as guest, site.signed_in("rep@example.com") as rep:
+        absent = guest.get("/deals/no-such-deal")
+        hidden = next(
+            answer
+            for link in re.findall(r'href="(/deals/[^"?]+)"', guest.get("/deals").text)
+            if (answer := rep.get(link)).status_code != 200
+        )
+    assert (absent.status_code, hidden.status_code) == (404, 404)
+    for answer in (absent, hidden):
+        assert "There is nothing here that you can open." in text_of(answer.text)
+
+
+def test_a_rep_is_led_to_the_own_forecast(site):
+    with site.signed_in("rep@example.com") as client:
+        answer = client.get("/forecast")
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/forecast/reps/{site.rep}")
+        assert client.get(answer.headers["location"]).status_code == 200
+        assert client.get(f"/forecast/teams/{site.team}").status_code == 404
+
+
+def test_an_answer_to_advice_is_kept_and_shown(site):
+    path = f"/deals/{site.deal}/advice/1"
+    with site.client() as guest:
+        assert "Sign in to say whether a step helped." in text_of(guest.get(f"/deals/{site.deal}").text)
+        assert guest.post(path, data={"answer": "helped"}).status_code == 401
+    with site.signed_in() as client:
+        assert client.post(path, data={"answer": "perhaps"}).status_code == 422
+        answer = client.post(path, data={"answer": "helped", "why": "met the CFO"})
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/deals/{site.deal}#step-1")
+        assert "You said: helped" in text_of(client.get(f"/deals/{site.deal}").text)
+    with site.signed_in("rep@example.com") as other:
+        assert "You said" not in text_of(other.get(f"/deals/{site.deal}").text)
+
+
+def test_a_form_of_another_site_is_refused(site):
+    with site.signed_in() as client:
+        answer = client.post(
+            f"/deals/{site.deal}/advice/2", data={"answer": "helped"}, headers={"origin": "http://elsewhere.example"}
+        )
+    assert answer.status_code == 403
+
+
+def test_a_wrong_password_says_so_and_keeps_the_address(site):
+    with site.client() as client:
+        answer = client.post("/sign-in", data={"email": "ann@example.com", "password": "x", "next": "/deals"})
+    assert answer.status_code == 401
+    assert "E-mail or password is wrong." in text_of(answer.text)
+    assert 'value="ann@example.com"' in answer.text
+    assert 'name="next" value="/deals"' in answer.text
+
+
+@pytest.mark.parametrize("wished", ["//evil.example", "https://evil.example", "/\\evil.example", "", "/a\nb"])
+def test_preferences_lead_back_to_this_server_only(site, wished):
+    with site.client() as client:
+        answer = client.post("/preferences", data={"next": wished, "language": "zh", "theme": "dark"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/forecast")
+    assert answer.cookies["bellwether_language"] == "zh"
+
+
+def test_unknown_preferences_change_nothing(site):
+    with site.client() as client:
+        answer = client.post("/preferences", data={"next": "/deals", "language": "xx", "theme": "pink"})
+    assert answer.headers["location"] == "/deals"
+    assert "set-cookie" not in answer.headers
+
+
+def test_work_that_goes_on_is_shown_until_it_is_done(site):
+    from serving.jobs import Jobs
+
+    jobs = Jobs(site.store)
+    jobs.plan(["deals", "churn"])
+    try:
+        with site.client() as client, jobs.running("deals"):
+            jobs.tell("deals", "Rating deals", 0.5)
+            page, banner = client.get("/deals").text, client.get("/work").text
+            assert "Step 1 of 2: Scoring the deals" in text_of(page)
+            assert 'value="0.25"' in page  # half of the first of two steps
+            assert "data-working=" in banner
+            assert "<html" not in banner
+    finally:
+        jobs.plan([])
+    with site.client() as client:
+        assert "data-working" not in client.get("/work").text
