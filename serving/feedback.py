@@ -53,4 +53,4 @@ def answers(store: Store, viewer: Viewer, deal_id: str, *, as_of: datetime) -> d
         Feedback.deal_id == deal_id, Feedback.as_of == as_of, Feedback.user_id == (viewer.user_id or 0)
     )
     with store.reading() as session:
-        return dict(session.execute(query).tuples().all())
+        return dict(session.execute(query).all())
