@@ -23,7 +23,7 @@ from serving.ledger import Entity, Ledger
 from serving.scores import POINTER, read_pointer, swap_pointer
 from serving.store import Store
 from training import registry
-from training.snapshots import deal_snapshots, open_snapshots
+from training.snapshots import open_snapshots
 
 Progress = Callable[[str, float], None]
 _KEPT_RUNS = 5
@@ -171,14 +171,17 @@ def _score_deals(run: _Run, say: Progress) -> None:
 def score_deals(model: Any, X: pd.DataFrame, run: _Run) -> pd.DataFrame:
     """Columns of deals.parquet but for the model's version."""
     scored: pd.DataFrame = model.score(X, as_of=run.as_of, period_end=run.period_end)
-    snapshots = deal_snapshots(run.view, run.company, until=run.as_of, folder=run.home.snapshots)
-    when_won = AmountModel().fit(snapshots).when_won(X)
+    when_won = AmountModel().fit(run.view, run.company, until=run.as_of).when_won(X)
     scored.insert(5, "expected_amount", scored["win_probability"].to_numpy() * np.asarray(when_won, dtype=np.float64))
     return scored
 
 
 def _advise(run: _Run, X: pd.DataFrame, champion: registry.Champion) -> None:
-    from models.coaching import advise
+    try:
+        from models.coaching import advise
+    except ModuleNotFoundError:
+        run.missing["advice"] = "x"
+        return
 
     advice = advise(X, champion.model, view=run.view, company=run.company, as_of=run.as_of)
     if "model_version" not in advice:

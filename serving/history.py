@@ -1,0 +1,71 @@
+"""Forecasts of past dates, made by models that saw only what was known then, sealed apart from issued ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pandas as pd
+
+from crm.company import Company
+from crm.fiscal import previous
+from crm.lake import View, connect
+from serving.home import Home
+from serving.ledger import Ledger
+from serving.scoring import seal_reconstructed
+from training.backtest import reconstruct
+
+Progress = Callable[[str, float | None], None]
+_POINTS = (2 / 3, 1 / 3)  # of a quarter
+
+
+def past_moments(company: Company, *, until: datetime, dates: int) -> list[datetime]:
+    """Moments at one and two thirds of the quarters that are over, the newest first."""
+    fiscal = company.fiscal
+    period = company.period_of(pd.Timestamp(until).tz_convert(company.time_zone).date())
+    found: list[datetime] = []
+    while len(found) < dates:
+        period = previous(period, "quarter", start_month=fiscal.start_month, named_by=fiscal.named_by)
+        start, end = (pd.Timestamp(m).tz_convert("UTC") for m in period.bounds(company.time_zone))
+        found += [(start + timedelta(days=round((end - start).days * share))).to_pydatetime() for share in _POINTS]
+    return found[:dates]
+
+
+def reconstruct_history(
+    home: Home,
+    ledger: Ledger,
+    *,
+    until: datetime,
+    dates: int = 8,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> int:
+    """Reconstruct and seal what would have been forecast at past dates; those that are sealed already are skipped.
+
+    Returns
+    -------
+    int
+        Rows added to the ledger.
+    """
+    say = progress or (lambda _text, _done: None)
+    view, company = home.lake.view(), home.company()
+    earliest = _first_closing(view)
+    sealed = {
+        row.as_of for row in ledger.sealed(kind="reconstructed", entity="deal") if row.data_cut == view.cut.number
+    }
+    added = 0
+    for done, as_of in enumerate(past_moments(company, until=until, dates=dates)):
+        if as_of in sealed or earliest is None or as_of <= earliest:
+            continue
+        say(f"as of {as_of:%Y-%m-%d}", done / dates)
+        frames = reconstruct(view, company, as_ofs=[as_of], seed=seed)
+        added += seal_reconstructed(ledger, frames, data_cut=view.cut.number)
+    say("done", 1.0)
+    return added
+
+
+def _first_closing(view: View) -> datetime | None:
+    with connect() as con:
+        view.attach(con)
+        found: datetime | None = con.sql("select min(closed_at) from deals where outcome <> 'open'").fetchall()[0][0]
+    return found
