@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+
 import duckdb
 
 from crm.schema import LOGGED_FIELDS, TABLES
 
 _ACCOUNT_COLUMNS = ("industry", "segment", "country", "region", "employees", "annual_revenue")
+_STATE_FIELDS = frozenset(c.name for c in TABLES["deals"].columns if c.known == "changes")
 _NUMBERS = ("amount", "list_amount", "close_date", "annual_revenue", "employees")
 
 _FIRST_STAGES = "(select pipeline, stage from stage_places where place = 0)"
@@ -25,9 +29,10 @@ where c.field <> 'stage' or s.stage is not null or f.stage is null
 _STAGE_NOW = "case when here.stage is null then coalesce(beginning.stage, d.stage) else d.stage end"
 
 
-def logged_fields(con: duckdb.DuckDBPyConnection) -> list[str]:
-    """Fields of deals that `deal_changes` has at least one change of."""
-    return [row[0] for row in con.sql("select distinct field from deal_changes order by field").fetchall()]
+def logged_since(con: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
+    """Fields of deals that `deal_changes` logs, and when the first change of each was written down."""
+    found = con.sql("select field, min(coalesce(recorded_at, changed_at)) from deal_changes group by field order by 1")
+    return dict(found.fetchall())
 
 
 def attach_log(con: duckdb.DuckDBPyConnection) -> None:
@@ -35,12 +40,12 @@ def attach_log(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(_LOG)
 
 
-def attach_state(con: duckdb.DuckDBPyConnection, late: frozenset[str]) -> None:
+def attach_state(con: duckdb.DuckDBPyConnection, late: frozenset[str], *, ended: bool = False) -> None:
     """Make the table `deal_state`: one row for each (deal_id, as_of) of the table `points`.
 
     A logged field has at T the value of its last change recorded by T; before its first change the value from before
-    that change; and where it never changed, today's. A field that the company does not log is missing: its value at T
-    cannot be told. A deal that was not yet made at T is unknown.
+    that change; and where it never changed, today's. A field that the company did not log yet at T is missing: what it
+    was then cannot be told. A deal that was not yet made at T is unknown.
 
     Parameters
     ----------
@@ -48,18 +53,20 @@ def attach_state(con: duckdb.DuckDBPyConnection, late: frozenset[str]) -> None:
         With the tables `logged`, `points`, `fx`, `stage_places`.
     late : frozenset of str
         Columns of deals that are filled in late; they are missing throughout.
+    ended : bool
+        The points are closings, where a field that is not logged counts as what it is today.
     """
     columns = [row[0] for row in con.sql("describe deals").fetchall()]
     custom = [c for c in columns if c.startswith("x_")]
-    log = logged_fields(con)
+    log = logged_since(con)
     rebuilt = [f for f in (*LOGGED_FIELDS, *custom) if f in log]
     fixed = [c.name for c in TABLES["deals"].columns if c.known == "creation" and c.name != "deal_id"]
     fixed = [c for c in (*fixed, *custom) if c not in rebuilt]
     unknown = [f for f in LOGGED_FIELDS if f not in (*fixed, *rebuilt)]
     values = [
         *(f'null::varchar as "{c}"' if c in late else f'd."{c}"' for c in fixed),
-        *(f'null::varchar as "{f}"' for f in unknown),
-        *(_as_it_stood(f) for f in rebuilt),
+        *(f'd."{f}"::varchar as "{f}"' if ended else f'null::varchar as "{f}"' for f in unknown),
+        *(_as_it_stood(f, {} if ended else log) for f in rebuilt),
     ]
     account = "null" if "account_id" in late else "d.account_id"
     con.execute(f"""
@@ -86,9 +93,10 @@ def attach_state(con: duckdb.DuckDBPyConnection, late: frozenset[str]) -> None:
     """)
 
 
-def _as_it_stood(name: str) -> str:
+def _as_it_stood(name: str, log: Mapping[str, datetime]) -> str:
     now = _STAGE_NOW if name == "stage" else f'd."{name}"::varchar'
-    return f"""case when d.deal_id is null then null
+    begins = f" or p.as_of < timestamptz '{log[name].isoformat()}'" if name in log and name in _STATE_FIELDS else ""
+    return f"""case when d.deal_id is null{begins} then null
                     when last."n_{name}" > 0 then nullif(last."{name}", '')
                     when first."n_{name}" > 0 then nullif(first."{name}", '') else {now} end as "{name}" """
 

@@ -17,7 +17,7 @@ from crm.lake import View, connect
 from crm.money import attach_rates
 from crm.quality import late_filled
 from crm.stages import stage_order
-from features.as_of import attach_log, attach_state, logged_fields
+from features.as_of import attach_log, attach_state, logged_since
 from features.catalogue import Block, Entity, blocks
 from features.engine import run_blocks
 from features.sources import attach_sources
@@ -86,7 +86,7 @@ def build(
         attach_sources(con, {block.events for block in chosen}, late, company.time_zone)
         _attach_points(con, spine, key)
         _STATES[entity](con, late)
-        table = _in_order(con, run_blocks(con, chosen, view.present, logged_fields(con)), key)
+        table = _in_order(con, run_blocks(con, chosen, view.present, logged_since(con)), key)
         numeric = {row[0] for row in con.sql("describe deals").fetchall() if row[1] in ("DOUBLE", "BIGINT")}
     return _typed(table, key, chosen, numeric)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
 import duckdb
 
@@ -17,12 +18,12 @@ _ROWS = "__rows"  # suffix of the count beside a sum
 
 
 def run_blocks(
-    con: duckdb.DuckDBPyConnection, blocks: Sequence[Block], present: Collection[str], logged: Collection[str]
+    con: duckdb.DuckDBPyConnection, blocks: Sequence[Block], present: Collection[str], logged: Mapping[str, datetime]
 ) -> duckdb.DuckDBPyRelation:
     """Features of every row of the table `state`, one row each, in no order.
 
     Where no event passed the gate a count or sum is 0 and anything else missing; where the company has no such table,
-    or does not log the field, counts and sums are missing too.
+    or did not log the field yet, counts and sums are missing too.
 
     Parameters
     ----------
@@ -30,8 +31,10 @@ def run_blocks(
         Holds `state` (key, as_of and what is known of the entity then) and the blocks' events.
     blocks : sequence of Block
         Blocks with events are aggregated one after the other; then those without are worked out on the joined row.
-    present, logged : collection of str
-        Canonical tables that the company has; fields of deals that it logs.
+    present : collection of str
+        Canonical tables that the company has.
+    logged : mapping of str to datetime
+        Fields of deals that it logs, and since when.
 
     Raises
     ------
@@ -84,7 +87,7 @@ def _moment(block: Block, events: Collection[str]) -> str:
 
 
 def _join(
-    con: duckdb.DuckDBPyConnection, blocks: Sequence[Block], present: Collection[str], logged: Collection[str]
+    con: duckdb.DuckDBPyConnection, blocks: Sequence[Block], present: Collection[str], logged: Mapping[str, datetime]
 ) -> None:
     columns, joins = ["s.*"], []
     for block in blocks:
@@ -92,23 +95,24 @@ def _join(
         joins.append(
             f'left join block_{block.name} {alias} on {alias}._key = s."{block.by}" and {alias}.as_of = s.as_of'
         )
-        there = FROM[block.events] in present
-        columns += [
-            _filled(alias, f, there and (not f.needs or f.needs in present or f.needs in logged))
-            for f in block.features
-        ]
+        if FROM[block.events] in present:
+            columns += [_filled(alias, f, present, logged) for f in block.features]
+        else:
+            columns += [f'null::double as "{f.name}"' for f in block.features]
     con.execute(f"create or replace temp table wide as select {', '.join(columns)} from state s {' '.join(joins)}")
 
 
-def _filled(alias: str, feature: Feature, there: bool) -> str:
-    value = f'{alias}."{feature.name}"'
-    if not there:
+def _filled(alias: str, feature: Feature, present: Collection[str], logged: Mapping[str, datetime]) -> str:
+    value, needs = f'{alias}."{feature.name}"', feature.needs
+    if needs and needs not in present and needs not in logged:
         return f'null::double as "{feature.name}"'
     if feature.unit == "count":
         value = f"coalesce({value}, 0)"
     elif rows_counted(feature.sql):
         # A sum of nothing is 0; a sum of unknown amounts is not known.
         value = f'case when coalesce({alias}."{feature.name}{_ROWS}", 0) = 0 then 0 else {value} end'
+    if needs in logged:
+        value = f"case when s.as_of >= timestamptz '{logged[needs].isoformat()}' then {value} end"
     return f'{value} as "{feature.name}"'
 
 

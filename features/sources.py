@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import duckdb
 
-from features.as_of import attach_state, logged_fields
+from features.as_of import attach_state
 
 # What is filled in later may stand in a source only where the row's own clock says when it was known.
 SOURCES: Mapping[str, str] = MappingProxyType(
@@ -81,9 +81,8 @@ SOURCES: Mapping[str, str] = MappingProxyType(
 _CLOSINGS = """
 create or replace temp table closings as
 select d.deal_id, s.owner_id, s.account_id, s.product_id, d.closed_at as known_at, d.outcome = 'won' as won,
-       case when d.outcome = 'won' then {amount} end as amount, 'all' as company
+       case when d.outcome = 'won' then s.amount end as amount, 'all' as company
 from deal_state s join deals d using (deal_id)
-left join fx on fx.currency = coalesce(d.currency, '') and d.closed_at >= fx.valid_from and d.closed_at < fx.valid_to
 """
 # Periods that are over, with what was booked in them.
 _RESULTS = """
@@ -127,6 +126,5 @@ def _attach_closings(con: duckdb.DuckDBPyConnection, late: frozenset[str]) -> No
         create or replace temp table points as select deal_id, closed_at as as_of from deals
         where outcome <> 'open' and closed_at is not null and kind is distinct from 'lead'
     """)
-    attach_state(con, late)
-    amount = "s.amount" if "amount" in logged_fields(con) else "d.amount::double * fx.rate"
-    con.execute(_CLOSINGS.format(amount=amount))
+    attach_state(con, late, ended=True)
+    con.execute(_CLOSINGS)

@@ -6,7 +6,11 @@ from crm.company import Company
 from tests.features.rows import a_change, a_deal, day, describe
 
 DEAL = a_deal(amount=900.0, list_amount=1000.0, stage="Quote", close_date=day("2026-05-01").date(), x_fit="high")
+BEFORE = [  # of another deal, so that each field has been logged since December
+    a_change("2025-12-01", field, "a", "b", key="d0") for field in ("stage", "amount", "close_date")
+]
 LOG = [
+    *BEFORE,
     a_change("2026-01-10", "stage", "Qualify", "Demo"),
     a_change("2026-02-10", "stage", "Demo", "Quote"),
     a_change("2026-02-01", "amount", "1000", "800"),
@@ -37,7 +41,7 @@ def test_a_logged_field_that_never_changed_is_what_it_is_today():
 
 
 def test_a_field_without_a_log_is_missing_even_today():
-    row = describe("deal", "2026-03-01", deals=[DEAL], deal_changes=[LOG[0]])
+    row = describe("deal", "2026-03-01", deals=[DEAL], deal_changes=[LOG[3]])
     assert row["stage"] == "Demo"
     assert (row["amount"], row["close_date_days"], row["forecast_category"]) == (None, None, None)
     # How often an unlogged field changed is not known either.
@@ -45,6 +49,13 @@ def test_a_field_without_a_log_is_missing_even_today():
     row = describe("deal", "2026-03-01", deals=[DEAL])
     assert (row["stage"], row["stage_index"], row["days_in_stage"], row["amount"]) == (None, None, None, None)
     assert (row["days_open"], row["kind"], row["list_amount"], row["x_fit"]) == (59, "new", 1000, "high")
+
+
+def test_before_the_first_change_of_any_deal_a_field_is_missing():
+    # That the company would log it was not known yet.
+    log = [a_change("2026-02-01", "amount", "5", "6", key="d2")]
+    assert describe("deal", "2026-01-31", deals=[DEAL, a_deal("d2")], deal_changes=log)["amount"] is None
+    assert describe("deal", "2026-02-01", deals=[DEAL, a_deal("d2")], deal_changes=log)["amount"] == 900
 
 
 def test_a_change_counts_from_when_it_was_written_down_and_in_the_order_of_the_changes():
@@ -63,7 +74,7 @@ def test_the_later_of_two_changes_at_one_moment_is_the_one_that_came_in_later():
 
 
 def test_a_value_that_was_emptied_is_missing():
-    log = [a_change("2026-02-01", "amount", "1000", None)]
+    log = [*BEFORE, a_change("2026-02-01", "amount", "1000", None)]
     assert describe("deal", "2026-02-01", deals=[DEAL], deal_changes=log)["amount"] is None
     assert describe("deal", "2026-01-31", deals=[DEAL], deal_changes=log)["amount"] == 1000
 
