@@ -67,7 +67,7 @@ class ClosingCalendar:
     def _rates(self, days: Seconds, open_deals: Floats, closings: pd.Series) -> tuple[Floats, Floats]:
         """Pull by group of days to a month's or quarter's end, and by weekday."""
         day = closings.to_numpy("datetime64[D]").astype(np.int64)
-        counts = np.bincount(day - days[0], minlength=len(days))[: len(days)] if len(days) else np.zeros(0)
+        counts = np.bincount(day - days[0], minlength=len(days))[: len(days)].astype(np.float64)
         by_end = _pull(self._group(days), counts, open_deals, 2 * len(_TO_END))
         expected = open_deals * by_end[self._group(days)]
         return by_end, _pull(_weekday(days), counts, expected, 7)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
+import features
 from crm.company import Company
 from crm.lake import LakeView, View, connect
-from features import build as features_build
+from features.build import build, open_deals
 
 MAX_ROWS = 250_000
 _SPINE = """
@@ -69,7 +70,7 @@ def deal_snapshots(
     if kept is not None and kept.exists():
         return pd.read_parquet(kept)
     spine = _thinned(_spine(view, until, cadence_days), max_rows)
-    table = features_build.build(view, spine[["deal_id", "as_of"]], "deal", company=company)
+    table = build(view, spine[["deal_id", "as_of"]], "deal", company=company)
     table = table.reset_index(drop=True)
     for name in ("_closed_at", "_outcome"):
         table[name] = spine[name].to_numpy() if name == "_outcome" else spine[name].array
@@ -81,8 +82,8 @@ def deal_snapshots(
 
 def open_snapshots(view: View, company: Company, *, as_of: datetime) -> pd.DataFrame:
     """The deals open at a moment with their features: what is scored."""
-    spine = features_build.open_deals(view, pd.Timestamp(as_of))
-    return features_build.build(view, spine, "deal", company=company)
+    spine = open_deals(view, pd.Timestamp(as_of))
+    return build(view, spine, "deal", company=company)
 
 
 def _spine(view: View, until: datetime, cadence_days: int) -> pd.DataFrame:
@@ -125,7 +126,7 @@ def _cache_path(
 def definition_hash() -> str:
     """Hash of the code that makes features: another definition gives another hash."""
     digest = hashlib.sha256()
-    for file in sorted(Path(features_build.__file__).parent.glob("*.py")):
+    for file in sorted(Path(features.__file__).parent.glob("*.py")):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 
