@@ -1,0 +1,365 @@
+"""Where a period ends for a rep, a team, the company: one simulation of closed, open and new business."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+
+from crm.company import Company
+from crm.errors import NotReady
+from crm.lake import View
+from features.build import build, open_deals
+from models.amounts import AmountModel
+from models.attainment_past import compare, estimate_spread, past_cuts, pinball
+from models.learners import Floats
+from models.rollup import COMPANY, NOBODY, People, booked, credit_matrix, credits_of, people_at, targets
+from models.simulation import DRAWS, Draws, Spread, draw_period, new_business
+from models.win import WinModel
+
+_AGE_EDGES = (0.0, 1 / 3, 2 / 3, 1.0)
+_AGE_NAMES = ("early", "middle", "late")
+_SHARED_WAYS = ("simulation", "stage_rate")  # those that give draws of single deals, so that sums agree
+_COLUMNS = (
+    "period_start period_end metric target actual_to_date p10 p50 p90 p_attain "
+    "expected_closed expected_open expected_new"
+).split()
+_REASONS = "entity entity_id feature value text contribution base_value prediction".split()
+
+
+class NothingSold(NotReady):
+    """No deal was ever won, so nothing tells what a period brings."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "No deal was won with a time of closing by then. "
+            "Import deals with outcome and closed_at, or take a later date."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodForecast:
+    """The simulation of one period and metric, with the expected parts behind it.
+
+    Attributes
+    ----------
+    draws : Draws
+        Closed, deals, new business; sums of them are reps, teams, company.
+    open_deals : shape (deals,)
+        Expected value of each open deal, in full.
+    expected_new : shape (reps,)
+    """
+
+    start: date
+    end: date
+    metric: str
+    people: People
+    deals: pd.DataFrame
+    draws: Draws
+    open_deals: Floats
+    expected_new: Floats
+
+    @property
+    def expected_open(self) -> Floats:
+        """Expected from open deals by rep, shape (reps,)."""
+        return np.asarray(self.draws.credit @ self.open_deals)
+
+
+class AttainmentModel(BaseEstimator):
+    """Bookings and won deals of a period, by rep, team and company.
+
+    Closed so far, plus each open deal won by the period's end with the win model's chance, plus deals not made yet at
+    the rep's own pace; errors that deals share are learnt from past cuts. The win model's chances are used,
+    or the stages' rates at ages of a period where these had the clearly lower pinball loss on past ones; run rate, redrawn weeks and
+    LightGBM quantiles are judged beside them in `note` (they tell nothing of single deals, so they cannot be summed).
+
+    Parameters
+    ----------
+    random_state : int
+        Seed of all draws.
+    draws : int
+        How many.
+    """
+
+    def __init__(self, random_state: int = 0, draws: int = DRAWS) -> None:
+        self.random_state = random_state
+        self.draws = draws
+
+    def fit(self, view: View, company: Company, *, until: pd.Timestamp, win: WinModel) -> Self:
+        """Learn amounts, errors of the past and which way was best, from what was known at `until`.
+
+        Raises
+        ------
+        NothingSold
+            If no deal was won by then.
+        """
+        until = pd.Timestamp(until)
+        shares = credits_of(view, company)
+        if not (shares["won"] & (shares["closed_at"] <= until)).any():
+            raise NothingSold
+        self.win_ = win
+        self.amounts_ = AmountModel(self.random_state).fit(view, company, until=until)
+        cuts = past_cuts(view, company, shares, until=until, win=win, seed=self.random_state)
+        self.spread_ = estimate_spread(cuts, seed=self.random_state)
+        past = compare(cuts, self.spread_, seed=self.random_state)
+        self.ways_ = _best_ways(past)
+        self.note_ = _note(past, len(cuts), self.spread_, self.ways_)
+        return self
+
+    @property
+    def note(self) -> dict[str, Any]:
+        """Pinball losses by way (share of what came), coverage at past cuts, errors, a sentence in both languages."""
+        return dict(self.note_)
+
+    def score(
+        self, view: View, company: Company, *, as_of: pd.Timestamp, deals_scored: pd.DataFrame
+    ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+        """Forecasts of the running periods.
+
+        Parameters
+        ----------
+        deals_scored : DataFrame
+            As `WinModel.score` gives it: `deal_id`, `p_win_in_period` to the end of the fiscal quarter. Deals that are
+            not in it, and other periods, are forecast by the win model that was given to `fit`.
+
+        Returns
+        -------
+        reps, teams, explained : DataFrame
+            The columns of `reps.parquet` and `teams.parquet` without model_version, and of `reasons.parquet` for reps:
+            `closed`, `deal:<id>`, `new business`, in base currency, adding up to the expected total.
+        """
+        at = pd.Timestamp(as_of)
+        today = at.tz_convert(company.time_zone).date()
+        goals = targets(view, company, at, today)
+        quarter = company.period_of(today)
+        wanted = {(quarter.start, quarter.end, "bookings")} | {
+            (g.period_start, g.period_end, g.metric) for g in goals.itertuples()
+        }
+        reps, teams, explained = [], [], []
+        ordered = sorted(wanted, key=lambda w: (w[:2] != (quarter.start, quarter.end), w[2] != "bookings", *w))
+        for forecast in self.forecasts(view, company, as_of=at, deals_scored=deals_scored, periods=ordered):
+            rows = _rows(forecast, goals, default=(forecast.start, forecast.end) == (quarter.start, quarter.end))
+            reps.append(rows[0])
+            teams.append(rows[1])
+            if forecast.metric == "bookings" and len(rows[0]):
+                explained.append(_explained(forecast, rows[0]["rep_id"]))
+        return _joined(reps, "rep_id"), _joined(teams, "team_id"), _first_period(explained)
+
+    def forecasts(
+        self,
+        view: View,
+        company: Company,
+        *,
+        as_of: pd.Timestamp,
+        deals_scored: pd.DataFrame,
+        periods: list[tuple[date, date, str]],
+    ) -> list[PeriodForecast]:
+        """The simulations behind `score`, one for each (first day, first day after, metric)."""
+        at = pd.Timestamp(as_of)
+        today = at.tz_convert(company.time_zone).date()
+        shares = credits_of(view, company)
+        people = people_at(view, shares, at, today)
+        spine = open_deals(view, at)
+        deals = build(view, spine, "deal", company=company)
+        credit = credit_matrix(deals["deal_id"], deals["owner_id"].astype(object), shares, people)
+        quarter = company.period_of(today)
+        given = deals["deal_id"].map(_given(deals_scored)).to_numpy(np.float64)
+        found = []
+        for start, end, metric in periods:
+            opens, closes = (_moment(day, company) for day in (start, end))
+            days = (closes - at).total_seconds() / 86_400
+            age = 1 - days / ((closes - opens).total_seconds() / 86_400)
+            win = self._win(deals, days, age, given if end == quarter.end else np.full(len(deals), np.nan))
+            amounts = self.amounts_ if metric == "bookings" else None
+            counted = deals if metric == "bookings" else deals.assign(amount=1.0)
+            new = new_business(shares, people, at=at, days=days, quarter_ends=_ends(company, closes), metric=metric)
+            draws = draw_period(
+                booked(shares, people, opens, at, metric), win, counted, credit, new,
+                amounts=amounts, spread=self.spread_, seed=self.random_state, draws=self.draws,
+            )  # fmt: skip
+            worth = np.nan_to_num(self.amounts_.when_won(deals)) if amounts else np.ones(len(deals))
+            found.append(PeriodForecast(start, end, metric, people, deals, draws, win * worth, new.expected))
+        return found
+
+    def _win(self, deals: pd.DataFrame, days: float, age: float, given: Floats) -> Floats:
+        if not len(deals):
+            return np.zeros(0)
+        way = self.ways_[_age_name(age)]
+        if way == "stage_rate":
+            return self.win_.rate_.curves(deals).by(days)[0]
+        return given if np.isfinite(given).all() else np.where(
+            np.isfinite(given), given, self.win_.curves(deals).by(days)[0]
+        )  # fmt: skip
+
+
+def _joined(tables: list[pd.DataFrame], key: str) -> pd.DataFrame:
+    filled = [table for table in tables if len(table)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=[key, *_COLUMNS])
+
+
+def _first_period(explained: list[pd.DataFrame]) -> pd.DataFrame:
+    """Reasons of one period a rep: the fiscal quarter's if there is one."""
+    if not explained:
+        return pd.DataFrame(columns=_REASONS)
+    reasons = pd.concat(explained, ignore_index=True)
+    first = reasons.groupby("entity_id")["_period"].transform("first")
+    return reasons.loc[reasons["_period"] == first, _REASONS].reset_index(drop=True)
+
+
+def _given(deals_scored: pd.DataFrame) -> dict[str, float]:
+    if "p_win_in_period" not in deals_scored or "deal_id" not in deals_scored:
+        return {}
+    return dict(zip(deals_scored["deal_id"], deals_scored["p_win_in_period"].astype(float), strict=True))
+
+
+def _rows(forecast: PeriodForecast, goals: pd.DataFrame, *, default: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows of reps and teams; whoever has no goal is forecast for bookings of the fiscal quarter."""
+    same = (
+        (goals["period_start"] == forecast.start)
+        & (goals["period_end"] == forecast.end)
+        & (goals["metric"] == forecast.metric)
+    )
+    mine = goals[same]
+    default = default and forecast.metric == "bookings"
+    people, draws = forecast.people, forecast.draws
+    totals = draws.reps
+    target = {kind: dict(zip(g["owner_id"], g["target"], strict=True)) for kind, g in mine.groupby("owner_kind")}
+    busy = (totals.max(axis=1) > 0) & (
+        (draws.closed > 0) | (forecast.expected_open > 0) | np.array([r in people.working for r in people.reps])
+    )
+    reps = [
+        {"rep_id": rep, **_line(forecast, totals, [i], target.get("rep", {}).get(rep))}
+        for i, rep in enumerate(people.reps)
+        if rep != NOBODY and (rep in target.get("rep", {}) or (default and busy[i]))
+    ]
+    named = target.get("team", {}) | target.get("company", {})
+    teams = [
+        {"team_id": team, **_line(forecast, totals, members, named.get(team))}
+        for team, members in people.teams.items()
+        if team in named or default
+    ]
+    return pd.DataFrame(reps, columns=["rep_id", *_COLUMNS]), pd.DataFrame(teams, columns=["team_id", *_COLUMNS])
+
+
+def _line(forecast: PeriodForecast, totals: Floats, members: list[int], target: float | None) -> dict[str, Any]:
+    sums = forecast.draws.of(members, totals)
+    low, middle, high = np.quantile(sums, [0.1, 0.5, 0.9])
+    known = target is not None and np.isfinite(target)
+    closed = float(forecast.draws.closed[members].sum())
+    return {
+        "period_start": forecast.start,
+        "period_end": forecast.end,
+        "metric": forecast.metric,
+        "target": target if known else np.nan,
+        "actual_to_date": closed,
+        "p10": low,
+        "p50": middle,
+        "p90": high,
+        "p_attain": (float((sums >= target).sum()) + 1) / (len(sums) + 2) if known else np.nan,
+        "expected_closed": closed,
+        "expected_open": float(forecast.expected_open[members].sum()),
+        "expected_new": float(forecast.expected_new[members].sum()),
+    }
+
+
+def _explained(forecast: PeriodForecast, wanted: pd.Series) -> pd.DataFrame:
+    """What each rep's expected total is made of: closed, every open deal, new business."""
+    people, draws = forecast.people, forecast.draws
+    places = [people.place[rep] for rep in wanted]
+    credit = draws.credit.tocoo()
+    deal = np.asarray(forecast.deals["deal_id"], dtype=object)
+    chosen = np.isin(credit.row, places) & (forecast.open_deals[credit.col] > 0)
+    rows, columns = credit.row[chosen], credit.col[chosen]
+    closed, new, worth = draws.closed[places], forecast.expected_new[places], forecast.open_deals[columns]
+    parts = pd.DataFrame(
+        {
+            "place": np.concatenate([places, rows, places]).astype(np.intp),
+            "feature": [*["closed"] * len(places), *("deal:" + deal[columns]), *["new business"] * len(places)],
+            "value": np.concatenate([closed, worth, new]),
+            "contribution": np.concatenate([closed, worth * credit.data[chosen], new]),
+        }
+    )
+    total = draws.closed + forecast.expected_open + forecast.expected_new
+    place = parts.pop("place").to_numpy()
+    parts.insert(0, "entity", "rep")
+    parts.insert(1, "entity_id", np.array(people.reps, dtype=object)[place])
+    parts.insert(4, "text", parts["feature"].str.removeprefix("deal:"))
+    return parts.assign(base_value=0.0, prediction=total[place], _period=f"{forecast.start} {forecast.end}")
+
+
+def _best_ways(past: pd.DataFrame) -> dict[str, str]:
+    ways = dict.fromkeys(_AGE_NAMES, "simulation")
+    if not len(past):
+        return ways
+    table = past[(past["level"] == "rep") & past["way"].isin(_SHARED_WAYS)]
+    table = table.assign(loss=pinball(table), name=[_age_name(a) for a in table["age"]])
+    for name, part in table.groupby("name"):
+        losses = part.pivot_table(index="as_of", columns="way", values="loss")
+        gain = losses["simulation"] - losses["stage_rate"]
+        # The plain rate has to win by more than chance: by a standard error over cuts.
+        if len(gain) > 1 and gain.mean() > gain.std() / np.sqrt(len(gain)):
+            ways[str(name)] = "stage_rate"
+    return ways
+
+
+def _note(past: pd.DataFrame, cuts: int, spread: Spread, ways: dict[str, str]) -> dict[str, Any]:
+    note: dict[str, Any] = {
+        "past_cuts": cuts,
+        "common_error": spread.common,
+        "own_error": spread.own,
+        **{f"way_{age}": way for age, way in ways.items()},
+    }
+    if not len(past):
+        return note | {
+            "sentence_en": "The history is too short to try these forecasts on past periods.",
+            "sentence_zh": "历史数据太短，无法用过去的期间检验这些预测。",
+        }
+    for (level, way), part in past.groupby(["level", "way"]):
+        # Trees need earlier periods to learn from, so their figure stands on fewer cuts: `.._cuts` says on how many.
+        note[f"pinball_{level}_{way}"] = float(pinball(part).sum() / max(part["actual"].sum(), 1e-9))
+        note[f"cuts_{level}_{way}"] = int(part["as_of"].nunique())
+        for name, same in part.assign(loss=pinball(part)).groupby([_age_name(a) for a in part["age"]]):
+            note[f"pinball_{level}_{way}_{name}"] = float(same["loss"].sum() / max(same["actual"].sum(), 1e-9))
+    return note | _coverage(past)
+
+
+def _coverage(past: pd.DataFrame) -> dict[str, Any]:
+    ours = past[past["way"] == "simulation"]
+    held = (ours["actual"] >= ours["q10"]) & (ours["actual"] <= ours["q90"])
+    rep, whole = ours["level"] == "rep", ours["level"] == "company"
+    hits, n = int(held[whole].sum()), int(whole.sum())
+    share, rows = float(held[rep].mean()), int(rep.sum())
+    en = (
+        f"On past cuts the 80 % range held what came for {100 * share:.0f} % of {rows} rep-periods, "
+        f"and for the company {hits} of {n} times."
+    )
+    zh = f"在过去的时点上，80%区间覆盖了{rows}个销售期间中{100 * share:.0f}%的实际结果；公司层面为{n}次中的{hits}次。"
+    return {
+        "coverage_rep": share,
+        "coverage_company": hits / max(n, 1),
+        "sentence_en": en,
+        "sentence_zh": zh,
+    }
+
+
+def _age_name(age: float) -> str:
+    return _AGE_NAMES[int(np.clip(np.searchsorted(_AGE_EDGES, age, side="right") - 1, 0, 2))]
+
+
+def _moment(day: date, company: Company) -> pd.Timestamp:
+    return pd.Timestamp(day).tz_localize(company.time_zone).tz_convert("UTC")
+
+
+def _ends(company: Company, end: pd.Timestamp) -> list[pd.Timestamp]:
+    """Ends of past fiscal quarters if the period ends with one, else none: then no season is told."""
+    first = pd.Timestamp(end).tz_convert(company.time_zone)
+    if first.day != 1 or (first.month - company.fiscal.start_month) % 3:
+        return []
+    return [(first - pd.DateOffset(months=3 * k)).tz_convert("UTC") for k in range(13)]
+
+
+__all__ = ["COMPANY", "AttainmentModel", "NothingSold", "PeriodForecast"]

@@ -1,0 +1,305 @@
+"""Periods that are over, forecast from what was known at cuts inside them: how far off, and by which way least."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import lightgbm as lgb
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_array
+
+from crm.company import Company
+from crm.errors import NotReady
+from crm.fiscal import previous
+from crm.lake import View
+from features.build import build
+from models.amounts import AmountModel
+from models.encoding import Encoder
+from models.learners import THREADS, Floats, even_rows
+from models.prior import RateCurves
+from models.rollup import People, booked, credit_matrix, people_at
+from models.simulation import NewBusiness, Spread, draw_period, new_business
+from models.win import WinModel
+from models.win_curve import fate
+
+AGES = (1 / 6, 1 / 2, 5 / 6)
+"""Share of the period that is over at a cut."""
+QUANTILES = (0.1, 0.5, 0.9)
+_PERIODS = 4
+_APART = pd.Timedelta(days=28)
+_ROWS = 16_000
+_DRAWS = 400
+_BLOCK = 4  # weeks redrawn together
+_LEAST_CLOSED = 50
+_MIN_TREES_ROWS = 100
+
+
+@dataclass
+class PastCut:
+    """A moment inside a period that is over: what was known then, and what came."""
+
+    at: pd.Timestamp
+    start: pd.Timestamp
+    end: pd.Timestamp
+    age: float
+    people: People
+    closed: Floats
+    deals: pd.DataFrame
+    credit: csr_array
+    win: dict[str, Floats]
+    amounts: AmountModel
+    new: NewBusiness
+    weekly: Floats
+    actual: Floats
+    features: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def judged(self) -> list[int]:
+        """Places of the reps who worked then and had something to come or to look back on."""
+        something = (self.credit.sum(axis=1) > 0) | (self.new.rate > 0)
+        return [i for i, rep in enumerate(self.people.reps) if rep in self.people.working and something[i]]
+
+    def draws(self, way: str, spread: Spread, *, seed: int) -> Floats:
+        """Draws by rep, shape (reps, draws)."""
+        if way == "redrawn_weeks":
+            return self._redrawn(seed)
+        found = draw_period(
+            self.closed, self.win[way], self.deals, self.credit, self.new,
+            amounts=self.amounts, spread=spread, seed=seed, draws=_DRAWS,
+        )  # fmt: skip
+        return found.reps
+
+    @property
+    def run_rate(self) -> Floats:
+        """Closed so far, at the same pace to the end."""
+        return self.closed / self.age
+
+    def _redrawn(self, seed: int) -> Floats:
+        """Weeks of the past year in blocks of four, the same ones for all reps within a draw."""
+        rng = np.random.default_rng(seed)
+        weeks = (self.end - self.at).total_seconds() / 86_400 / 7
+        blocks = int(np.ceil(weeks / _BLOCK))
+        first = rng.integers(0, self.weekly.shape[1], (_DRAWS, blocks))
+        chosen = (first[:, :, None] + np.arange(_BLOCK)).reshape(_DRAWS, -1) % self.weekly.shape[1]
+        sums = self.weekly[:, chosen].sum(axis=2) * weeks / (blocks * _BLOCK)
+        return self.closed[:, None] + sums
+
+
+def past_cuts(
+    view: View, company: Company, shares: pd.DataFrame, *, until: pd.Timestamp, win: WinModel, seed: int
+) -> list[PastCut]:
+    """Cuts in the last complete quarters, oldest first; win chances by models that knew no more than its start."""
+    periods = _periods(company, shares, until)
+    if not periods:
+        return []
+    moments = {at: (start, end, age) for start, end in periods for age in AGES for at in [_moment(start, end, age)]}
+    rows = _snapshots(view, company, list(moments), periods, until, seed)
+    targets = _rep_features(view, company, shares, list(moments))
+    ends = _quarter_ends(company, until)
+    found: list[PastCut] = []
+    for start, end in periods:
+        known = rows[rows["as_of"] <= start]
+        try:
+            model = _light(win, seed).fit(known, until=start)
+        except NotReady:  # too little was closed by then
+            continue
+        amounts = AmountModel(seed).fit(view, company, until=start, snapshots=known)
+        for at, (begin, _, age) in moments.items():
+            if begin == start:
+                cut = _cut(view, company, shares, rows, at, (start, end, age), model, amounts, ends)
+                cut.features = targets[targets["as_of"] == at].reset_index(drop=True)
+                found.append(cut)
+    return found
+
+
+def estimate_spread(cuts: list[PastCut], *, seed: int) -> Spread:
+    """Standard deviation of the error all reps share and of each one's own, beyond the luck of single deals.
+
+    Drawn towards .05 and .10, which count as three cuts; cuts of one period are not independent, so few say little.
+    """
+    common, own = [], []
+    for cut in cuts:
+        draws = cut.draws("simulation", Spread(0.0, 0.0), seed=seed) - cut.closed[:, None]
+        came, said = cut.actual - cut.closed, draws.mean(axis=1)
+        total = max(float(said.sum()), 1e-9)
+        common.append(max(0.0, (came.sum() / total - 1) ** 2 - draws.sum(axis=0).var() / total**2))
+        rest = ((came - said * came.sum() / total) ** 2 - draws.var(axis=1)).sum()
+        own.append(max(0.0, float(rest / max((said**2).sum(), 1e-9))))
+    n = len(cuts)
+    return Spread(
+        float(min(1.0, np.sqrt((sum(common) + 3 * 0.05**2) / (n + 3)))),
+        float(min(1.0, np.sqrt((sum(own) + 3 * 0.10**2) / (n + 3)))),
+    )
+
+
+def compare(cuts: list[PastCut], spread: Spread, *, seed: int) -> pd.DataFrame:
+    """Quantile forecasts of each way at each cut beside what came: a row a rep (and the company), cut and way."""
+    parts = []
+    for cut in cuts:
+        judged = cut.judged
+        for way in ("simulation", "stage_rate", "redrawn_weeks"):
+            draws = cut.draws(way, spread, seed=seed)
+            parts.append(_said(cut, way, "rep", np.quantile(draws[judged], QUANTILES, axis=1).T, cut.actual[judged]))
+            whole = np.quantile(draws.sum(axis=0), QUANTILES)[None, :]
+            parts.append(_said(cut, way, "company", whole, np.array([cut.actual.sum()])))
+        pace = np.repeat(cut.run_rate[:, None], len(QUANTILES), axis=1)
+        parts.append(_said(cut, "run_rate", "rep", pace[judged], cut.actual[judged]))
+        parts.append(_said(cut, "run_rate", "company", pace.sum(axis=0)[None, :], np.array([cut.actual.sum()])))
+        if (trees := _trees(cut, cuts, judged, seed)) is not None:
+            parts.append(_said(cut, "trees", "rep", trees, cut.actual[judged]))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def pinball(table: pd.DataFrame) -> Floats:
+    """Mean pinball loss of the three quantiles, a value a row."""
+    loss = np.zeros(len(table))
+    for q in QUANTILES:
+        miss = table["actual"].to_numpy(np.float64) - table[f"q{round(100 * q)}"].to_numpy(np.float64)
+        loss += np.maximum(q * miss, (q - 1) * miss)
+    return loss / len(QUANTILES)
+
+
+def _said(cut: PastCut, way: str, level: str, quantiles: Floats, actual: Floats) -> pd.DataFrame:
+    names = {f"q{round(100 * q)}": quantiles[:, k] for k, q in enumerate(QUANTILES)}
+    return pd.DataFrame({"as_of": cut.at, "age": cut.age, "way": way, "level": level, "actual": actual, **names})
+
+
+def _trees(cut: PastCut, cuts: list[PastCut], judged: list[int], seed: int) -> Floats | None:
+    """LightGBM quantiles of what is still to come, from rep-period features of periods that were over before."""
+    before = [c for c in cuts if c.end <= cut.start]
+    if sum(len(c.judged) for c in before) < _MIN_TREES_ROWS:
+        return None
+    X = pd.concat([_of_judged(c) for c in before], ignore_index=True)
+    scale = np.concatenate([_scale(c)[c.judged] for c in before])
+    came = np.concatenate([(c.actual - c.closed)[c.judged] for c in before]) / scale
+    encoder = Encoder().fit(X)
+    train, now = encoder.trees(X), encoder.trees(_of_judged(cut))
+    quantiles = []
+    for q in QUANTILES:
+        settings = {
+            "objective": "quantile", "alpha": q, "num_leaves": 7, "learning_rate": 0.05, "min_data_in_leaf": 20,
+            "num_threads": THREADS, "deterministic": True, "force_row_wise": True, "verbosity": -1, "seed": seed,
+        }  # fmt: skip
+        quantiles.append(lgb.train(settings, lgb.Dataset(train, came), num_boost_round=60).predict(now))
+    shaped = np.sort(np.maximum(np.array(quantiles).T, 0.0), axis=1)
+    return cut.closed[judged][:, None] + shaped * _scale(cut)[judged][:, None]
+
+
+def _of_judged(cut: PastCut) -> pd.DataFrame:
+    rows = cut.features.set_index("rep_id").reindex([cut.people.reps[i] for i in cut.judged]).reset_index()
+    rows["age"] = cut.age
+    return rows.assign(expected=_expected(cut)[cut.judged] / _scale(cut)[cut.judged])
+
+
+def _expected(cut: PastCut) -> Floats:
+    value = np.nan_to_num(cut.amounts.when_won(cut.deals)) * cut.win["simulation"]
+    return np.asarray(cut.credit @ value) + cut.new.expected
+
+
+def _scale(cut: PastCut) -> Floats:
+    """What a rep usually books in a quarter, drawn towards the company's mean."""
+    usual = cut.weekly.mean(axis=1) * 13
+    return np.maximum((usual + usual.mean()) / 2, 1.0)
+
+
+def _cut(
+    view: View, company: Company, shares: pd.DataFrame, rows: pd.DataFrame, at: pd.Timestamp,
+    period: tuple[pd.Timestamp, pd.Timestamp, float], model: WinModel, amounts: AmountModel, ends: list[pd.Timestamp],
+) -> PastCut:  # fmt: skip
+    start, end, age = period
+    people = people_at(view, shares, at, at.tz_convert(company.time_zone).date())
+    deals = rows[rows["as_of"] == at].reset_index(drop=True)
+    known = rows[rows["as_of"] <= start]
+    stage = RateCurves(model.edges_, by_stage=True).fit(known, fate(known, start))
+    days = (end - at).total_seconds() / 86_400
+    return PastCut(
+        at, start, end, age, people,
+        closed=booked(shares, people, start, at, "bookings"),
+        deals=deals,
+        credit=credit_matrix(deals["deal_id"], deals["owner_id"].astype(object), shares, people),
+        win={"simulation": model.curves(deals).by(days)[0], "stage_rate": stage.curves(deals).by(days)[0]},
+        amounts=amounts,
+        new=new_business(shares, people, at=at, days=days, quarter_ends=ends),
+        weekly=_weekly(shares, people, at),
+        actual=booked(shares, people, start, end - pd.Timedelta(microseconds=1), "bookings"),
+    )  # fmt: skip
+
+
+def _weekly(shares: pd.DataFrame, people: People, at: pd.Timestamp) -> Floats:
+    edges = [at - pd.Timedelta(days=7) * k for k in range(52, -1, -1)]
+    tick = pd.Timedelta(microseconds=1)
+    return np.column_stack([booked(shares, people, a + tick, b, "bookings") for a, b in pairwise(edges)])
+
+
+def _periods(company: Company, shares: pd.DataFrame, until: pd.Timestamp) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
+    """The last complete quarters with enough deals closed before them, oldest first."""
+    ended = shares.loc[shares["closed_at"] <= until, "closed_at"].sort_values()
+    if len(ended) < _LEAST_CLOSED:
+        return []
+    enough = ended.iloc[_LEAST_CLOSED - 1]
+    period = company.period_of(until.tz_convert(company.time_zone).date())
+    found: list[tuple[pd.Timestamp, pd.Timestamp]] = []
+    for _ in range(_PERIODS):
+        period = previous(period, "quarter", start_month=company.fiscal.start_month, named_by=company.fiscal.named_by)
+        start, end = (pd.Timestamp(m).tz_convert("UTC") for m in period.bounds(company.time_zone))
+        if start < enough:
+            break
+        found.append((start, end))
+    return found[::-1]
+
+
+def _quarter_ends(company: Company, until: pd.Timestamp) -> list[pd.Timestamp]:
+    """Ends of the fiscal quarters of the last three years, and of the running one."""
+    period = company.period_of(until.tz_convert(company.time_zone).date())
+    found = []
+    for _ in range(13):
+        found.append(pd.Timestamp(period.bounds(company.time_zone)[1]).tz_convert("UTC"))
+        period = previous(period, "quarter", start_month=company.fiscal.start_month, named_by=company.fiscal.named_by)
+    return found
+
+
+def _moment(start: pd.Timestamp, end: pd.Timestamp, age: float) -> pd.Timestamp:
+    return start + (end - start) * age
+
+
+def _snapshots(
+    view: View, company: Company, moments: list[pd.Timestamp],
+    periods: list[tuple[pd.Timestamp, pd.Timestamp]], until: pd.Timestamp, seed: int,
+) -> pd.DataFrame:  # fmt: skip
+    """Deals open at the cuts, all of them, and every four weeks before, for the models of the past: with their end."""
+    deals = view.arrow("deals").select(["deal_id", "created_at", "closed_at", "outcome"]).to_pandas()
+    deals = deals[(deals["outcome"] == "open") | deals["closed_at"].notna()]
+    first = deals.loc[deals["closed_at"].notna(), "closed_at"].min()
+    grid = pd.date_range(end=periods[-1][0], start=min(first, periods[-1][0]), freq=_APART)
+    older = _open_at(deals, [pd.Timestamp(day) for day in grid if day not in moments])
+    older = older.iloc[even_rows(len(older), _ROWS, seed)]
+    spine = pd.concat([older, _open_at(deals, moments)], ignore_index=True)
+    rows = build(view, spine[["deal_id", "as_of"]], "deal", company=company)
+    ended = (spine["outcome"] != "open") & (spine["closed_at"] <= until)
+    rows["_closed_at"] = spine["closed_at"].where(ended).to_numpy()
+    rows["_closed_at"] = pd.to_datetime(rows["_closed_at"], utc=True)
+    rows["_outcome"] = spine["outcome"].where(ended, "open").to_numpy(object)
+    return rows
+
+
+def _open_at(deals: pd.DataFrame, moments: list[pd.Timestamp]) -> pd.DataFrame:
+    parts = []
+    for at in moments:
+        there = (deals["created_at"] <= at) & ((deals["outcome"] == "open") | (deals["closed_at"] > at))
+        parts.append(deals[there].assign(as_of=pd.Timestamp(at)))
+    spine = pd.concat(parts, ignore_index=True) if parts else deals.iloc[:0].assign(as_of=pd.NaT)
+    spine["as_of"] = pd.to_datetime(spine["as_of"], utc=True).astype("datetime64[us, UTC]")
+    return spine
+
+
+def _rep_features(view: View, company: Company, shares: pd.DataFrame, moments: list[pd.Timestamp]) -> pd.DataFrame:
+    reps = sorted(set(shares["rep_id"]) - {""})
+    spine = pd.DataFrame([(rep, at) for at in moments for rep in reps], columns=["rep_id", "as_of"])
+    spine["as_of"] = pd.to_datetime(spine["as_of"], utc=True).astype("datetime64[us, UTC]")
+    return build(view, spine, "rep", company=company)
+
+
+def _light(win: WinModel, seed: int) -> WinModel:
+    return WinModel(seed, win.horizon_weeks, win.start_month, trees=40, rows=10_000, replicates=0, cuts=0)
