@@ -112,11 +112,6 @@ class TableMap(_Part):
             near = get_close_matches(self.table, TABLES, n=1)
             raise ValueError(f"there is no table '{self.table}'" + (f"; did you mean {near[0]}?" if near else ""))
         table = TABLES[self.table]
-        for name in self.columns:
-            if name not in table.by_name and not (table.custom and name.startswith("x_")):
-                near = get_close_matches(name, table.by_name, n=1)
-                hint = f"; did you mean {near[0]}?" if near else f"; columns: {', '.join(table.by_name)}"
-                raise ValueError(f"{self.table} has no column '{name}'{hint}")
         for name in table.required:
             if name not in self.columns and name not in table.personal:
                 raise ValueError(f"{self.table} needs {name}; say which column fills it")
@@ -166,9 +161,11 @@ def parse(text: str, name: str = "mapping") -> Mapping:
     if not isinstance(data, dict) or node is None:
         raise BadMapping(name, "is no list of keys", "Start with a line such as 'tables:'.")
     try:
-        return Mapping.model_validate(data)
+        mapping = Mapping.model_validate(data)
     except ValidationError as error:
         raise _first_problem(error, node, name) from None
+    _check_columns(mapping, node, name)
+    return mapping
 
 
 def _refuse_doubled_keys(node: yaml.Node | None, name: str) -> None:
@@ -184,13 +181,28 @@ def _refuse_doubled_keys(node: yaml.Node | None, name: str) -> None:
         _refuse_doubled_keys(value, name)
 
 
+def _check_columns(mapping: Mapping, node: yaml.Node, name: str) -> None:
+    for place, table in enumerate(mapping.tables):
+        spec = TABLES[table.table]
+        for column in table.columns:
+            if column in spec.by_name or (spec.custom and column.startswith("x_")):
+                continue
+            keys = ["tables", place, "columns", column]
+            near = get_close_matches(column, spec.by_name, n=1)
+            mend = f"Did you mean {near[0]}?" if near else f"Columns: {', '.join(spec.by_name)}."
+            raise BadMapping(
+                f"{name}, line {_line_of(node, keys)}, {'.'.join(map(str, keys))}", f"no column of {spec.name}", mend
+            )
+
+
 def shipped() -> list[str]:
     """Names of the mappings that come with Bellwether."""
     return sorted(p.name for p in (Path(__file__).parent / "mappings").glob("*.yaml"))
 
 
 def _first_problem(error: ValidationError, node: yaml.Node, name: str) -> BadMapping:
-    problem = error.errors()[0]
+    # A key that is spelt wrong is also missing: its misspelling is the better hint.
+    problem = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     keys = [k for k in problem["loc"] if k != "source"]
     line = _line_of(node, keys)
     place = f"{name}, line {line}, {'.'.join(str(k) for k in keys)}" if keys else name

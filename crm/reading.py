@@ -255,9 +255,8 @@ def _renumber(con: duckdb.DuckDBPyConnection, name: str, broken: list[int]) -> N
     con.register("_broken", pa.table({"line": pa.array(broken, pa.int64())}))
     con.execute(f"""
         create or replace temp table {name} as
-        with gaps as (select line - row_number() over (order by line) + 1 as after_rows,
-                             row_number() over (order by line) as k
-                      from _broken)
+        with places as (select line, row_number() over (order by line) as k from _broken),
+             gaps as (select line - k + 1 as after_rows, max(k) as k from places group by 1)
         select r.* replace (r.{ROW} + coalesce(g.k, 0) as {ROW}) from {name} r
         asof left join gaps g on r.{ROW} >= g.after_rows
     """)
