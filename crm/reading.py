@@ -26,7 +26,7 @@ _CHUNK = 1 << 22
 _DELIMITERS = ",;\t|"
 _END = "\x03"  # put behind the last row: a quote that never closes would swallow it
 _UNCLOSED = "\x02"
-_BLANK = re.compile(r"\n\r?\n|\r\r")
+_BLANK = re.compile(r"\n\n")
 
 
 class BadFile(BadInput):
@@ -122,11 +122,16 @@ def _read_text(con: duckdb.DuckDBPyConnection, path: Path, name: str, form: Form
         _drop_blank_lines(plain, delimiter)
     header = _header(path.name, head, delimiter)
     _put_end(plain, head, delimiter, len(header))
-    if not _load(con, plain, name, header, delimiter):
-        _drop_unclosed(plain, delimiter, len(header))
-        con.execute("truncate table reject_errors")
-        con.execute("truncate table reject_scans")
-        _load(con, plain, name, header, delimiter)
+    try:
+        if not _load(con, plain, name, header, delimiter):
+            _drop_unclosed(plain, delimiter, len(header))
+            con.execute("truncate table reject_errors")
+            con.execute("truncate table reject_scans")
+            _load(con, plain, name, header, delimiter)
+    except duckdb.InvalidInputException:
+        raise BadFile(
+            path.name, "cannot be cut into rows", "Check its quotes, or set delimiter in the mapping."
+        ) from None
     broken = _broken(con)
     rows = _count(con, name)
     if broken:
@@ -176,7 +181,7 @@ def _drop_blank_lines(plain: Path, delimiter: str) -> None:
     with plain.open(encoding="utf-8", newline="") as file:
         text = file.read()
     quoted = rf'(?:(?<=[{re.escape(delimiter)}\r\n])|\A)"[^"]*(?:""[^"]*)*"'
-    text = re.sub(rf"({quoted})|(\r\n|\n|\r)(?:\r\n|\n|\r)+", lambda m: m[1] or m[2], text)
+    text = re.sub(rf"({quoted})|\n\n+", lambda m: m[1] or "\n", text)
     with plain.open("w", encoding="utf-8", newline="") as file:
         file.write(text)
 
@@ -202,7 +207,8 @@ def _decode(path: Path, plain: Path, encoding: str | None) -> bool:
 
 
 def _texts(path: Path, encoding: str) -> Iterator[str]:
-    decoder = codecs.getincrementaldecoder("utf-8-sig" if encoding in ("utf-8", "utf-8-sig") else encoding)()
+    plain = codecs.getincrementaldecoder("utf-8-sig" if encoding in ("utf-8", "utf-8-sig") else encoding)()
+    decoder = io.IncrementalNewlineDecoder(plain, translate=True)  # exports mix line ends
     with _open(path) as file:
         while chunk := file.read(_CHUNK):
             if b"\0" in chunk and encoding != "utf-16":
