@@ -73,9 +73,10 @@ class AttainmentModel(BaseEstimator):
     """Bookings and won deals of a period, by rep, team and company.
 
     Closed so far, plus each open deal won by the period's end with the win model's chance, plus deals not made yet at
-    the rep's own pace; errors that deals share are learnt from past cuts. The win model's chances are used,
-    or the stages' rates at ages of a period where these had the clearly lower pinball loss on past ones; run rate, redrawn weeks and
-    LightGBM quantiles are judged beside them in `note` (they tell nothing of single deals, so they cannot be summed).
+    the rep's own pace; errors that deals share are learnt from past cuts. The win model's chances are
+    used, or the stages' rates at ages of a period where these had the clearly lower pinball loss on past ones; run
+    rate, redrawn weeks and LightGBM quantiles are judged beside them in `note` (they tell nothing of single deals, so
+    sums would not agree).
 
     Parameters
     ----------

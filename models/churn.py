@@ -287,10 +287,10 @@ def _sentences(model: ChurnModel, trial: Gain | None) -> tuple[str, str]:
         )
     share, low, high = (f"{100 * v:.1f} %" for v in (trial.skill, trial.low, trial.high))
     if not model.strength_:
+        en = f"No better than the base rate ({rate}): on later dates the log loss was lower by {share} "
         return (
-            f"No better than the base rate ({rate}): on later dates the log loss changed by {share} "
-            f"(90 % interval {low} to {high}), so every customer gets the base rate.",
-            f"不优于基准流失率（{rate}）：在更晚的日期上对数损失变化{share}（90%区间{low}至{high}），故所有客户均采用基准流失率。",
+            en + f"(90 % interval {low} to {high}), so every customer gets the base rate.",
+            f"不优于基准流失率（{rate}）：在更晚的日期上对数损失降低{share}（90%区间{low}至{high}），故所有客户均采用基准流失率。",
         )
     few = model.strength_ < 0.8
     en = f"Better than the base rate: on later dates the log loss was lower by {share} (90 % interval {low} to {high})."

@@ -89,7 +89,7 @@ class Customers:
         )
         sales = self.orders[self.orders["sale"]]
         last = sales[_micro(sales["ordered_at"]) <= now].groupby("account_id")["ordered_at"].max()
-        silent = (now - _micro(live["account_id"].map(last))) / _DAY
+        silent = (now - _micro(last.reindex(live["account_id"]))) / _DAY
         under_contract = live["limit"].isna().to_numpy()
         gone = silent >= live["limit"].fillna(np.inf).to_numpy()
         return np.where(under_contract, ~live["account_id"].isin(still).to_numpy(), gone)
@@ -101,8 +101,8 @@ class Customers:
         fees = self.contracts[(began <= now) & (ended > now)].groupby("account_id")["yearly"].sum(min_count=1)
         when = _micro(self.orders["ordered_at"])
         bought = self.orders[(when <= now) & (when > now - 365 * _DAY)].groupby("account_id")["amount"].sum()
-        fee = live["account_id"].map(fees).to_numpy(np.float64)
-        spent = live["account_id"].map(bought).to_numpy(np.float64)
+        fee = fees.reindex(live["account_id"]).to_numpy(np.float64)
+        spent = bought.reindex(live["account_id"]).to_numpy(np.float64)
         return np.maximum(np.where(fee > 0, fee, np.nan_to_num(spent)), 0.0)
 
     def _rhythm(self, at: pd.Timestamp) -> pd.DataFrame:

@@ -1,0 +1,158 @@
+"""What may be suggested for a deal: when it fits, what it would change in what the model sees, how to say it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from models.learners import Floats
+
+Flags = npt.NDArray[np.bool_]
+ContactNeed = Literal["", "decision_maker", "anyone"]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One entry of the catalogue.
+
+    Parameters
+    ----------
+    name : str
+        As `coach` names it.
+    due_in_days : int
+        When it should be done.
+    fits : callable
+        Features of deals, shape (n, p), to whether it makes sense for each; what is missing does not rule it out.
+    adds, sets : dict of str to float
+        What it changes in the features: added, or put to a value. Only what the rep does, never how the customer
+        answers: inbound contacts are signs of interest, not actions.
+    kind : str
+        The kind of activity it is logged as; empty where it is none.
+    needs : {'', 'decision_maker', 'anyone'}
+        A contact at the account whom nobody has met about this deal.
+    why_en, why_zh : str
+        Why it fits; features stand in braces.
+    """
+
+    name: str
+    due_in_days: int
+    fits: Callable[[pd.DataFrame], Flags]
+    why_en: str
+    why_zh: str
+    adds: dict[str, float] = field(default_factory=dict)
+    sets: dict[str, float] = field(default_factory=dict)
+    kind: str = ""
+    needs: ContactNeed = ""
+
+    @property
+    def features(self) -> frozenset[str]:
+        """Features it would change."""
+        return frozenset(self.adds) | frozenset(self.sets)
+
+    def applied(self, X: pd.DataFrame) -> pd.DataFrame:
+        """The deals as they would look right after it; nothing else moves."""
+        moved = X.copy()
+        for name, step in self.adds.items():
+            if name in moved:
+                moved[name] = moved[name] + step
+        for name, value in self.sets.items():
+            if name in moved:
+                moved[name] = value
+        return moved
+
+
+def values(X: pd.DataFrame, name: str) -> Floats:
+    """A feature's values, shape (n,); NaN where missing or not there."""
+    return X[name].to_numpy(np.float64, na_value=np.nan) if name in X else np.full(len(X), np.nan)
+
+
+def _silent(days: float) -> Callable[[pd.DataFrame], Flags]:
+    def fits(X: pd.DataFrame) -> Flags:
+        silent = values(X, "days_silent")
+        return np.isnan(silent) | (silent >= days)
+
+    return fits
+
+
+def _below(name: str, limit: float) -> Callable[[pd.DataFrame], Flags]:
+    return lambda X: values(X, name) < limit
+
+
+def _above(name: str, limit: float) -> Callable[[pd.DataFrame], Flags]:
+    return lambda X: values(X, name) > limit
+
+
+def _never(_: pd.DataFrame) -> Flags:
+    return np.zeros(len(_), dtype=bool)
+
+
+_TOUCH = {"touches": 1.0, "touches_7d": 1.0, "touches_30d": 1.0}
+_FRESH = {"days_silent": 0.0}
+
+CATALOGUE: tuple[Action, ...] = (
+    Action(
+        "email", 2, _silent(7), "No contact with the customer in the last 7 days.", "近7天未与客户互动。",
+        adds={**_TOUCH, "emails_out_30d": 1.0}, sets=_FRESH, kind="email",
+    ),
+    Action(
+        "call", 2, _silent(5), "No contact with the customer in the last 5 days.", "近5天未与客户互动。",
+        adds={**_TOUCH, "calls_30d": 1.0}, sets=_FRESH, kind="call",
+    ),
+    Action(
+        "meeting", 7, _below("meetings_30d", 1), "No meeting in the last 30 days.", "近30天未会面。",
+        adds={**_TOUCH, "meetings_30d": 1.0}, sets=_FRESH, kind="meeting",
+    ),
+    Action(
+        "visit", 7, _below("meetings_30d", 1), "No visit or meeting in the last 30 days.", "近30天未拜访或会面。",
+        adds={**_TOUCH, "meetings_30d": 1.0}, sets=_FRESH, kind="visit",
+    ),
+    Action(
+        "demo", 7, _below("demos", 1), "No demo yet.", "尚未演示。",
+        adds={**_TOUCH, "demos": 1.0}, sets=_FRESH, kind="demo",
+    ),
+    Action(
+        "proposal", 7, _below("proposals", 1), "No proposal yet.", "尚未报价。",
+        adds={**_TOUCH, "proposals": 1.0}, sets=_FRESH, kind="proposal",
+    ),
+    Action(
+        "involve_decision_maker", 7, _below("decision_makers_met", 1),
+        "Nobody who decides (vp or c-level) has been met yet.", "尚未见过决策人（副总裁或高管）。",
+        adds={**_TOUCH, "meetings_30d": 1.0, "decision_makers_met": 1.0, "contacts_met": 1.0}, sets=_FRESH,
+        kind="meeting", needs="decision_maker",
+    ),
+    Action(
+        "add_contact", 7, _below("contacts_met", 2), "Fewer than two people at the customer have been met.",
+        "在客户处见过的联系人不足两位。",
+        adds={**_TOUCH, "calls_30d": 1.0, "contacts_met": 1.0}, sets=_FRESH, kind="call", needs="anyone",
+    ),
+    Action(
+        "reset_close_date", 2, lambda X: values(X, "close_date_days") < 0,
+        "The planned close date has passed.", "预计成交日期已过。",
+        adds={"close_date_pushes": 1.0}, sets={"close_date_days": 30.0, "days_since_push": 0.0, "days_since_change": 0.0},
+    ),
+    # A look at the deal itself changes nothing that is recorded, and a hand-over is caused by departures, not by the
+    # deal: history tells nothing of either. They stand here for randomised evidence and for a company's own use.
+    Action("requalify", 7, _above("days_in_stage", 60), "Over 60 days in this stage.", "在当前阶段已超过60天。"),
+    Action("hand_over", 14, _never, "A colleague may have the better access.", "同事可能更易接触客户。"),
+)  # fmt: skip
+
+PAUSE = Action(
+    "pause", 14, _never,
+    "None of the next steps that fit goes together with a higher chance here.", "目前可行的步骤均未与更高的赢单概率相关。",
+)  # fmt: skip
+
+
+def named(name: str) -> Action:
+    """An action by name.
+
+    Raises
+    ------
+    KeyError
+        If the catalogue has none of that name.
+    """
+    return {action.name: action for action in (*CATALOGUE, PAUSE)}[name]

@@ -1,0 +1,224 @@
+"""Next steps for open deals, ranked, with what each rests on: here associations, never called causes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from crm.company import Company
+from crm.lake import View, connect
+from models.actions import CATALOGUE, PAUSE, Action, values
+from models.learners import Floats
+from models.win import WinModel
+
+BASIS = "association"
+MOST = 3
+COLUMNS = (
+    "deal_id rank action due_in_days expected_uplift uplift_low uplift_high basis reasons contact_id colleague_id "
+    "expected_value as_of"
+).split()
+PRIOR_SD = 0.03  # of an action's effect, in probability, before anything is known of it
+_BIAS = 0.02
+_Z90 = 1.645
+_LEAST = 0.001  # a smaller gain is not worth a line
+_PROCESS_STEP = 0.9
+_PROCESS_ROWS = 100
+_HOPELESS = 0.5  # of the median chance
+
+_UNMET = """
+with met as (
+    select distinct deal_id, contact_id from activities
+    where kind in ('call', 'meeting', 'demo', 'visit') and coalesce(recorded_at, occurred_at) <= $at
+      and contact_id is not null and deal_id is not null
+)
+select a.deal_id, min(c.contact_id) filter (where c.seniority in ('vp', 'c-level')) as decision_maker,
+       min(c.contact_id) as anyone
+from asked a join deals d using (deal_id) join contacts c on c.account_id = d.account_id
+left join met m on m.deal_id = a.deal_id and m.contact_id = c.contact_id
+where m.contact_id is null and coalesce(c.created_at <= $at, true) and coalesce(c.left_at > $at, true)
+group by a.deal_id
+"""
+_WITH_A_MOVE = """
+select a.kind, count(*) as times,
+       avg(case when exists (select 1 from deal_changes c where c.deal_id = a.deal_id and c.field = 'stage'
+           and c.changed_at between a.occurred_at - interval 1 day and a.occurred_at + interval 7 day)
+           then 1.0 else 0.0 end) as moved
+from (select kind, deal_id, occurred_at from activities
+      where deal_id is not null and occurred_at <= $at and coalesce(direction, 'out') = 'out') a
+group by a.kind
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Gains:
+    """What one action would change: shrunk uplift with its interval, shape (n,), and for which deals it fits."""
+
+    action: Action
+    fits: npt.NDArray[np.bool_]
+    uplift: Floats
+    low: Floats
+    high: Floats
+    contact: npt.NDArray[np.object_]
+
+
+def advise(X: pd.DataFrame, win: WinModel, *, view: View, company: Company, as_of: pd.Timestamp) -> pd.DataFrame:
+    """At most three next steps a deal, best first.
+
+    The win model looks at each deal as it would be right after the step. As that compares deals which differ in more
+    than the step, the difference is only 'seen together': it is drawn towards 0 as `shrunk` says and its 90 % interval
+    holds 0. No step is named whose features the model does not use, or that is itself a move to the next stage. Where
+    nothing that fits helps and the chance is low, the step is `pause`. A model no better than the base rate gives none.
+
+    Parameters
+    ----------
+    X : shape (n, p)
+        Open deals with their features, as `features.build` makes them.
+    as_of : Timestamp
+        Moment of the advice; contacts and activities recorded later are not looked at.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `coach` without model_version; `expected_value` is the uplift times the deal's amount.
+    """
+    at = pd.Timestamp(as_of)
+    X = X.reset_index(drop=True)
+    used = frozenset(getattr(win, "names_", ()))
+    if not len(X) or not win.note["signal"]:
+        return _table([], at)
+    unmet, steps = _unmet(view, X, at), _process_steps(view, at)
+    chance = win.predict_proba_won(X)
+    gains = [
+        _gains(action, X, win, chance, unmet)
+        for action in CATALOGUE
+        if action.features & used and action.kind not in steps
+    ]
+    return _table(_ranked(X, gains, chance, company_horizon(company, win)), at)
+
+
+def shrunk(difference: Floats) -> tuple[Floats, Floats, Floats]:
+    """Uplift and its 90 % interval from a difference between deals with and without a step, three of shape (n,).
+
+    Prior N(0, .03^2); the difference counts with a variance of .03 |difference| + .02^2: it may be bias that no amount
+    of data removes, and the more so the larger it is. The uplift rises with the difference, stays below .03, and the
+    interval always holds 0: middle / sd < |d| t / sqrt((t^2 + |d| t) |d| t) < 1 with t = .03.
+    """
+    doubt = np.abs(difference) * PRIOR_SD + _BIAS**2
+    weight = 1 / PRIOR_SD**2 + 1 / doubt
+    middle = difference / doubt / weight
+    half = _Z90 / np.sqrt(weight)
+    return middle, middle - half, middle + half
+
+
+def company_horizon(company: Company, win: WinModel) -> int:
+    """Weeks within which 'won' is meant: the model's own, which a change in company.yaml reaches with retraining."""
+    return int(getattr(win, "horizon_weeks", company.win.horizon_weeks))
+
+
+def _gains(action: Action, X: pd.DataFrame, win: WinModel, chance: Floats, unmet: pd.DataFrame) -> _Gains:
+    fits = action.fits(X)
+    contact = np.full(len(X), None, dtype=object)
+    if action.needs:
+        contact = unmet[action.needs].to_numpy(object)
+        fits = fits & np.array([c is not None for c in contact])
+    difference = np.zeros(len(X))
+    rows = np.flatnonzero(fits)
+    if len(rows):
+        difference[rows] = win.predict_proba_won(action.applied(X.iloc[rows])) - chance[rows]
+    return _Gains(action, fits, *shrunk(difference), contact)
+
+
+def _ranked(X: pd.DataFrame, gains: list[_Gains], chance: Floats, weeks: int) -> list[dict[str, object]]:
+    amount = _amount(X)
+    low = chance < _HOPELESS * np.median(chance)
+    lines: list[dict[str, object]] = []
+    for row, deal in enumerate(X["deal_id"]):
+        best = sorted((g for g in gains if g.fits[row] and g.uplift[row] >= _LEAST), key=lambda g: -g.uplift[row])
+        for rank, gain in enumerate(_distinct(best, row)[:MOST], start=1):
+            lines.append(_line(deal, rank, gain, row, amount[row], weeks))
+        if not best and low[row] and gains:
+            middle, bottom, top = (float(v[0]) for v in shrunk(np.zeros(1)))
+            said = [{"en": PAUSE.why_en, "zh": PAUSE.why_zh}]
+            lines.append(_cells(deal, 1, PAUSE, (middle, bottom, top), said, None, 0.0))
+    return lines
+
+
+def _distinct(best: list[_Gains], row: int) -> list[_Gains]:
+    """Of steps that look alike to the model (a visit, a meeting) only the first: their figures are the same one."""
+    kept: list[_Gains] = []
+    for gain in best:
+        if all(abs(gain.uplift[row] - other.uplift[row]) > 1e-12 for other in kept):
+            kept.append(gain)
+    return kept
+
+
+def _line(deal: str, rank: int, gain: _Gains, row: int, amount: float, weeks: int) -> dict[str, object]:
+    figures = (float(gain.uplift[row]), float(gain.low[row]), float(gain.high[row]))
+    said = [
+        {"en": gain.action.why_en, "zh": gain.action.why_zh},
+        {
+            "en": f"Seen together with being won within {weeks} weeks; that is not proof that the step brings it about.",
+            "zh": f"与{weeks}周内赢单同时出现；这并不证明该步骤会带来赢单。",
+        },
+    ]
+    return _cells(deal, rank, gain.action, figures, said, gain.contact[row], figures[0] * amount)
+
+
+def _cells(
+    deal: str, rank: int, action: Action, figures: tuple[float, float, float], said: list[dict[str, str]],
+    contact: object, value: float,
+) -> dict[str, object]:  # fmt: skip
+    return {
+        "deal_id": deal,
+        "rank": rank,
+        "action": action.name,
+        "due_in_days": action.due_in_days,
+        "expected_uplift": figures[0],
+        "uplift_low": figures[1],
+        "uplift_high": figures[2],
+        "basis": BASIS,
+        "reasons": json.dumps(said, ensure_ascii=False),
+        "contact_id": contact,
+        "colleague_id": None,
+        "expected_value": value,
+    }
+
+
+def _table(lines: list[dict[str, object]], at: pd.Timestamp) -> pd.DataFrame:
+    table = pd.DataFrame(lines, columns=COLUMNS[:-1])
+    table["as_of"] = pd.Series(at, index=table.index).astype("datetime64[us, UTC]")
+    numbers = ("expected_uplift", "uplift_low", "uplift_high", "expected_value")
+    kinds: dict[str, object] = dict.fromkeys(numbers, np.float64) | {"rank": np.int64, "due_in_days": np.int64}
+    for name in ("contact_id", "colleague_id"):
+        table[name] = table[name].astype(object).where(table[name].notna(), None)
+    return table.astype(kinds)
+
+
+def _amount(X: pd.DataFrame) -> Floats:
+    amount, listed = values(X, "amount"), values(X, "list_amount")
+    return np.where(np.isfinite(amount), amount, listed)
+
+
+def _unmet(view: View, X: pd.DataFrame, at: pd.Timestamp) -> pd.DataFrame:
+    """A decision maker and anyone at the account whom nobody has met about the deal; None where there is none."""
+    with connect() as con:
+        view.attach(con)
+        con.register("asked", pa.table({"deal_id": pa.array(X["deal_id"].tolist(), pa.string())}))
+        found = con.execute(_UNMET, {"at": at.to_pydatetime()}).df().set_index("deal_id")
+    table = found.reindex(X["deal_id"]).astype(object)
+    return table.where(table.notna(), None).reset_index()
+
+
+def _process_steps(view: View, at: pd.Timestamp) -> frozenset[str]:
+    """Kinds of activity that come with a move to another stage nine times of ten: part of the stage, not a choice."""
+    if "deal_changes" not in view.present:
+        return frozenset()
+    with connect() as con:
+        view.attach(con)
+        rows = con.execute(_WITH_A_MOVE, {"at": at.to_pydatetime()}).fetchall()
+    return frozenset(kind for kind, times, moved in rows if times >= _PROCESS_ROWS and moved > _PROCESS_STEP)
