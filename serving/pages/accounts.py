@@ -151,13 +151,7 @@ def _segments(desk: Desk, accounts: pd.DataFrame) -> list[Segment]:
 
 def _rows(desk: Desk, page: pd.DataFrame) -> list[dict[str, str]]:
     f = desk.formats
-    why = desk.reasons("account", page.index)
-    strongest = why.loc[why.groupby("entity_id")["contribution"].apply(lambda c: c.abs().idxmax())] if len(why) else why
-    name = words.namer(f, "account", desk.company)
-    said = {
-        str(r.entity_id): ("↑ " if r.contribution > 0 else "↓ ") + name(r.feature, r.value, r.text)[0]
-        for r in strongest.itertuples()
-    }
+    said = words.main_reasons(desk.reasons("account", page.index), desk.namer("account"))
     return [
         {
             "account_id": str(r["account_id"]),
@@ -204,7 +198,7 @@ def _reasons(desk: Desk, why: pd.DataFrame) -> reasons.ReasonList:
     return reasons.in_points(
         desk.formats,
         why,
-        name=words.namer(desk.formats, "account", desk.company),
+        name=desk.namer("account"),
         base_text=say("Where the model starts for any customer"),
         total_text=say("Chance to leave"),
     )

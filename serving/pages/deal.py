@@ -16,6 +16,7 @@ from serving.pages.desk import Desk, DeskDep
 from serving.pages.outlook import as_day, number
 
 router = APIRouter(include_in_schema=False)
+ENOUGH_POINTS = 2
 
 
 class Step(NamedTuple):
@@ -43,9 +44,7 @@ class Event(NamedTuple):
 def show_deal(deal_id: str, desk: DeskDep) -> HTMLResponse:
     """One deal with its forecast, reasons, next steps and history."""
     fact = desk.deal_fact(deal_id)
-    scores = desk.frame("deals")
-    scored = scores[scores["deal_id"] == deal_id]
-    score = scored.iloc[0].to_dict() if len(scored) else None
+    score = _score(desk, deal_id)
     why = desk.reasons("deal", [deal_id])
     steps = _steps(desk, deal_id)
     say = desk.language.say
@@ -61,7 +60,7 @@ def show_deal(deal_id: str, desk: DeskDep) -> HTMLResponse:
         if score
         else say("Next steps are given for open deals."),
         may_answer=desk.may_answer,
-        curve=_curve(desk, deal_id),
+        curve=_curve(desk, deal_id, score),
         reasons=_reasons(desk, why) if len(why) else None,
         reasons_title=_reasons_title(desk.formats, why) if len(why) else "",
         facts=_facts(desk, fact, score),
@@ -80,6 +79,17 @@ def answer_advice(
     if len(row):
         desk.keep_answer(str(fact["deal_id"]), row.iloc[0].to_dict(), answer, why)
     return RedirectResponse(f"{desk.visit.request.url.path.rsplit('/advice/', 1)[0]}#step-{rank}", status_code=303)
+
+
+def _score(desk: Desk, deal_id: str) -> dict[str, Any] | None:
+    """The newest scores of a deal or lead; None where it is closed or new."""
+    for name in ("deals", "leads"):
+        frame = desk.frame(name)
+        rows = frame[frame["deal_id"] == deal_id]
+        if len(rows):
+            found: dict[str, Any] = rows.iloc[0].to_dict()
+            return found
+    return None
 
 
 def _finding(desk: Desk, fact: dict[str, Any], score: dict[str, Any] | None) -> str:
@@ -145,21 +155,18 @@ def _steps_note(desk: Desk) -> str:
     )
 
 
-def _curve(desk: Desk, deal_id: str) -> Figure | None:
+def _curve(desk: Desk, deal_id: str, score: dict[str, Any] | None) -> Figure | None:
     curves = desk.frame("curves")
-    curve = curves[curves["deal_id"] == deal_id].sort_values("day") if len(curves) else curves
-    if len(curve) < 2:
+    curve = curves[curves["deal_id"] == deal_id].sort_values("day")
+    if score is None or len(curve) < ENOUGH_POINTS:
         return None
-    f, say = desk.formats, desk.language.say
-    end = desk.company.period_of(desk.today).end
-    until = (end - desk.today).days
-    soon = curve.loc[(curve["day"] - until).abs().idxmin(), "won"]
+    soon = desk.formats.chance(number(score["p_win_in_period"]))
     return win_curve(
-        f,
-        title=say("{chance} to be won by the quarter's end", chance=f.chance(number(soon))),
-        curve=curve,
+        desk.formats,
+        title=desk.language.say("{chance} to be won by the quarter's end", chance=soon),
+        curve=curve[["day", "won", "lost"]],
         as_of=desk.today,
-        period_end=end,
+        period_end=desk.company.period_of(desk.today).end,
     )
 
 
@@ -168,7 +175,7 @@ def _reasons(desk: Desk, why: pd.DataFrame) -> reasons.ReasonList:
     return reasons.in_points(
         desk.formats,
         why,
-        name=words.namer(desk.formats, "deal", desk.company),
+        name=desk.namer("deal"),
         base_text=say("Where the model starts for any open deal"),
         total_text=say("Chance to be won"),
     )

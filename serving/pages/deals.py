@@ -50,16 +50,7 @@ def list_deals(
 
 
 def _why(desk: Desk, page: pd.DataFrame) -> Callable[[str], str]:
-    """Each deal's strongest reason, with the direction it works in."""
-    rows = desk.reasons("deal", page.index)
-    strongest = (
-        rows.loc[rows.groupby("entity_id")["contribution"].apply(lambda c: c.abs().idxmax())] if len(rows) else rows
-    )
-    name = words.namer(desk.formats, "deal", desk.company)
-    said = {
-        str(r.entity_id): ("↑ " if r.contribution > 0 else "↓ ") + name(r.feature, r.value, r.text)[0]
-        for r in strongest.itertuples()
-    }
+    said = words.main_reasons(desk.reasons("deal", page.index), desk.namer("deal"))
     return lambda ident: said.get(ident, "")
 
 

@@ -16,13 +16,14 @@ from fastapi.responses import HTMLResponse
 from crm.company import Company
 from crm.errors import NotFound
 from crm.lake import View
+from features.catalogue import Entity
 from serving import feedback
 from serving.access import Sight, SignInNeeded, Viewer
 from serving.dependencies import CompanyDep, NamesDep, ScoresDep, ServerDep, SightDep, ViewDep, ViewerDep
 from serving.format import Formats
 from serving.i18n import Language
 from serving.pages import facts as lake_facts
-from serving.pages import outlook
+from serving.pages import outlook, words
 from serving.pages.facts import Facts
 from serving.pages.outlook import COMPANY
 from serving.pages.shell import Visit, visit
@@ -32,6 +33,8 @@ from serving.store import Store
 # What pages read of each score file; a file that is not there yet reads as empty.
 COLUMNS = {
     "deals": "deal_id as_of win_probability win_probability_low win_probability_high expected_amount "
+    "expected_close_date p_win_in_period p_lose_in_period p_slip model_version",
+    "leads": "deal_id as_of win_probability win_probability_low win_probability_high expected_amount "
     "expected_close_date p_win_in_period p_lose_in_period p_slip model_version",
     "reps": "rep_id period_start period_end metric target actual_to_date p10 p50 p90 p_attain expected_closed "
     "expected_open expected_new model_version",
@@ -122,7 +125,7 @@ class Desk:
         return found if found is not None else pd.DataFrame(columns=COLUMNS[name].split())
 
     def without(self, name: str, here: str) -> HTMLResponse | None:
-        """The page to show while a score file is missing; None where it is there, if only without rows for this visitor."""
+        """The page to show while a score file is missing; None where it is there, even without rows to be seen."""
         if name in self.frames:
             return None
         say = self.language.say
@@ -158,6 +161,10 @@ class Desk:
         """What must be said about a model beside its figures; empty where there is nothing."""
         note = (self.meta.get("notes") or {}).get(what) or {}
         return self.language.choose(str(note.get("sentence_en", "")), note.get("sentence_zh"))
+
+    def namer(self, entity: Entity) -> words.Namer:
+        """How reasons of an entity are named."""
+        return words.namer(self.formats, entity, self.company, self.facts.products)
 
     # -- the lake
 

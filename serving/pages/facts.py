@@ -77,6 +77,7 @@ class Facts:
     accounts: pd.DataFrame  # index account_id
     reps: pd.DataFrame  # index rep_id; person_key, team_id, left_on
     teams: pd.DataFrame  # index team_id; name, parent_team_id
+    products: dict[str, str]  # product_id to name
 
 
 _kept: OrderedDict[tuple[object, ...], Facts] = OrderedDict()
@@ -149,6 +150,7 @@ def _read(view: View, company: Company, now: datetime) -> Facts:
             .set_index("account_id"),
             con.sql("select rep_id, person_key, team_id, left_on from reps").df().set_index("rep_id"),
             con.sql("select team_id, name, parent_team_id, manager_rep_id from teams").df().set_index("team_id"),
+            dict(con.sql("select product_id, coalesce(name, product_id) from products").fetchall()),
         )
 
 

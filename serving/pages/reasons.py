@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from serving.format import Formats
+from serving.pages.words import IDENTITIES
 
 WIDTH = 180.0  # of the strip each step is drawn on
 MOST = 6
@@ -97,7 +98,8 @@ def _listed(
     said: Callable[[float], str],
 ) -> ReasonList:
     ranked = rows.reindex(rows["contribution"].abs().sort_values(ascending=False, kind="stable").index)
-    shown, others = ranked.head(MOST), ranked.iloc[MOST:]
+    shown = ranked[~ranked["feature"].isin(IDENTITIES)].head(MOST)
+    others = ranked.drop(index=shown.index)
     start = float(rows["base_value"].iloc[0])
     words = [(*name(r.feature, r.value, r.text), float(r.contribution)) for r in shown.itertuples()]
     if len(others):

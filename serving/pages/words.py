@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +19,9 @@ from serving.pages.outlook import number
 
 # Months and the like are shown as they are; only these units change how a number is written.
 _MONEY_UNITS = ("base currency", "money")
-_SHARE_UNITS = ("share", "probability", "rate")
+_SHARE_UNITS = ("share", "probability", "rate", "share of the scale")
+# Who somebody is is no reason to show; it is counted among the others.
+IDENTITIES = frozenset({"owner_id"})
 
 
 def reason(f: Formats, entity: Entity, company: Company, name: str, value: object, text: object) -> tuple[str, bool]:
@@ -28,23 +30,31 @@ def reason(f: Formats, entity: Entity, company: Company, name: str, value: objec
         known = feature(entity, name, company)
     except NotFound:
         return _shown(f, name.replace("_", " "), "", value, text), False
-    sentence = f.language.choose(known.en, known.zh).split("; ")[0].split(";")[0]
+    sentence = f.language.choose(known.en, known.zh).split(";")[0]
+    text = kind(f.language, str(text)) if name == "kind" and isinstance(text, str) else text
     return _shown(f, sentence, known.unit, value, text), bool(known.can_act)
 
 
 def _shown(f: Formats, sentence: str, unit: str, value: object, text: object) -> str:
     joint = "：" if f.language.code == "zh" else ": "
     said = str(text) if isinstance(text, str) and text else _value(f, unit, number(value))
+    # 'Age of the deal: 35 days', but 'Days since the last contact: 3'.
+    if unit == "days" and number(value) is not None and not any(day in sentence.lower() for day in ("day", "天")):
+        said = f.language.say("{n} days", n=said)
     return f"{sentence}{joint}{said}"
 
 
 def _value(f: Formats, unit: str, value: float | None) -> str:
     if value is None:
         return f.language.say("not known")
+    if unit == "yes or no":
+        return f.language.say("yes") if value else f.language.say("no")
     if unit in _MONEY_UNITS:
         return f.money(value)
     if unit in _SHARE_UNITS:
         return f.percent(value)
+    if unit == "ratio":
+        return f"{f.significant(value, 2)}×"
     return f.number(value, 0 if math.isclose(value, round(value), abs_tol=0.05) else 1)
 
 
@@ -165,6 +175,23 @@ def moment(value: object) -> datetime | None:
 Namer = Callable[[str, object, object], tuple[str, bool]]
 
 
-def namer(f: Formats, entity: Entity, company: Company) -> Namer:
-    """How `pages.reasons` shall name an entity's features."""
-    return lambda name, value, text: reason(f, entity, company, name, value, text)
+def namer(f: Formats, entity: Entity, company: Company, products: Mapping[str, str]) -> Namer:
+    """How `pages.reasons` shall name an entity's features; `products` gives names by product_id."""
+
+    def name_of(name: str, value: object, text: object) -> tuple[str, bool]:
+        known = products.get(text, text) if name == "product_id" and isinstance(text, str) else text
+        return reason(f, entity, company, name, value, known)
+
+    return name_of
+
+
+def main_reasons(rows: pd.DataFrame, name: Namer) -> dict[str, str]:
+    """The strongest reason of each entity in words, with the direction it works in."""
+    shown = rows[~rows["feature"].isin(IDENTITIES)]
+    if shown.empty:
+        return {}
+    strongest = shown.loc[shown["contribution"].abs().groupby(shown["entity_id"]).idxmax()]
+    return {
+        str(r.entity_id): ("↑ " if r.contribution > 0 else "↓ ") + name(r.feature, r.value, r.text)[0]
+        for r in strongest.itertuples()
+    }

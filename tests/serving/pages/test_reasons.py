@@ -82,3 +82,11 @@ def test_reasons_of_money_are_in_money():
     assert [step.said for step in shown.steps] == ["+$102,623", "+$50,001", "−$1,000"]
     # 102,623.4 + 50,000.3 = 152,623.7, which reads $152,624; less 1,000 is the total.
     assert shown.total_said == "$151,624"
+
+
+def test_who_somebody_is_counts_among_the_others():
+    shown = points(0.2, {"owner_id": 0.2, "stage": 0.1})
+    assert [(step.text, step.said) for step in shown.steps] == [
+        ("stage", "+10 points"),
+        ("1 other reason", "+20 points"),
+    ]
