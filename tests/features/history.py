@@ -57,7 +57,8 @@ def _undone(deals: pd.DataFrame, changes: pd.DataFrame, moment: pd.Timestamp) ->
     deals = deals.set_index("deal_id", drop=False)
     known = known_at("deal_changes", changes)
     newest_first = changes.assign(known=known).sort_values(["changed_at", "_seq"], ascending=False)
-    for (deal, field), log in newest_first.groupby(["deal_id", "field"]):
+    later = newest_first.groupby(["deal_id", "field"])["known"].transform("max") > moment
+    for (deal, field), log in newest_first[later].groupby(["deal_id", "field"]):
         value, undone = None, False
         for change in log.itertuples():
             if change.known <= moment:
