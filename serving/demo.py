@@ -10,12 +10,12 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from crm.errors import BellwetherError
 from serving.access import add_user, has_users
 from serving.cli.common import progress
 from serving.home import Home, RealHome
@@ -47,14 +47,13 @@ def run_demo(settings: Settings, *, reps: int = 60, months: int = 24) -> None:
     sock = listen(settings)
     home.root.mkdir(parents=True, exist_ok=True)
     store = Store(home.database_url)
-    password = _first_admin(store)
     jobs = Jobs(store)
     try:
         with home.lock("demo"):
             jobs.plan([*FIRST, *REST])
             _do_first(home, store, jobs, reps, months)
         with _rest_in_background(settings, jobs):
-            run(settings, sock=sock, say=_welcome(settings, home, password))
+            run(settings, sock=sock, say=_welcome(settings, home, _first_admin(store)))
     finally:
         sock.close()
         store.close()
@@ -174,8 +173,8 @@ def do_rest(home: Home) -> None:
             try:
                 with jobs.running(name):
                     step(_teller(jobs, name))
-            except BellwetherError:
-                continue  # said in the job; the others may still work
+            except Exception:  # said in the job; the others may still work
+                traceback.print_exc()
     store.close()
 
 
@@ -208,6 +207,8 @@ def _rest_in_background(settings: Settings, jobs: Jobs) -> Iterator[None]:
     worker = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=Path.cwd(), start_new_session=True
     )
+    watcher = threading.Thread(target=_watch, args=(worker, jobs), daemon=True)
+    watcher.start()
     try:
         yield
     finally:
@@ -218,6 +219,12 @@ def _rest_in_background(settings: Settings, jobs: Jobs) -> Iterator[None]:
             worker.kill()
             worker.wait()
         log.close()
+
+
+def _watch(worker: subprocess.Popen[bytes], jobs: Jobs) -> None:
+    """Pages must not say 'still working' when the process that works is gone."""
+    if worker.wait() not in (0, -signal.SIGTERM):
+        jobs.fail_unfinished("The work stopped unexpectedly; 'make run' goes on where it was.")
 
 
 def _end_with(parent: int) -> None:
@@ -232,7 +239,6 @@ def _end_with(parent: int) -> None:
 
 
 def _worker(arguments: list[str]) -> None:
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(1))
     _end_with(int(arguments[1]))
     os.nice(5)  # pages come first
     settings = Settings()

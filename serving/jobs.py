@@ -70,6 +70,12 @@ class Jobs:
             raise
         self._set(name, state="done", done=1.0, text="", ended_at=datetime.now(UTC))
 
+    def fail_unfinished(self, text: str) -> None:
+        """Say that what waits or runs will not be done now."""
+        unfinished = Job.state.in_(("waiting", "running"))
+        with self._store.session() as session:
+            session.execute(update(Job).where(unfinished).values(state="failed", text=text))
+
     def _set(self, name: str, **values: object) -> None:
         with self._store.session() as session:
             session.execute(update(Job).where(Job.name == name).values(**values))

@@ -78,7 +78,7 @@ def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:]) or "the request"
-    return answer(request, 422, f"{where}: {first['msg']}. See /api/docs for what is accepted.")
+    return answer(request, 422, f"{where}: {first['msg']}. See /api/openapi.json for what is accepted.")
 
 
 def _http(request: Request, error: Exception) -> Response:

@@ -1,0 +1,121 @@
+"""The API's answers on a small company whose scores are written out by hand."""
+
+import httpx
+import pytest
+
+from tests.serving.small_site import PASSWORD
+
+
+@pytest.fixture
+def client(site):
+    with site.client("admin@example.com") as client:
+        yield client
+
+
+def test_deals_come_by_expected_amount_a_page_at_a_time(client):
+    # Deal dN is worth N * 100, so the order is d6 to d1; pages of 4 and 2.
+    first = client.get("/deals", params={"limit": 4}).json()
+    second = client.get("/deals", params={"limit": 4, "cursor": first["next_cursor"]}).json()
+    assert [d["deal_id"] for d in first["deals"]] == ["d6", "d5", "d4", "d3"]
+    assert [d["deal_id"] for d in second["deals"]] == ["d2", "d1"]
+    assert (first["total"], second["next_cursor"]) == (6, None)
+
+
+def test_deals_can_be_sorted_and_picked(client):
+    low = client.get("/deals", params={"sort": "win_probability", "owner": "r4"}).json()
+    assert [d["deal_id"] for d in low["deals"]] == ["d5", "d6"]
+    assert client.get("/deals", params={"stage": "Qualify"}).json()["total"] == 6
+    assert client.get("/deals", params={"stage": "Elsewhere"}).json() | {"as_of": ""} == {
+        "as_of": "",
+        "total": 0,
+        "deals": [],
+        "next_cursor": None,
+    }
+
+
+def test_a_deal_has_reasons_that_add_up_and_its_curve(client):
+    deal = client.get("/deals/d4").json()
+    reasons = deal["reasons"]
+    total = reasons["base_value"] + sum(c["contribution"] for c in reasons["contributions"])
+    assert total == pytest.approx(deal["win_probability"], abs=1e-6) == pytest.approx(0.4)
+    assert [c["feature"] for c in reasons["contributions"]] == ["touches_30d", "stage"]  # 0.15 and 0.05
+    assert deal["main_reason"]["feature"] == "touches_30d"
+    assert deal["next_action"] == "call"
+    assert [p["day"] for p in deal["curve"]] == [0, 30]
+    assert deal["note"] == "Tested."
+
+
+def test_advice_says_what_it_rests_on_and_its_horizon(client):
+    answer = client.get("/deals/d1/advice").json()
+    assert answer["horizon_days"] == 60 * 7  # the company's default
+    (step,) = answer["advice"]
+    assert (step["action"], step["basis"], step["uplift_low"], step["uplift_high"]) == (
+        "call",
+        "association",
+        -0.01,
+        0.05,
+    )
+    assert step["reasons"]["zh"] == ["沉默"]
+
+
+def test_accounts_come_by_value_at_risk(client):
+    answer = client.get("/accounts", params={"limit": 2}).json()
+    assert [(a["account_id"], a["name"]) for a in answer["accounts"]] == [("a6", "Account a6"), ("a5", "Account a5")]
+    assert client.get("/accounts/a6").json()["value_at_risk"] == 6
+
+
+def test_forecasts_of_reps_and_teams(client):
+    rep, team = client.get("/reps/r1/forecast").json(), client.get("/teams/company/forecast").json()
+    assert (rep["forecasts"][0]["p50"], team["forecasts"][0]["p_attain"]) == (50, 0.1)
+
+
+def test_accuracy_is_empty_but_there_while_no_period_is_over(client):
+    answer = client.get("/accuracy").json()
+    assert {kind: answer[kind]["deals"]["figures"] for kind in answer} == {"issued": {}, "reconstructed": {}}
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("/deals?limit=0", 422, "limit"),
+        ("/deals?sort=name", 422, "sort"),
+        ("/deals?cursor=nowhere", 400, "cursor 'nowhere'"),
+        ("/deals/nowhere", 404, "nothing here"),
+        ("/nowhere", 404, "nothing here"),
+    ],
+)
+def test_problems_are_documents_that_say_what_is_wrong(client, path, status, said):
+    answer = client.get(path)
+    assert answer.status_code == status == answer.json()["status"]
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert said in answer.json()["detail"]
+
+
+def test_a_token_ends_with_its_session(site):
+    with site.client("admin@example.com") as client:
+        assert client.get("/session").json()["role"] == "admin"
+        assert client.delete("/session").status_code == 204
+        assert client.get("/deals").status_code == 401
+    site.tokens.pop("admin@example.com")
+
+
+def test_a_wrong_password_is_a_problem_too(site):
+    with site.client() as client:
+        answer = client.post("/session", json={"email": "admin@example.com", "password": PASSWORD + "!"})
+        assert (answer.status_code, answer.json()["title"]) == (401, "Sign in needed")
+
+
+def test_a_request_that_another_site_sent_is_refused(site):
+    with site.client("admin@example.com") as client:
+        answer = client.post(
+            "/deals/d1/advice/1/feedback", json={"answer": "helped"}, headers={"origin": "https://elsewhere.example"}
+        )
+        assert answer.status_code == 403
+
+
+def test_answers_keep_pages_to_themselves(site):
+    answer = httpx.get(f"{site.address}/api/v1/health")
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
