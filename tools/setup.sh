@@ -50,6 +50,8 @@ say "installing the pinned packages into $venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bootstrap.txt
 # uv does not read pip's settings; a company's own index named for pip serves uv too.
 [ -z "${PIP_INDEX_URL:-}" ] || export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$PIP_INDEX_URL}"
+# Where a company's network signs connections by itself, the system knows its certificate; uv's own list does not.
+[ ! -e /etc/ssl/certs/ca-certificates.crt ] || export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"
 export VIRTUAL_ENV="$venv"
 uv() { "$venv/bin/uv" pip "$@"; }
 case $use in
