@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.base import BaseEstimator
 
-from crm.errors import BadInput, NotReady
+from crm.errors import NotReady
 from models.calibration import calibrated, keep_if_better
 from models.explain import explanation, in_probability, shared_remainder, shown
 from models.intervals import resampled_deals, spread_around
@@ -46,7 +46,7 @@ class OneOutcomeOnly(NotReady):
         )
 
 
-class NoSnapshots(BadInput):
+class NoSnapshots(NotReady):
     """There is nothing to learn from."""
 
 

@@ -13,8 +13,8 @@ from models.win_curve import Curves
 
 Seconds = npt.NDArray[np.int64]
 _DAY = 86_400
-_TO_END = np.array([1, 2, 3, 5, 8, 15, 32])  # days to the month's end, its last day counted as 1
-_PSEUDO = 30.0  # closings that each group is drawn to the mean by
+_TO_END = np.array([2, 5, 10, 16, 32])  # days to the month's end, its last day counted as 1
+_PSEUDO = 10.0  # closings that each group is drawn to the mean by
 
 
 class ClosingCalendar:

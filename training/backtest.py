@@ -16,7 +16,7 @@ from crm.errors import NotReady
 from crm.lake import View
 from models.learners import Floats
 from models.rolling import won_within
-from models.win import NoSnapshots, WinModel
+from models.win import WinModel
 from training import plots, registry
 from training.baselines import rate_curves
 from training.fit import win_model
@@ -167,7 +167,7 @@ def _forecasts(
     deals = rows[rows["as_of"] == cut].reset_index(drop=True)
     try:
         model.fit(rows[rows["as_of"] <= cut], until=cut)
-    except (NotReady, NoSnapshots):  # nothing closed yet, or one outcome only
+    except NotReady:  # nothing closed yet, or one outcome only
         return pd.DataFrame()
     rated = rate_curves(rows, deals, until=cut, horizon_weeks=model.horizon_weeks)
     parts = []
@@ -248,7 +248,7 @@ def _reconstruct_one(
     deals = open_snapshots(view, company, as_of=as_of)
     try:
         win.fit(rows, until=as_of)  # what was made or became known later is not looked at
-    except (NotReady, NoSnapshots):
+    except NotReady:
         return {}
     end = company.period_of(as_of.tz_convert(company.time_zone).date()).bounds(company.time_zone)[1]
     scored = win.score(deals, as_of=as_of, period_end=pd.Timestamp(end).tz_convert("UTC"))

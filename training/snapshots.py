@@ -68,7 +68,7 @@ def deal_snapshots(
     """
     kept = _cache_path(view, company, until, folder, cadence_days, max_rows)
     if kept is not None and kept.exists():
-        return pd.read_parquet(kept)
+        return _plain(pd.read_parquet(kept))
     spine = _thinned(_spine(view, until, cadence_days), max_rows)
     table = build(view, spine[["deal_id", "as_of"]], "deal", company=company)
     table = table.reset_index(drop=True)
@@ -77,7 +77,7 @@ def deal_snapshots(
     table["_observed_until"] = pd.Series(pd.Timestamp(until), index=table.index).astype("datetime64[us, UTC]")
     if kept is not None:
         _keep(table, kept)
-    return table
+    return _plain(table)
 
 
 def open_snapshots(view: View, company: Company, *, as_of: datetime) -> pd.DataFrame:
@@ -129,6 +129,11 @@ def definition_hash() -> str:
     for file in sorted(Path(features.__file__).parent.glob("*.py")):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _plain(table: pd.DataFrame) -> pd.DataFrame:
+    """The same types whether just made or read again."""
+    return table.astype({"deal_id": "object", "_outcome": "object"})
 
 
 def _keep(table: pd.DataFrame, path: Path) -> None:

@@ -1,0 +1,88 @@
+"""A training run from lake to registry, and the gate's way with champion and challenger."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from crm.errors import NotReady
+from crm.lake import TableView
+from models.win import WinModel
+from training import registry
+from training.fit import _win_verdict, train, win_model
+
+
+@pytest.fixture(scope="module")
+def trained(tiny, tiny_rows):
+    said = []
+    result = train(
+        "win",
+        view=tiny.view,
+        company=tiny.company,
+        tracking=tiny.tracking,
+        snapshots=tiny.home / "snapshots",
+        as_of=tiny.until,
+        progress=said.append,
+    )
+    return result, said
+
+
+def test_the_first_win_model_is_logged_registered_and_in_use(trained, tiny, tiny_rows):
+    result, said = trained
+    assert result.promoted
+    assert "first model" in result.verdict
+    assert said
+    champion = registry.champion("win", tracking=tiny.tracking)
+    assert champion.version == result.version
+    assert champion.meta["data_cut"] == str(tiny.view.cut.number)
+    assert champion.meta["verdict"] == result.verdict
+    assert champion.meta["params"]["start_month"] == str(tiny.company.fiscal.start_month)
+    open_now = tiny_rows[tiny_rows["as_of"] == tiny.until]
+    assert champion.model.predict_proba_won(open_now).shape == (len(open_now),)
+
+
+def test_its_figures_follow_from_the_past_forecasts_kept_beside_it(trained, tiny):
+    result, _ = trained
+    table = registry.table_of(result.run_id, "backtest", tracking=tiny.tracking)
+    p, y = table["forecast"], table["won"]
+    assert result.metrics["brier"] == pytest.approx(((p - y) ** 2).mean())
+    assert result.metrics["log_loss"] == pytest.approx(-np.log(np.where(y, p, 1 - p)).mean())
+
+
+def test_a_challenger_made_alike_takes_over_and_a_spoilt_one_does_not(trained, tiny, tiny_rows):
+    version = trained[0].version
+    champion = registry.load("win", version, tracking=tiny.tracking).model
+    twin = win_model(tiny.company, replicates=0).fit(tiny_rows, until=tiny.until)
+    twin.set_params(replicates=champion.replicates)
+    assert _win_verdict(twin, tiny_rows, tiny.tracking).promote
+    # What it says of past deals turned round: sure of what did not come.
+    table = twin.choice_.table
+    newest = max(twin.choice_.forecasts, key=lambda f: f.cut)
+    newest.curves.won[:, 1:] = 0.98
+    twin.random_state = 1
+    assert table["won"].mean() < 0.9
+    verdict = _win_verdict(twin, tiny_rows, tiny.tracking)
+    assert not verdict.promote
+    assert "the champion stays" in verdict.text
+
+
+def test_data_that_does_not_suffice_registers_nothing(tiny, tmp_path):
+    tracking = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    with pytest.raises(NotReady, match="Import deals"):
+        train("win", view=TableView({}), company=tiny.company, tracking=tracking, snapshots=None, as_of=tiny.until)
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_attainment_needs_a_win_model_first(tiny, tmp_path):
+    tracking = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    with pytest.raises(registry.NoModel, match="bellwether train win"):
+        train("attainment", view=tiny.view, company=tiny.company, tracking=tracking, snapshots=None, as_of=tiny.until)
+
+
+def test_the_company_s_horizon_and_fiscal_year_reach_the_model(tiny):
+    company = tiny.company.model_copy(deep=True)
+    company.win.horizon_weeks = 30
+    company.fiscal.start_month = 4
+    model = win_model(company, seed=7)
+    assert isinstance(model, WinModel)
+    assert (model.horizon_weeks, model.start_month, model.random_state) == (30, 4, 7)
+    assert pd.Timedelta(weeks=model.horizon_weeks).days == 210
