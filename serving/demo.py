@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from serving.access import add_user, has_users
@@ -192,7 +193,7 @@ def _newest(home: Home) -> datetime:
 
 
 def _teller(jobs: Jobs, name: str) -> Tell:
-    return lambda text, done=None: jobs.tell(name, text, done)
+    return partial(jobs.tell, name)
 
 
 @contextmanager

@@ -126,10 +126,25 @@ class Home:
         """Whether something has been imported."""
         return self.lake.cut().number > 0
 
-    def refuse_sample(self) -> None:
-        """Raise `SampleHome` where this home holds the sample company."""
-        if self.company().sample:
+    def prepare_import(self, path: Path) -> None:
+        """Make the home ready for files: a company.yaml beside them becomes the settings of a new home.
+
+        Raises
+        ------
+        SampleHome, RealHome
+            If sample and real data would be mixed.
+        BadSetting
+            If that company.yaml cannot be used.
+        """
+        brought = path / "company.yaml"
+        settings = Company.load(brought) if path.is_dir() else Company()
+        if self.company().sample and not settings.sample:
             raise SampleHome(self.root)
+        if settings.sample and self.has_data() and not self.company().sample:
+            raise RealHome(self.root)
+        self.make()
+        if brought.is_file() and not self.has_data() and self.company() == Company():
+            self.company_file.write_text(brought.read_text(encoding="utf-8"), encoding="utf-8")
 
     def make_sample(self, settings: dict[str, Any]) -> None:
         """Turn an empty home into one for the sample company; nothing changes where it is one already.

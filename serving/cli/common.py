@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -72,7 +73,7 @@ def store_of(home: Home) -> Iterator[Store]:
 def progress(title: str) -> Iterator[Callable[[str, float | None], None]]:
     """A bar on a terminal, plain lines elsewhere; give it words and the share done (None: not known)."""
     if not sys.stderr.isatty():
-        yield lambda text, _=None: print(f"{title}: {text}", file=sys.stderr, flush=True)  # noqa: T201
+        yield partial(_tell_plainly, title)
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -85,6 +86,10 @@ def progress(title: str) -> Iterator[Callable[[str, float | None], None]]:
             bar.update(task, description=f"{title}: {text}", total=None if done is None else 1.0, completed=done or 0.0)
 
         yield tell
+
+
+def _tell_plainly(title: str, text: str, done: float | None = None) -> None:  # noqa: ARG001
+    print(f"{title}: {text}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def echo_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -61,13 +61,12 @@ def import_(
 ) -> None:
     """Read CSV, TSV or Parquet files into the lake; bad rows go to the quarantine, each with its reason.
 
-    A folder of files named after the canonical tables needs no mapping.
+    A folder of files named after the canonical tables needs no mapping; a company.yaml in it sets up a new home.
 
     Example: bellwether import exports/2026-02 --mapping my-crm.yaml
     """
     place = home_of(home)
-    place.refuse_sample()
-    place.make()
+    place.prepare_import(path)
     found = run_import(place, path, mapping)
     if report is not None:
         report.parent.mkdir(parents=True, exist_ok=True)
