@@ -133,7 +133,8 @@ CATALOGUE: tuple[Action, ...] = (
     Action(
         "reset_close_date", 2, lambda X: values(X, "close_date_days") < 0,
         "The planned close date has passed.", "预计成交日期已过。",
-        adds={"close_date_pushes": 1.0}, sets={"close_date_days": 30.0, "days_since_push": 0.0, "days_since_change": 0.0},
+        adds={"close_date_pushes": 1.0},
+        sets={"close_date_days": 30.0, "days_since_push": 0.0, "days_since_change": 0.0},
     ),
     # A look at the deal itself changes nothing that is recorded, and a hand-over is caused by departures, not by the
     # deal: history tells nothing of either. They stand here for randomised evidence and for a company's own use.
@@ -143,7 +144,8 @@ CATALOGUE: tuple[Action, ...] = (
 
 PAUSE = Action(
     "pause", 14, _never,
-    "None of the next steps that fit goes together with a higher chance here.", "目前可行的步骤均未与更高的赢单概率相关。",
+    "None of the next steps that fit goes together with a higher chance here.",
+    "目前可行的步骤均未与更高的赢单概率相关。",
 )  # fmt: skip
 
 

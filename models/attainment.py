@@ -84,11 +84,14 @@ class AttainmentModel(BaseEstimator):
         Seed of all draws.
     draws : int
         How many.
+    periods : int
+        Past quarters that are tried; 0: errors and ways are the defaults (for reconstructing the past).
     """
 
-    def __init__(self, random_state: int = 0, draws: int = DRAWS) -> None:
+    def __init__(self, random_state: int = 0, draws: int = DRAWS, periods: int = 4) -> None:
         self.random_state = random_state
         self.draws = draws
+        self.periods = periods
 
     def fit(self, view: View, company: Company, *, until: pd.Timestamp, win: WinModel) -> Self:
         """Learn amounts, errors of the past and which way was best, from what was known at `until`.
@@ -104,7 +107,7 @@ class AttainmentModel(BaseEstimator):
             raise NothingSold
         self.win_ = win
         self.amounts_ = AmountModel(self.random_state).fit(view, company, until=until)
-        cuts = past_cuts(view, company, shares, until=until, win=win, seed=self.random_state)
+        cuts = past_cuts(view, company, shares, until=until, win=win, periods=self.periods, seed=self.random_state)
         self.spread_ = estimate_spread(cuts, seed=self.random_state)
         past = compare(cuts, self.spread_, seed=self.random_state)
         self.ways_ = _best_ways(past)
@@ -249,18 +252,18 @@ def _rows(forecast: PeriodForecast, goals: pd.DataFrame, *, default: bool) -> tu
 def _line(forecast: PeriodForecast, totals: Floats, members: list[int], target: float | None) -> dict[str, Any]:
     sums = forecast.draws.of(members, totals)
     low, middle, high = np.quantile(sums, [0.1, 0.5, 0.9])
-    known = target is not None and np.isfinite(target)
+    goal = np.nan if target is None else float(target)
     closed = float(forecast.draws.closed[members].sum())
     return {
         "period_start": forecast.start,
         "period_end": forecast.end,
         "metric": forecast.metric,
-        "target": target if known else np.nan,
+        "target": goal,
         "actual_to_date": closed,
         "p10": low,
         "p50": middle,
         "p90": high,
-        "p_attain": (float((sums >= target).sum()) + 1) / (len(sums) + 2) if known else np.nan,
+        "p_attain": (float((sums >= goal).sum()) + 1) / (len(sums) + 2) if np.isfinite(goal) else np.nan,
         "expected_closed": closed,
         "expected_open": float(forecast.expected_open[members].sum()),
         "expected_new": float(forecast.expected_new[members].sum()),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import lightgbm as lgb
 import numpy as np
@@ -27,7 +26,6 @@ from models.win_curve import fate
 AGES = (1 / 6, 1 / 2, 5 / 6)
 """Share of the period that is over at a cut."""
 QUANTILES = (0.1, 0.5, 0.9)
-_PERIODS = 4
 _APART = pd.Timedelta(days=28)
 _ROWS = 16_000
 _DRAWS = 400
@@ -88,18 +86,18 @@ class PastCut:
 
 
 def past_cuts(
-    view: View, company: Company, shares: pd.DataFrame, *, until: pd.Timestamp, win: WinModel, seed: int
+    view: View, company: Company, shares: pd.DataFrame, *, until: pd.Timestamp, win: WinModel, periods: int, seed: int
 ) -> list[PastCut]:
     """Cuts in the last complete quarters, oldest first; win chances by models that knew no more than its start."""
-    periods = _periods(company, shares, until)
-    if not periods:
+    spans = _periods(company, shares, until, periods)
+    if not spans:
         return []
-    moments = {at: (start, end, age) for start, end in periods for age in AGES for at in [_moment(start, end, age)]}
-    rows = _snapshots(view, company, list(moments), periods, until, seed)
+    moments = {at: (start, end, age) for start, end in spans for age in AGES for at in [_moment(start, end, age)]}
+    rows = _snapshots(view, company, list(moments), spans, until, seed)
     targets = _rep_features(view, company, shares, list(moments))
     ends = _quarter_ends(company, until)
     found: list[PastCut] = []
-    for start, end in periods:
+    for start, end in spans:
         known = rows[rows["as_of"] <= start]
         try:
             model = _light(win, seed).fit(known, until=start)
@@ -228,12 +226,20 @@ def _cut(
 
 
 def _weekly(shares: pd.DataFrame, people: People, at: pd.Timestamp) -> Floats:
-    edges = [at - pd.Timedelta(days=7) * k for k in range(52, -1, -1)]
-    tick = pd.Timedelta(microseconds=1)
-    return np.column_stack([booked(shares, people, a + tick, b, "bookings") for a, b in pairwise(edges)])
+    """Bookings by rep and week of the year before a moment, shape (reps, 52), oldest first."""
+    ago = (at - shares["closed_at"]).dt.total_seconds() / 86_400 / 7
+    won = shares[shares["won"] & (ago >= 0) & (ago < 52) & (shares["amount"] > 0)]
+    place, nobody = people.place, len(people.reps) - 1
+    found = np.zeros((len(people.reps), 52))
+    rep = [place.get(r, nobody) for r in won["rep_id"]]
+    week = 51 - ago[won.index].to_numpy(np.float64).astype(np.intp)
+    np.add.at(found, (rep, week), (won["share"] * won["amount"]).to_numpy(np.float64))
+    return found
 
 
-def _periods(company: Company, shares: pd.DataFrame, until: pd.Timestamp) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
+def _periods(
+    company: Company, shares: pd.DataFrame, until: pd.Timestamp, most: int
+) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
     """The last complete quarters with enough deals closed before them, oldest first."""
     ended = shares.loc[shares["closed_at"] <= until, "closed_at"].sort_values()
     if len(ended) < _LEAST_CLOSED:
@@ -241,7 +247,7 @@ def _periods(company: Company, shares: pd.DataFrame, until: pd.Timestamp) -> lis
     enough = ended.iloc[_LEAST_CLOSED - 1]
     period = company.period_of(until.tz_convert(company.time_zone).date())
     found: list[tuple[pd.Timestamp, pd.Timestamp]] = []
-    for _ in range(_PERIODS):
+    for _ in range(most):
         period = previous(period, "quarter", start_month=company.fiscal.start_month, named_by=company.fiscal.named_by)
         start, end = (pd.Timestamp(m).tz_convert("UTC") for m in period.bounds(company.time_zone))
         if start < enough:

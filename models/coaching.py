@@ -162,7 +162,7 @@ def _line(deal: str, rank: int, gain: _Gains, row: int, amount: float, weeks: in
     said = [
         {"en": gain.action.why_en, "zh": gain.action.why_zh},
         {
-            "en": f"Seen together with being won within {weeks} weeks; that is not proof that the step brings it about.",
+            "en": f"Seen together with being won within {weeks} weeks; not proof that the step brings it about.",
             "zh": f"与{weeks}周内赢单同时出现；这并不证明该步骤会带来赢单。",
         },
     ]

@@ -145,7 +145,8 @@ def booked(shares: pd.DataFrame, people: People, start: pd.Timestamp, end: pd.Ti
     value = won["share"] * (won["amount"].fillna(0.0) if metric == "bookings" else 1.0)
     place, nobody = people.place, len(people.reps) - 1
     where = np.array([place.get(rep, nobody) for rep in won["rep_id"]], dtype=np.intp)
-    return np.bincount(where, weights=value.to_numpy(np.float64), minlength=len(people.reps))
+    sums = np.bincount(where, weights=value.to_numpy(np.float64), minlength=len(people.reps))
+    return sums.astype(np.float64)
 
 
 def _team_of(view: View, reps: pd.DataFrame, today: date) -> dict[str, str]:

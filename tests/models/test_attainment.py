@@ -1,0 +1,178 @@
+"""The simulation of a period against truths known beforehand, and the model on a small company."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.sparse import csr_array
+
+from crm.company import Company
+from models.amounts import AmountModel
+from models.attainment import AttainmentModel, NothingSold
+from models.rollup import NOBODY, People
+from models.simulation import NewBusiness, Spread, draw_period, new_business
+from tests.builders import a_deal, view_of
+from tests.models.sold_company import sold
+
+AT = pd.Timestamp("2026-06-01", tz="UTC")
+
+
+def amounts(pool):
+    model = AmountModel()
+    model.moved_, model.moved_list_, model.spread_ = np.asarray(pool), np.ones(1), np.ones(1)
+    model.usual_, model.usual_kind_ = {}, {}
+    return model
+
+
+def world(rng, spread, deals=40, reps=5):
+    """A period whose chances, amounts and rates are known, and how it came out."""
+    p, worth = rng.beta(1.5, 3.0, deals), rng.lognormal(8, 0.8, deals)
+    owner, rate = rng.integers(0, reps, deals), rng.uniform(0.5, 3, reps)
+    pool = rng.lognormal(8, 0.8, 50)
+    shift = rng.normal(0, spread.common) + rng.normal(0, spread.own, reps)
+    factor = 1.5**2 * (spread.common**2 + spread.own**2)
+    chance = 1 / (1 + np.exp(-(np.log(p / (1 - p)) * np.sqrt(1 + 0.346 * factor) + 1.5 * shift[owner])))
+    came = np.bincount(owner, weights=worth * (rng.random(deals) < chance), minlength=reps)
+    count = rng.poisson(rate * np.exp(shift - (spread.common**2 + spread.own**2) / 2))
+    came += [rng.choice(pool, n).sum() for n in count]
+    new = NewBusiness(rate, np.full(reps, pool.mean()), pool, [np.empty(0)] * reps)
+    credit = csr_array((np.ones(deals), (owner, np.arange(deals))), shape=(reps, deals))
+    return p, pd.DataFrame({"amount": worth, "kind": "new"}), credit, new, came
+
+
+@pytest.mark.parametrize("spread", [Spread(0.0, 0.0), Spread(0.3, 0.2)])
+def test_ranges_hold_what_comes_as_often_as_they_say(spread):
+    rng = np.random.default_rng(5)
+    held_rep, held_all = [], []
+    for seed in range(250):
+        p, deals, credit, new, came = world(rng, spread)
+        draws = draw_period(
+            np.zeros(5), p, deals, credit, new, amounts=amounts([1.0]), spread=spread, seed=seed, draws=500
+        )
+        low, high = np.quantile(draws.reps, [0.1, 0.9], axis=1)
+        held_rep += list((came >= low) & (came <= high))
+        low, high = np.quantile(draws.of([0, 1, 2, 3, 4]), [0.1, 0.9])
+        held_all.append(low <= came.sum() <= high)
+    # 80 % of 250 worlds: standard error sqrt(.16 / 250) = .025; reps of one world are not independent.
+    assert np.mean(held_all) == pytest.approx(0.8, abs=3 * 0.025)
+    assert np.mean(held_rep) == pytest.approx(0.8, abs=3 * 0.025)
+
+
+def test_without_the_common_error_the_company_range_is_too_narrow():
+    # The trap that the common error is there for: each deal right on average, the sum far too sure.
+    rng = np.random.default_rng(6)
+    held = []
+    for seed in range(150):
+        p, deals, credit, new, came = world(rng, Spread(0.4, 0.0), deals=200)
+        draws = draw_period(
+            np.zeros(5), p, deals, credit, new, amounts=amounts([1.0]), spread=Spread(0.0, 0.0), seed=seed, draws=300
+        )
+        low, high = np.quantile(draws.of([0, 1, 2, 3, 4]), [0.1, 0.9])
+        held.append(low <= came.sum() <= high)
+    assert np.mean(held) < 0.8 - 3 * np.sqrt(0.16 / 150)
+
+
+def test_a_shared_error_leaves_the_mean_where_it_was():
+    p = np.array([0.1, 0.4, 0.8])
+    none = NewBusiness(np.zeros(1), np.ones(1), np.ones(1), [np.empty(0)])
+    credit = csr_array(np.ones((1, 3)))
+    draws = draw_period(
+        np.zeros(1), p, pd.DataFrame(index=range(3)), credit, none, amounts=None, spread=Spread(0.2, 0.1), draws=20_000
+    )
+    # Standard error sqrt(p (1 - p) / 20000) is .0035 at most, the stretch is an approximation to about .005.
+    np.testing.assert_allclose(draws.deals.mean(axis=1), p, atol=0.015)
+
+
+def test_new_business_comes_at_the_pace_of_the_past():
+    # 40 reps make a Poisson number of deals, 2 a week, all won ten days later for 100.
+    rng, reps, rows = np.random.default_rng(1), 40, []
+    for rep in range(reps):
+        for day in np.flatnonzero(rng.poisson(2 / 7, 500)):
+            made = AT - pd.Timedelta(days=int(day), hours=1)
+            rows.append((f"d{rep}-{day}", f"r{rep:02d}", 1.0, made, made + pd.Timedelta(days=10), "new", True, 100.0))
+    shares = pd.DataFrame(rows, columns="deal_id rep_id share created_at closed_at kind won amount".split())
+    names = [f"r{rep:02d}" for rep in range(reps)]
+    began = dict.fromkeys(names, AT - pd.Timedelta(days=900))
+    people = People([*names, NOBODY], {"company": list(range(reps + 1))}, frozenset(names), began)
+    new = new_business(shares, people, at=AT, days=28, quarter_ends=[])
+    # Made in the first 18 of 28 days: on a day at least one with chance 1 - exp(-2/7), in all 18 times that, 4.47.
+    expected = 18 * (1 - np.exp(-2 / 7))
+    # A rep's year holds 13 such spans: standard error of the mean of all sqrt(4.47 / (13 * 40)) = .09.
+    assert new.rate[:-1].mean() == pytest.approx(expected, abs=0.3)
+    np.testing.assert_allclose(new.mean[:-1], 100.0)
+
+
+def test_a_rep_who_just_began_is_expected_to_sell_as_the_others_do():
+    # No window since the start: the rate is the company's mean, (0 + 6 L) / (0 + 6).
+    made = AT - pd.Timedelta(days=5)
+    old = [(f"d{k}", "old", 1.0, made - pd.Timedelta(days=7 * k), made - pd.Timedelta(days=7 * k - 2), "new", True, 100.0)
+           for k in range(60)]  # fmt: skip
+    shares = pd.DataFrame(old, columns="deal_id rep_id share created_at closed_at kind won amount".split())
+    began = {"old": AT - pd.Timedelta(days=900), "young": AT}
+    people = People(["old", "young", NOBODY], {"company": [0, 1, 2]}, frozenset(["old", "young"]), began)
+    new = new_business(shares, people, at=AT, days=28, quarter_ends=[])
+    # One deal a week, won in two days: four of each four weeks.
+    np.testing.assert_allclose(new.rate, [4.0, 4.0, 4.0], rtol=0.15)
+
+
+def test_without_a_win_there_is_no_forecast_but_a_mend():
+    with pytest.raises(NothingSold, match="Import deals with outcome and closed_at"):
+        AttainmentModel().fit(view_of(deals=[a_deal()]), Company(), until=AT, win=None)
+
+
+@pytest.fixture(scope="module")
+def scored():
+    s = sold()
+    return s.attainment.score(s.view, s.company, as_of=s.as_of, deals_scored=s.scored)
+
+
+def test_reasons_of_a_rep_add_up_to_the_expected_total(scored):
+    reps, _, explained = scored
+    total = reps.set_index("rep_id")[["expected_closed", "expected_open", "expected_new"]].sum(axis=1)
+    parts = explained.groupby("entity_id")["contribution"].sum()
+    np.testing.assert_allclose(parts[total.index], total, atol=1e-6)
+    np.testing.assert_allclose(explained.groupby("entity_id")["prediction"].first()[total.index], total, atol=1e-6)
+    assert {"closed", "new business"} <= set(explained["feature"])
+
+
+def test_actual_to_date_is_what_sql_says(scored):
+    s, (reps, teams, _) = sold(), scored
+    deals = s.view.arrow("deals").to_pandas()
+    # In base currency: all deals of the sample in EUR, others at the day's rate by an as-of join in pandas.
+    rates = s.view.arrow("fx_rates").to_pandas().sort_values("on_date")
+    won = deals[
+        (deals.outcome == "won") & (deals.closed_at >= pd.Timestamp("2026-10-01", tz="UTC")) & deals.amount.notna()
+    ]
+    total = 0.0
+    for deal in won.itertuples():
+        known = rates[(rates.currency == deal.currency) & (rates.on_date <= deal.closed_at.date())]
+        total += float(deal.amount) * (1.0 if deal.currency == s.company.base_currency else known.rate_to_base.iloc[-1])
+    quarter = teams[(teams.team_id == "company") & (teams.period_start == pd.Timestamp("2026-10-01").date())]
+    assert quarter["actual_to_date"].item() == pytest.approx(total, rel=1e-9)
+    assert (reps[["p10", "p50", "p90"]].diff(axis=1).iloc[:, 1:] >= 0).all().all()
+    assert (reps["p10"] >= reps["actual_to_date"] - 1e-6).all()  # what is closed stays closed
+
+
+def test_the_chance_to_reach_a_target_is_never_quite_0_or_1(scored):
+    reps = scored[0]
+    known = reps["target"].notna()
+    assert known.any()
+    assert reps.loc[known, "p_attain"].between(1 / 402, 401 / 402).all()
+    assert reps.loc[~known, "p_attain"].isna().all()
+
+
+def test_without_goals_the_fiscal_quarter_is_forecast_without_a_target():
+    s = sold()
+    tables = {t: s.view.arrow(t) for t in s.view.present if t != "goals"}
+    reps, teams, _ = s.attainment.score(type(s.view)(tables), s.company, as_of=s.as_of, deals_scored=s.scored)
+    for table in (reps, teams):
+        assert len(table)
+        assert table[["target", "p_attain"]].isna().all().all()
+        assert {str(d) for d in table["period_start"]} == {"2026-10-01"}
+
+
+def test_the_note_sets_every_way_beside_the_others():
+    note = sold().attainment.note
+    for way in ("simulation", "stage_rate", "redrawn_weeks", "run_rate"):
+        assert note[f"pinball_rep_{way}"] > 0
+    assert 0 <= note["coverage_rep"] <= 1
+    assert "80 %" in note["sentence_en"]
