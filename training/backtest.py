@@ -14,6 +14,8 @@ import pandas as pd
 from crm.company import Company
 from crm.errors import NotReady
 from crm.lake import View
+from models.amounts import AmountModel
+from models.attainment import AttainmentModel
 from models.learners import Floats
 from models.rolling import won_within
 from models.win import WinModel
@@ -27,6 +29,7 @@ Progress = Callable[[str], None]
 HORIZONS = (30, 90, 182)
 WAYS = ("forecast", "stage_rate", "base_rate")
 RECONSTRUCTED = "reconstructed"
+_FEW_DRAWS = 500
 
 
 class TooShort(NotReady):
@@ -227,7 +230,8 @@ def reconstruct(
     Returns
     -------
     dict of str to pd.DataFrame
-        'deals', 'reps', 'teams' with the columns of the score files; dates without enough history are left out.
+        'deals', 'reps', 'teams' with the columns of the score files and `as_of`; dates without enough history are
+        left out.
     """
     say = progress or (lambda _: None)
     found: dict[str, list[pd.DataFrame]] = {"deals": [], "reps": [], "teams": []}
@@ -252,5 +256,18 @@ def _reconstruct_one(
         return {}
     end = company.period_of(as_of.tz_convert(company.time_zone).date()).bounds(company.time_zone)[1]
     scored = win.score(deals, as_of=as_of, period_end=pd.Timestamp(end).tz_convert("UTC"))
-    scored["model_version"] = RECONSTRUCTED
-    return {"deals": scored}
+    amounts = AmountModel(seed).fit(view, company, until=as_of)
+    scored.insert(5, "expected_amount", scored["win_probability"].to_numpy() * amounts.when_won(deals))
+    found = {"deals": scored, **_reconstruct_periods(view, company, win, scored, as_of, seed)}
+    return {name: table.assign(as_of=as_of, model_version=RECONSTRUCTED) for name, table in found.items()}
+
+
+def _reconstruct_periods(
+    view: View, company: Company, win: WinModel, scored: pd.DataFrame, as_of: pd.Timestamp, seed: int
+) -> dict[str, pd.DataFrame]:
+    try:
+        model = AttainmentModel(seed, draws=_FEW_DRAWS, periods=1).fit(view, company, until=as_of, win=win)
+        reps, teams, _ = model.score(view, company, as_of=as_of, deals_scored=scored)
+    except NotReady:  # nothing was sold yet
+        return {}
+    return {"reps": reps, "teams": teams}
