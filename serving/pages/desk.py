@@ -147,10 +147,14 @@ class Desk:
             If there is none, or the visitor may not see it.
         """
         frame = self.frame(name)
-        rows = outlook.primary(frame[frame[key] == ident])
+        rows = self.outcomes(frame[frame[key] == ident])
         if rows.empty:
             raise NothingHere
         return rows.iloc[0].to_dict()
+
+    def outcomes(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Of rows of reps or teams, this quarter's leading metric."""
+        return outlook.primary(frame, self.company.period_of(self.today))
 
     def reasons(self, entity: str, idents: Iterable[str]) -> pd.DataFrame:
         """Reasons of some deals, persons or customers."""
@@ -238,10 +242,14 @@ class Desk:
         }
 
     def children(self, team_id: str) -> list[str]:
-        """Teams right below a team; of the company, those that have no team above that is scored."""
-        if team_id != COMPANY:
-            return [team for team, parent in self.team_parents.items() if parent == team_id]
-        return [t for t in self.scored_teams if t != COMPANY and self.team_parents.get(t) not in self.scored_teams]
+        """Teams right below a team that can be seen; a single team that only holds others gives way to those."""
+        if team_id == COMPANY:
+            below = [t for t in self.scored_teams if t != COMPANY and self.team_parents.get(t) not in self.scored_teams]
+        else:
+            below = [team for team, parent in self.team_parents.items() if parent == team_id]
+        if team_id == COMPANY and len(below) == 1:
+            return self.children(below[0]) or below
+        return below
 
     def members(self, team_id: str) -> list[str] | None:
         """People in a team and the teams below; None means everyone."""

@@ -130,7 +130,7 @@ def _tables(desk: Desk, team_id: str, members: list[str] | None) -> list[Table]:
         "Bars show the 80% range, dots its middle, the dashed line the goal. "
         "Middles do not add up to the team's; all come from the same draws, which do."
     )
-    teams, reps = outlook.primary(desk.frame("teams")), outlook.primary(desk.frame("reps"))
+    teams, reps = desk.outcomes(desk.frame("teams")), desk.outcomes(desk.frame("reps"))
     below = teams[teams["team_id"].isin(desk.children(team_id))]
     people = reps if members is None else reps[reps["rep_id"].isin(members)]
     tables = []
@@ -170,9 +170,9 @@ def _deals(desk: Desk, rep_id: str) -> Deals | None:
     f, say = desk.formats, desk.language.say
     every = listing.open_deals(desk.frame("deals"), desk.facts.deals, desk.names, pd.Timestamp(desk.as_of))
     own = every[every["owner_id"] == rep_id]
-    own = own.assign(soon=own["p_win_in_period"] * own["amount"]).sort_values("soon", ascending=False)
     if own.empty:
         return None
+    own = own.assign(soon=_brings(desk, rep_id, own)).sort_values("soon", ascending=False)
     rows = [
         {
             "deal_id": str(r["deal_id"]),
@@ -194,3 +194,11 @@ def _deals(desk: Desk, rep_id: str) -> Deals | None:
         say("{n} more deals", n=len(rest)) if len(rest) else "",
         f.money_full(float(rest["soon"].sum())),
     )
+
+
+def _brings(desk: Desk, rep_id: str, own: pd.DataFrame) -> pd.Series:
+    """What each deal brings this period: as the forecast explains it, else chance times amount."""
+    why = desk.reasons("rep", [rep_id])
+    explained = pd.Series(why["contribution"].to_numpy(float), index=why["feature"].str.removeprefix("deal:"))
+    simple = own["p_win_in_period"] * own["amount"]
+    return simple if explained.empty else explained.reindex(own.index).fillna(0.0)

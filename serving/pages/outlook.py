@@ -12,6 +12,7 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 
+from crm.fiscal import Period
 from serving.charts import Figure, fan
 from serving.format import MISSING, Formats
 
@@ -63,12 +64,14 @@ class Outcome:
         return self.closed / passed if PACE_FROM <= passed <= 1 else None
 
 
-def primary(rows: pd.DataFrame) -> pd.DataFrame:
-    """Of several metrics a period, the one the pages lead with: bookings where there are any."""
-    bookings = rows[rows["metric"] == "bookings"]
-    if len(bookings):
+def primary(rows: pd.DataFrame, period: Period) -> pd.DataFrame:
+    """Of several periods and metrics, what the pages lead with: this period's, bookings where there are any."""
+    days = pd.to_datetime(rows["period_start"]).dt.date, pd.to_datetime(rows["period_end"]).dt.date
+    now = rows[(days[0] == period.start) & (days[1] == period.end)]
+    bookings = now[now["metric"] == "bookings"]
+    if len(bookings) or now.empty:
         return bookings
-    return rows[rows["metric"] == rows["metric"].iloc[0]] if len(rows) else rows
+    return now[now["metric"] == now["metric"].iloc[0]]
 
 
 def sentence(f: Formats, name: str, outcome: Outcome) -> str:
@@ -122,14 +125,14 @@ def made_of(f: Formats, outcome: Outcome) -> Parts:
         ("open", say("From open deals"), outcome.expected_open),
         ("new", say("From deals not yet created"), outcome.expected_new),
     ]
-    sizes = [round(value, digits) for *_, value in named]
-    total = sum(sizes) or 1.0
+    # Differences of rounded sums, so that what one reads adds up, and to the same total as elsewhere.
+    sums = [0.0, *np.cumsum([value for *_, value in named]).round(digits).tolist()]
     rows, x = [], 0.0
-    for (kind, text, _), size in zip(named, sizes, strict=True):
-        width = max(size, 0.0) / total * 100
-        rows.append(Part(kind, text, full(size), round(x, 2), round(width, 2)))
+    for (kind, text, _), low, high in zip(named, sums, sums[1:], strict=False):
+        width = max(high - low, 0.0) / (sums[-1] or 1.0) * 100
+        rows.append(Part(kind, text, full(high - low), round(x, 2), round(width, 2)))
         x += width
-    rows.append(Part("", say("Expected on average"), full(sum(sizes)), 0, 0))
+    rows.append(Part("", say("Expected on average"), full(sums[-1]), 0, 0))
     value = f.money if outcome.money else f.number
     note = say("Half of the simulated periods end below {middle}, half above.", middle=value(outcome.p50))
     return Parts(rows, note)

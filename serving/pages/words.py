@@ -55,7 +55,8 @@ def _value(f: Formats, unit: str, value: float | None) -> str:
         return f.percent(value)
     if unit == "ratio":
         return f"{f.significant(value, 2)}×"
-    return f.number(value, 0 if math.isclose(value, round(value), abs_tol=0.05) else 1)
+    whole = unit in ("days", "count") or math.isclose(value, round(value), abs_tol=0.05)
+    return f.number(value, 0 if whole else 1)
 
 
 def action(language: Language, name: str) -> str:

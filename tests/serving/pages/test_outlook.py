@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import pytest
 
+from crm.fiscal import period_of
 from serving.format import Formats
 from serving.i18n import language
 from serving.pages import outlook
@@ -55,8 +56,8 @@ def test_without_a_goal_no_share_is_made_up(target):
 
 def test_parts_add_up_as_they_are_read():
     parts = outlook.made_of(EN, Outcome.of(a_row()))
-    # 100,000.4 + 60,000.4 + 30,000.4 is 190,001.2, but what one reads is 100,000 + 60,000 + 30,000.
-    assert [part.said for part in parts.rows] == ["$100,000", "$60,000", "$30,000", "$190,000"]
+    # 100,000.4 and 60,000.4 make 160,000.8, which reads 160,001; with 30,000.4 it is 190,001.2, read as 190,001.
+    assert [part.said for part in parts.rows] == ["$100,000", "$60,001", "$30,000", "$190,001"]
     assert [part.x for part in parts.rows[:3]] == [0, 52.63, 84.21]
     assert sum(part.width for part in parts.rows) == pytest.approx(100, abs=0.02)
 
@@ -67,10 +68,14 @@ def test_pace_is_told_only_once_a_tenth_of_the_period_has_passed():
     assert outcome.pace(date(2026, 11, 15)) == pytest.approx(46_000 / (46 / 92))  # half of the period
 
 
-def test_money_leads_where_several_metrics_are_set():
-    rows = pd.DataFrame([a_row(metric="won_deals"), a_row(metric="bookings")])
-    assert list(outlook.primary(rows)["metric"]) == ["bookings"]
-    assert list(outlook.primary(rows.head(1))["metric"]) == ["won_deals"]
+def test_this_quarter_and_money_lead_where_several_periods_and_metrics_are_set():
+    quarter = period_of(date(2026, 11, 15))
+    deals, bookings = a_row(metric="won_deals"), a_row()
+    year = a_row(period_start=date(2026, 1, 1))
+    rows = pd.DataFrame([year, deals, bookings])
+    assert list(outlook.primary(rows, quarter).index) == [2]
+    assert list(outlook.primary(rows.head(2), quarter).index) == [1]
+    assert outlook.primary(rows.head(1), quarter).empty
 
 
 def test_numbers_of_deals_are_not_written_as_money():
