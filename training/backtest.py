@@ -142,7 +142,7 @@ def compare(
 
 def light_model(company: Company, *, seed: int = 0) -> WinModel:
     """The win model with half the trees, fewer rows, one past span and no interval: for many refits."""
-    return win_model(company, seed=seed, trees=60, rows=30_000, replicates=0, cuts=1)
+    return win_model(company, seed=seed, trees=60, rows=20_000, replicates=0, cuts=1)
 
 
 def past_dates(rows: pd.DataFrame, until: pd.Timestamp, *, dates: int, weeks_apart: int) -> list[pd.Timestamp]:
