@@ -1,12 +1,45 @@
 """What the documentation promises to name is named there."""
 
+import re
 from pathlib import Path
 
 import pytest
+import typer
 
 from crm.mapping import ColumnMap, Format, Mapping, TableMap
+from serving.cli import app
 
-DOCS = Path(__file__).parent.parent / "docs"
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+
+
+def verbs(command, name=""):
+    """Every verb with its words, such as 'models promote', and its command."""
+    for word, inner in getattr(command, "commands", {}).items():
+        yield from verbs(inner, f"{name} {word}".strip())
+    if not hasattr(command, "commands"):
+        yield name, command
+
+
+LINKS = sorted(set(re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))))
+VERBS = dict(verbs(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_with_an_example(verb):
+    assert f"Example: bellwether {verb}" in (VERBS[verb].help or "")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_stands_in_the_readme(verb):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    last = verb.split()[-1]
+    assert f"bellwether {verb}" in readme or f"`{verb}" in readme or f"`{last}`" in readme
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_what_the_readme_links_to_is_there(link):
+    assert (ROOT / link).exists()
 
 
 @pytest.mark.parametrize("part", [Mapping, TableMap, ColumnMap, Format])
