@@ -90,7 +90,7 @@ class Server:
 
     def names(self, view: LakeView) -> dict[str, str]:
         """Name of each rep whose name is known, by rep_id."""
-        people = StorePeople(self.store).names()
+        people = StorePeople(self.store).names("rep")
         reps = view.arrow("reps").select(["rep_id", "person_key"]).to_pydict()
         pairs = zip(reps["rep_id"], reps["person_key"], strict=True)
         return {rep: people[key] for rep, key in pairs if key in people}

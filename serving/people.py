@@ -53,10 +53,11 @@ class StorePeople:
                 keys.append(person.person_key)
         return keys
 
-    def names(self) -> dict[str, str]:
-        """Name by person key, of those whose name is known."""
+    def names(self, kind: PersonKind | None = None) -> dict[str, str]:
+        """Name by person key, of all persons or those of a kind, as far as they are known."""
+        query = select(Person.person_key, Person.details)
         with self._store.reading() as session:
-            rows = session.execute(select(Person.person_key, Person.details)).all()
+            rows = session.execute(query.where(Person.kind == kind) if kind else query).all()
         return {key: str(details["name"]) for key, details in rows if details.get("name")}
 
     def erase(self, person_key: str) -> None:
