@@ -88,7 +88,7 @@ class AttainmentModel(BaseEstimator):
         Past quarters that are tried; 0: errors and ways are the defaults (for reconstructing the past).
     """
 
-    def __init__(self, random_state: int = 0, draws: int = DRAWS, periods: int = 4) -> None:
+    def __init__(self, random_state: int = 0, draws: int = DRAWS, periods: int = 3) -> None:
         self.random_state = random_state
         self.draws = draws
         self.periods = periods

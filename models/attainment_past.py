@@ -27,7 +27,7 @@ AGES = (1 / 6, 1 / 2, 5 / 6)
 """Share of the period that is over at a cut."""
 QUANTILES = (0.1, 0.5, 0.9)
 _APART = pd.Timedelta(days=28)
-_ROWS = 16_000
+_ROWS = 12_000
 _DRAWS = 400
 _BLOCK = 4  # weeks redrawn together
 _LEAST_CLOSED = 50
@@ -308,4 +308,4 @@ def _rep_features(view: View, company: Company, shares: pd.DataFrame, moments: l
 
 
 def _light(win: WinModel, seed: int) -> WinModel:
-    return WinModel(seed, win.horizon_weeks, win.start_month, trees=40, rows=10_000, replicates=0, cuts=0)
+    return WinModel(seed, win.horizon_weeks, win.start_month, trees=30, rows=8_000, replicates=0, cuts=0)

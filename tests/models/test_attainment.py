@@ -104,8 +104,8 @@ def test_new_business_comes_at_the_pace_of_the_past():
 def test_a_rep_who_just_began_is_expected_to_sell_as_the_others_do():
     # No window since the start: the rate is the company's mean, (0 + 6 L) / (0 + 6).
     made = AT - pd.Timedelta(days=5)
-    old = [(f"d{k}", "old", 1.0, made - pd.Timedelta(days=7 * k), made - pd.Timedelta(days=7 * k - 2), "new", True, 100.0)
-           for k in range(60)]  # fmt: skip
+    days = [made - pd.Timedelta(days=7 * k) for k in range(60)]
+    old = [(f"d{k}", "old", 1.0, day, day + pd.Timedelta(days=2), "new", True, 100.0) for k, day in enumerate(days)]
     shares = pd.DataFrame(old, columns="deal_id rep_id share created_at closed_at kind won amount".split())
     began = {"old": AT - pd.Timedelta(days=900), "young": AT}
     people = People(["old", "young", NOBODY], {"company": [0, 1, 2]}, frozenset(["old", "young"]), began)
