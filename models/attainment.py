@@ -338,7 +338,7 @@ def _coverage(past: pd.DataFrame) -> dict[str, Any]:
     hits, n = int(held[whole].sum()), int(whole.sum())
     share, rows = float(held[rep].mean()), int(rep.sum())
     en = (
-        f"On past cuts the 80 % range held what came for {100 * share:.0f} % of {rows} rep-periods, "
+        f"On past cuts the 80% range held what came for {100 * share:.0f}% of {rows} rep-periods, "
         f"and for the company {hits} of {n} times."
     )
     zh = f"在过去的时点上，80%区间覆盖了{rows}个销售期间中{100 * share:.0f}%的实际结果；公司层面为{n}次中的{hits}次。"

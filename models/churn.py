@@ -279,21 +279,21 @@ def _note(model: ChurnModel) -> ChurnNote:
 
 
 def _sentences(model: ChurnModel, trial: Gain | None) -> tuple[str, str]:
-    rate = f"{100 * model.base_:.1f} %"
+    rate = f"{100 * model.base_:.1f}%"
     if trial is None:
         return (
             f"The history is too short to try forecasts on later dates: every customer gets the base rate, {rate}.",
             f"历史数据太短，无法在更晚的日期上检验：所有客户均采用基准流失率{rate}。",
         )
-    share, low, high = (f"{100 * v:.1f} %" for v in (trial.skill, trial.low, trial.high))
+    share, low, high = (f"{100 * v:.1f}%" for v in (trial.skill, trial.low, trial.high))
     if not model.strength_:
         en = f"No better than the base rate ({rate}): on later dates the log loss was lower by {share} "
         return (
-            en + f"(90 % interval {low} to {high}), so every customer gets the base rate.",
+            en + f"(90% interval {low} to {high}), so every customer gets the base rate.",
             f"不优于基准流失率（{rate}）：在更晚的日期上对数损失降低{share}（90%区间{low}至{high}），故所有客户均采用基准流失率。",
         )
     few = model.strength_ < 0.8
-    en = f"Better than the base rate: on later dates the log loss was lower by {share} (90 % interval {low} to {high})."
+    en = f"Better than the base rate: on later dates the log loss was lower by {share} (90% interval {low} to {high})."
     zh = f"优于基准流失率：在更晚的日期上对数损失降低{share}（90%区间{low}至{high}）。"
     if few:
         en += f" As only {model.n_left_} customers left, forecasts lean on the base rate."

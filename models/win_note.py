@@ -75,20 +75,20 @@ def _sentences(
             f"With {n_closed} closed deals the forecasts could not be tried on past dates: they are plain rates.",
             f"仅有{n_closed}笔已关闭商机，无法用过去日期检验预测：此处给出的只是比率。",
         )
-    share, low, high = (f"{100 * v:.1f} %" for v in (told.skill, told.low, told.high))
+    share, low, high = (f"{100 * v:.1f}%" for v in (told.skill, told.low, told.high))
     deals = told.deals
-    en = f"on past dates the log loss was lower by {share} (90 % interval {low} to {high}, {deals} deals)."
+    en = f"on past dates the log loss was lower by {share} (90% interval {low} to {high}, {deals} deals)."
     zh = f"在过去日期上对数损失降低{share}（90%区间{low}至{high}，{deals}笔商机）。"
     if not signal:
         return (
             f"No better than the base rate: {en} The fields known of these deals do not tell winners from losers.",
-            f"不优于基准比率：{zh}这些商机的已知字段无法区分赢单与输单。",
+            f"不优于基准率：{zh}这些商机的已知字段无法区分赢单与输单。",
         )
-    rate_en, rate_zh = ("stage rate", "阶段比率") if choice.by_stage else ("base rate", "基准比率")
+    rate_en, rate_zh = ("stage rate", "阶段率") if choice.by_stage else ("base rate", "基准率")
     if not choice.strength:
         en += f" All of it comes from the {rate_en}; other fields add nothing certain."
         zh += f"全部来自{rate_zh}；其他字段未见确定的增益。"
     elif small:
         en += f" With only {n_closed} closed deals, forecasts lean on the {rate_en}."
         zh += f"仅有{n_closed}笔已关闭商机，预测向{rate_zh}收缩。"
-    return f"Better than the base rate: {en}", f"优于基准比率：{zh}"
+    return f"Better than the base rate: {en}", f"优于基准率：{zh}"

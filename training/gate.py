@@ -91,7 +91,7 @@ def judge(table: pd.DataFrame, policy: Policy, *, seed: int = 0) -> Verdict:
     promote = high >= 0 and found.mean >= -policy.tolerance
     figures = (
         f"log loss {losses['challenger'].mean():.4f} against the champion's {losses['champion'].mean():.4f} "
-        f"on {found.deals} deals (difference {found.mean:+.4f}, {100 * policy.level:.0f} % interval "
+        f"on {found.deals} deals (difference {found.mean:+.4f}, {100 * policy.level:.0f}% interval "
         f"{low:+.4f} to {high:+.4f})"
     )
     text = f"Promoted: {figures}." if promote else f"Not promoted, the champion stays: {figures}."

@@ -115,7 +115,7 @@ def test_the_note_tells_of_a_real_gain(model):
     assert model.note["signal"]
     assert model.note["skill_low"] > 0
     assert model.note["sentence_en"].startswith("Better than the base rate")
-    assert model.note["sentence_zh"].startswith("优于基准比率")
+    assert model.note["sentence_zh"].startswith("优于基准率")
 
 
 def test_where_nothing_tells_deals_apart_all_get_the_base_rate():
