@@ -175,4 +175,4 @@ def test_the_note_sets_every_way_beside_the_others():
     for way in ("simulation", "stage_rate", "redrawn_weeks", "run_rate"):
         assert note[f"pinball_rep_{way}"] > 0
     assert 0 <= note["coverage_rep"] <= 1
-    assert "80 %" in note["sentence_en"]
+    assert "80%" in note["sentence_en"]
