@@ -118,15 +118,14 @@ def _read_text(con: duckdb.DuckDBPyConnection, path: Path, name: str, form: Form
     if not head.strip():
         raise BadFile(path.name, "is empty", "Export it again.")
     delimiter = form.delimiter or _delimiter(head)
-    if blank:
-        _drop_blank_lines(plain, delimiter)
     header = _header(path.name, head, delimiter)
+    if blank:
+        _tidy(plain, delimiter, len(header))
     _put_end(plain, head, delimiter, len(header))
     try:
-        if not _load(con, plain, name, header, delimiter):
-            _drop_unclosed(plain, delimiter, len(header))
-            con.execute("truncate table reject_errors")
-            con.execute("truncate table reject_scans")
+        if not _load(con, plain, name, header, delimiter) or _quotes_broken(con):
+            _tidy(plain, delimiter, len(header))
+            _forget_rejects(con)
             _load(con, plain, name, header, delimiter)
     except duckdb.InvalidInputException:
         raise BadFile(
@@ -160,30 +159,40 @@ def _put_end(plain: Path, head: str, delimiter: str, columns: int) -> None:
         file.write(line_end + _END + delimiter * (columns - 1) + line_end)
 
 
-def _drop_unclosed(plain: Path, delimiter: str, columns: int) -> None:
-    """Make the row whose quote never closes one that is refused, so that the rows behind it are read."""
-    with plain.open(encoding="utf-8", newline="") as file:
-        text = file.read()
-    field = re.compile(rf'(?:(?<=[{re.escape(delimiter)}\r\n])|\A)"[^"]*(?:""[^"]*)*("|\Z)')
-    start = next((m.start() for m in field.finditer(text) if not m[1]), None)
-    if start is None:
-        return
-    line = max(text.rfind("\n", 0, start), text.rfind("\r", 0, start)) + 1
-    end = re.compile(r"[\r\n]").search(text, start)
-    stop = end.start() if end else len(text)
-    refused = _UNCLOSED + f"{delimiter}x" * (columns + 1)
-    with plain.open("w", encoding="utf-8", newline="") as file:
-        file.write(text[:line] + refused + text[stop:])
+def _quotes_broken(con: duckdb.DuckDBPyConnection) -> bool:
+    return bool(con.sql("select 1 from reject_errors where error_type = 'UNQUOTED VALUE' limit 1").fetchall())
 
 
-def _drop_blank_lines(plain: Path, delimiter: str) -> None:
-    """Leave out blank lines that stand outside quotes: refused rows would count them, rows that are read would not."""
+def _forget_rejects(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("truncate table reject_errors")
+    con.execute("truncate table reject_scans")
+
+
+def _tidy(plain: Path, delimiter: str, columns: int) -> None:
+    """Leave out blank lines between rows, and make a row with a quote that does not end one that is refused.
+
+    Refused rows would count blank lines, rows that are read would not. A row with such a quote goes as far as the line
+    in which the quote stands, so that it takes no row behind it along.
+    """
     with plain.open(encoding="utf-8", newline="") as file:
         text = file.read()
-    quoted = rf'(?:(?<=[{re.escape(delimiter)}\r\n])|\A)"[^"]*(?:""[^"]*)*"'
-    text = re.sub(rf"({quoted})|\n\n+", lambda m: m[1] or "\n", text)
+    mark = re.escape(delimiter)
+    cell = rf'(?>"[^"]*+(?:""[^"]*+)*+"(?=[{mark}\n]|\Z)|(?!")[^{mark}\n]*+)'
+    row = re.compile(rf"{cell}(?:{mark}{cell})*+(?:\n|\Z)")
+    whole_cells = re.compile(rf"(?:{cell}{mark})*+")
+    refused = _UNCLOSED + f"{delimiter}x" * (columns + 1) + "\n"
     with plain.open("w", encoding="utf-8", newline="") as file:
-        file.write(text)
+        start = 0
+        while start < len(text):
+            found = row.match(text, start)
+            if found:
+                stop = found.end()
+                file.write("" if found[0] == "\n" else found[0])
+            else:
+                before = whole_cells.match(text, start)
+                stop = text.find("\n", before.end() if before else start) + 1 or len(text)
+                file.write(refused)
+            start = stop
 
 
 def _decode(path: Path, plain: Path, encoding: str | None) -> bool:
@@ -240,8 +249,7 @@ def _header(file: str, head: str, delimiter: str) -> list[str]:
 
 def _broken(con: duckdb.DuckDBPyConnection) -> tuple[BrokenRow, ...]:
     found = con.sql("select line, csv_line, error_type, error_message from reject_errors order by line").fetchall()
-    con.execute("truncate table reject_errors")
-    con.execute("truncate table reject_scans")
+    _forget_rejects(con)
     seen: dict[int, BrokenRow] = {}
     for line, text, kind, _ in found:
         reason = _REASONS["UNQUOTED VALUE"] if _UNCLOSED in (text or "") else _REASONS.get(kind)
