@@ -53,7 +53,7 @@ class TotalAccuracy:
         (so far plus the daily rate of the last 13 weeks for the days left); `coverage`: share of actuals inside p10
         to p90 (0.8 if ranges are right); `_low` and `_high`: 90 % intervals over resamples of reps or teams; `rows`.
     rows : DataFrame
-        A row a forecast: key, as_of, period_start, metric, actual, p10, p50, p90, run_rate.
+        A row a forecast: key, as_of, period_start, period_end, metric, actual, p10, p50, p90, run_rate.
     """
 
     figures: dict[str, float] = field(default_factory=dict)
@@ -141,7 +141,7 @@ def _first_said(said: pd.DataFrame, key: str) -> pd.DataFrame:
     """What was said first of each entity at each moment: later runs on the same moment do not replace it."""
     if said.empty:
         return said
-    keys = [key, "as_of"] + [c for c in ("metric", "period_start") if c in said]
+    keys = [key, "as_of"] + [c for c in ("metric", "period_start", "period_end") if c in said]
     return said.drop_duplicates(keys, keep="first")
 
 
@@ -245,6 +245,7 @@ def _judged_total(row: dict[str, Any], key: str, credit: dict[Any, pd.DataFrame]
         key: row[key],
         "as_of": as_of,
         "period_start": row["period_start"],
+        "period_end": row["period_end"],
         "metric": metric,
         "actual": total,
         "p10": float(row["p10"]),

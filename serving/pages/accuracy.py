@@ -8,6 +8,7 @@ import pandas as pd
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from crm.company import Company
 from serving.accuracy import Accuracy, DealAccuracy, TotalAccuracy
 from serving.charts import Figure, calibration, track_record
 from serving.dependencies import ServerDep
@@ -79,7 +80,7 @@ def _waiting(desk: Desk) -> str:
 
 def _section(desk: Desk, found: Accuracy, title: str, text: str) -> Section | None:
     f = desk.formats
-    company = _company_rows(found.teams)
+    company = _company_rows(found.teams, desk.company)
     if not found.deals.figures and company.empty and not found.reps.figures:
         return None
     return Section(
@@ -92,12 +93,16 @@ def _section(desk: Desk, found: Accuracy, title: str, text: str) -> Section | No
     )
 
 
-def _company_rows(teams: TotalAccuracy) -> pd.DataFrame:
-    """The company's own totals, leading metric, oldest forecast first."""
+def _company_rows(teams: TotalAccuracy, company: Company) -> pd.DataFrame:
+    """The company's own totals of the quarter each forecast was made in, leading metric, oldest first."""
     rows = teams.rows
     if rows.empty:
         return rows
     own = rows[rows["team_id"] == COMPANY]
+    quarters = [company.period_of(when.tz_convert(company.time_zone).date()) for when in own["as_of"]]
+    starts, ends = (pd.to_datetime(own[name]).dt.date for name in ("period_start", "period_end"))
+    same = [(q.start, q.end) == days for q, days in zip(quarters, zip(starts, ends, strict=True), strict=True)]
+    own = own[same]
     metric = "bookings" if (own["metric"] == "bookings").any() else "won_deals"
     return own[own["metric"] == metric].sort_values("as_of")
 
