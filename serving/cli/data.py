@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crm.errors import BadInput
 from serving.cli.common import HomeDir, Seed, home_of, progress, store_of
 
 if TYPE_CHECKING:
@@ -22,6 +23,13 @@ class Setting(StrEnum):
     default = "default"
     no_signal = "no_signal"
     drifting = "drifting"
+
+
+class NoSuchPath(BadInput):
+    """There is nothing to import."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"There is no file or folder {path}. Check the name.")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -65,6 +73,8 @@ def import_(
 
     Example: bellwether import exports/2026-02 --mapping my-crm.yaml
     """
+    if not path.exists():
+        raise NoSuchPath(path)
     place = home_of(home)
     place.prepare_import(path)
     found = run_import(place, path, mapping)

@@ -4,8 +4,10 @@ Every process refuses and notes connections that leave this machine: Python's by
 those of native libraries by a proxy address at which a listener counts whoever calls.
 """
 
+import atexit
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -147,6 +149,7 @@ def free_port() -> int:
 def built() -> Chain:
     """The chain from simulated files to scores."""
     folder = Path(tempfile.mkdtemp(prefix="bellwether-chain-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     (folder / "guard").mkdir()
     (folder / "guard" / "sitecustomize.py").write_text(GUARD)
     chain = Chain(folder, Calls())

@@ -3,11 +3,14 @@
 import json
 import re
 import socket
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
 
 from crm.lake import Lake, connect
+from serving.cli import main
 from tests.e2e.chain import built, free_port
 
 # The columns that DESIGN fixes for everyone who reads the files.
@@ -29,6 +32,22 @@ ADVICE = (
 @pytest.fixture(scope="module")
 def chain():
     return built()
+
+
+@pytest.fixture
+def here(chain, monkeypatch, capsys):
+    """Runs a verb in this process, which saves the time that each new one takes to start."""
+
+    def run(*arguments):
+        monkeypatch.chdir(chain.folder)
+        monkeypatch.setenv("BELLWETHER_HOME", str(chain.home))
+        monkeypatch.setattr(sys, "argv", ["bellwether", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, ended.value.code or 0, said.out, said.err)
+
+    return run
 
 
 def scores(chain, name):
@@ -94,7 +113,7 @@ def test_a_reps_parts_add_up_to_the_expected_total(chain):
 
 def test_the_import_report_tells_rows_and_findings(chain):
     report = json.loads((chain.folder / "report.json").read_text())
-    rows = sum(1 for _ in (chain.folder / "files" / "deals.csv").open()) - 1
+    rows = len((chain.folder / "files" / "deals.csv").read_text().splitlines()) - 1
     assert report["tables"]["deals"] == {"read": rows, "new": rows, "changed": 0, "unchanged": 0, "refused": 0}
 
 
@@ -106,36 +125,36 @@ def test_importing_the_same_files_again_changes_nothing(chain):
     assert Lake(chain.home / "lake").cut().number == before
 
 
-def test_real_files_are_kept_out_of_a_sample_home(chain):
+def test_real_files_are_kept_out_of_a_sample_home(chain, here):
     folder = chain.folder / "real"
     folder.mkdir(exist_ok=True)
     (folder / "reps.csv").write_text("rep_id,name\nx1,Ann\n")
-    refused = chain.run("import", "real")
+    refused = here("import", "real")
     assert (refused.returncode, "--home" in refused.stderr) == (1, True)
 
 
-def test_one_prediction_is_explained(chain):
+def test_one_prediction_is_explained(chain, here):
     deal = scores(chain, "deals").iloc[0]
-    found = json.loads(chain.run("explain", "deal", deal["deal_id"], "--json").stdout)
+    found = json.loads(here("explain", "deal", deal["deal_id"], "--json").stdout)
     total = found["base_value"] + sum(c["contribution"] for c in found["contributions"])
     assert total == pytest.approx(deal["win_probability"], abs=1e-6)
-    absent = chain.run("explain", "deal", "nowhere")
+    absent = here("explain", "deal", "nowhere")
     assert (absent.returncode, "nowhere" in absent.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "json", "parquet"])
-def test_next_steps_come_in_the_format_of_the_suffix(chain, suffix):
+def test_next_steps_come_in_the_format_of_the_suffix(chain, here, suffix):
     file = chain.folder / f"steps.{suffix}"
-    assert chain.run("coach", "--out", str(file)).returncode == 0
+    assert here("coach", "--out", str(file)).returncode == 0
     read = {"csv": pd.read_csv, "json": pd.read_json, "parquet": pd.read_parquet}[suffix]
     assert len(read(file)) == len(scores(chain, "advice"))
 
 
-def test_forecasts_are_sealed_once_however_often_they_are_made(chain):
-    whole = chain.run("ledger", "verify").stdout
-    assert chain.run("score").returncode == 0
+def test_forecasts_are_sealed_once_however_often_they_are_made(chain, here):
+    whole = here("ledger", "verify").stdout
+    assert here("score").returncode == 0
     assert (
-        chain.run("ledger", "verify").stdout
+        here("ledger", "verify").stdout
         == whole
         == f"The ledger is whole: {_kinds(chain)} rows, each as it was issued.\n"
     )
@@ -146,8 +165,8 @@ def _kinds(chain):
     return sum((chain.folder / "out" / f"{name}.parquet").exists() for name in ("deals", "reps", "teams", "accounts"))
 
 
-def test_the_doctor_finds_nothing_bad(chain):
-    found = chain.run("doctor")
+def test_the_doctor_finds_nothing_bad(here):
+    found = here("doctor")
     assert (found.returncode, "BAD" in found.stdout) == (0, False)
 
 
@@ -174,9 +193,9 @@ def test_a_taken_port_is_one_clear_line(chain):
         holder.listen()
         refused = chain.run("serve", "--port", str(port))
     assert refused.returncode == 1
-    assert refused.stderr.splitlines() == [
-        f"bellwether: Port {port} on 127.0.0.1 is taken by another program. Stop it, or name another: --port {port + 1}."
-    ]
+    line = f"bellwether: Port {port} on 127.0.0.1 is taken by another program. "
+    mend = f"Stop it, or name another: --port {port + 1}."
+    assert refused.stderr == f"{line}{mend}\n"
 
 
 @pytest.mark.parametrize(
@@ -193,12 +212,12 @@ def test_a_taken_port_is_one_clear_line(chain):
         ("demo --home real-home", "real company"),
     ],
 )
-def test_a_mistake_is_one_clear_line(chain, line, said):
+def test_a_mistake_is_one_clear_line(chain, here, line, said):
     if "real-home" in line:
         (chain.folder / "few").mkdir(exist_ok=True)
         (chain.folder / "few" / "reps.csv").write_text("rep_id,name\nx1,Ann\n")
-        assert chain.run("import", "few", "--home", "real-home").returncode == 0
-    refused = chain.run(*line.split())
+        assert here("import", "few", "--home", "real-home").returncode == 0
+    refused = here(*line.split())
     lines = [text for text in refused.stderr.splitlines() if text.startswith("bellwether: ")]
     assert refused.returncode == 1
     assert len(lines) == 1
