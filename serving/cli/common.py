@@ -88,7 +88,7 @@ def progress(title: str) -> Iterator[Callable[[str, float | None], None]]:
         yield tell
 
 
-def _tell_plainly(title: str, text: str, done: float | None = None) -> None:  # noqa: ARG001
+def _tell_plainly(title: str, text: str, done: float | None = None) -> None:
     print(f"{title}: {text}", file=sys.stderr, flush=True)  # noqa: T201
 
 
