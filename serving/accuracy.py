@@ -18,7 +18,6 @@ from crm.fiscal import Period, period_of, previous
 from crm.lake import View, connect, newest_event
 from crm.money import attach_rates
 from serving.ledger import Kind, Ledger
-from training.metrics import reliability, win_metrics
 
 _TRAILING_DAYS = 91
 _DRAWS = 400
@@ -148,6 +147,9 @@ def _first_said(said: pd.DataFrame, key: str) -> pd.DataFrame:
 def _deal_accuracy(judged: pd.DataFrame) -> DealAccuracy:
     if judged.empty:
         return DealAccuracy()
+    # Imported when first needed: it brings scikit-learn, which would make every start of the service slow.
+    from training.metrics import reliability, win_metrics
+
     bins = reliability(judged["forecast"].to_numpy(np.float64), judged["won"].to_numpy(bool))
     return DealAccuracy(win_metrics(judged), bins, int(judged["as_of"].nunique()))
 
