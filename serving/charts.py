@@ -1,102 +1,26 @@
-"""Figures for pages, notebooks and reports: one definition each, drawn as SVG that follows the page's theme."""
+"""Figures for pages, notebooks and reports: one definition each."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import pickle
-import re
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache, wraps
-from hashlib import sha256
-from threading import Lock
 from typing import Any
-from urllib.parse import quote
 
 import altair as alt
 import numpy as np
 import pandas as pd
-import vl_convert
 
+from serving.drawing import COLOURS, Drawing, Figure, made_once, make_figure
 from serving.format import Formats
 
-# Colours by meaning. Figures are drawn with the light theme's value, then each is swapped for its CSS variable.
-COLOURS = {
-    "text": "#171C24",
-    "text-2": "#465060",
-    "text-3": "#5C6675",
-    "line": "#DCE1E8",
-    "surface": "#FFFFFF",
-    "forecast": "#0B5FB3",
-    "band-80": "#D3E4F6",
-    "band-50": "#A3C8EC",
-    "naive": "#868F9D",
-    "up": "#00707A",
-    "down": "#C25507",
-}
+__all__ = ["Figure", "at_risk", "calibration", "fan", "track_record", "win_curve"]
 WIDE, NARROW = 650, 330
 MAX_MARKS = 250
-_KEPT = 256  # figures in memory, about 100 kB each
-_VEGA_LITE = "6.1"
-_FONT = '"Noto Sans", "Noto Sans CJK SC", sans-serif'
-Drawing = alt.LayerChart | alt.FacetChart
-_SLACK = 20  # px beside the last labels: they are measured in one font and drawn in the visitor's
 _LABEL_GAP = 15  # px between two labels at line ends
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A drawn figure: its finding, two sizes of picture, and the data behind."""
-
-    title: str
-    subtitle: str
-    wide: str
-    narrow: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    raw: tuple[tuple[Any, ...], ...] = field(repr=False)
-
-    @property
-    def csv_address(self) -> str:
-        """The data as a CSV file inside a link, so that the page needs no script and no second request."""
-        out = io.StringIO()
-        writer = csv.writer(out)
-        writer.writerow(self.head)
-        writer.writerows(self.raw)
-        return "data:text/csv;charset=utf-8," + quote("\ufeff" + out.getvalue())
-
-
-def _made_once(make: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Keep the newest figures by everything that goes into them: building one takes longer than finding it."""
-    kept: OrderedDict[bytes, Figure] = OrderedDict()
-    lock = Lock()
-
-    @wraps(make)
-    def found(f: Formats, **given: Any) -> Figure:
-        seen = (f.language.code, f.currency, str(f.zone), f.now.astimezone(f.zone).year, sorted(given.items()))
-        key = sha256(pickle.dumps(seen)).digest()
-        with lock:
-            if key in kept:
-                kept.move_to_end(key)
-                return kept[key]
-        figure = make(f, **given)
-        with lock:
-            kept[key] = figure
-            while len(kept) > _KEPT:
-                kept.popitem(last=False)
-        return figure
-
-    return found
-
-
-# -- the figures
-
-
-@_made_once
+@made_once
 def fan(
     f: Formats,
     *,
@@ -168,7 +92,7 @@ def fan(
     rows += [(f.date(last), say("Goal"), target)] if target is not None else []
     rows += [(f.date(last), say("At today's pace"), naive)] if naive is not None else []
     full = f.money_full if money else f.number
-    return _figure(
+    return make_figure(
         title,
         say("Cumulative, {unit}; shaded: 80% range at the period's end, the way there drawn straight", unit=f.currency)
         if money
@@ -180,53 +104,7 @@ def fan(
     )
 
 
-@_made_once
-def ranges(f: Formats, *, title: str, subtitle: str, people: pd.DataFrame) -> Figure:
-    """Where each person or team is likely to end, as share of the goal: a dot in its 80% range, the goal a line.
-
-    Parameters
-    ----------
-    people : DataFrame, one row each in the order to show
-        name, low, mid, high (shares of the goal).
-    """
-    say = f.language.say
-    data = people.assign(row=[f"{i:03d} {n}" for i, n in enumerate(people["name"])])
-    # Far ranges are cut at the axis, which says so by its last label; the table has them whole.
-    limit = max(1.5, min(3.0, float(np.nanquantile(data["high"], 0.9)) * 1.05))
-    shown = data.assign(
-        low=data["low"].clip(0, limit), mid=data["mid"].clip(0, limit), high=data["high"].clip(0, limit)
-    )
-    ticks = [t for t in (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0) if t <= limit]
-
-    def draw(wide: bool) -> Drawing:
-        width, label = (WIDE - 170, 150) if wide else (NARROW - 110, 92)
-        y = alt.Y("row:N", sort=None, title=None, axis=_name_axis(label, "slice(datum.value, 4)"))
-        x_axis = _value_axis(ticks, [f.percent(t) for t in ticks], orient="top")
-        x = alt.X("low:Q", scale=alt.Scale(domain=[0, limit], nice=False), axis=x_axis)
-        dots = alt.X("mid:Q", scale=alt.Scale(domain=[0, limit], nice=False))
-        goal = alt.Chart(pd.DataFrame({"goal": [1.0]})).mark_rule(
-            color=COLOURS["text"], strokeDash=[6, 4], strokeWidth=1
-        )
-        return alt.layer(
-            alt.Chart(shown).mark_bar(color=COLOURS["band-80"], height=10, cornerRadius=3).encode(y=y, x=x, x2="high"),
-            goal.encode(x="goal:Q"),
-            alt.Chart(shown)
-            .mark_circle(color=COLOURS["forecast"], size=54, opacity=1, stroke=COLOURS["surface"], strokeWidth=1)
-            .encode(y=y, x=dots),
-        ).properties(width=width, height=24 * len(data))
-
-    rows = list(data[["name", "low", "mid", "high"]].itertuples(index=False, name=None))
-    return _figure(
-        title,
-        subtitle,
-        draw,
-        (say("Name"), say("Low end"), say("Middle"), say("High end")),
-        [(n, f.percent(a), f.percent(b), f.percent(c)) for n, a, b, c in rows],
-        rows,
-    )
-
-
-@_made_once
+@made_once
 def win_curve(f: Formats, *, title: str, curve: pd.DataFrame, as_of: date, period_end: date | None) -> Figure:
     """The chance that a deal is won by each date, and the chance that it is lost by then.
 
@@ -264,7 +142,7 @@ def win_curve(f: Formats, *, title: str, curve: pd.DataFrame, as_of: date, perio
         return alt.layer(*layers).properties(width=width, height=height)
 
     rows = list(zip(days, curve["won"].astype(float), curve["lost"].astype(float), strict=True))
-    return _figure(
+    return make_figure(
         title,
         say("Chance to be won (solid) and lost (dashed) by each date"),
         draw,
@@ -274,7 +152,7 @@ def win_curve(f: Formats, *, title: str, curve: pd.DataFrame, as_of: date, perio
     )
 
 
-@_made_once
+@made_once
 def calibration(f: Formats, *, title: str, bins: pd.DataFrame) -> Figure:
     """What was said against what came true; the diagonal is perfection.
 
@@ -305,7 +183,7 @@ def calibration(f: Formats, *, title: str, bins: pd.DataFrame) -> Figure:
         ).properties(width=side + 80 if wide else side, height=side)
 
     rows = list(bins[["forecast", "realised", "low", "high", "rows"]].itertuples(index=False, name=None))
-    return _figure(
+    return make_figure(
         title,
         say("Dots: share that came true, by what was said; bars: where 90% of results would lie if exact"),
         draw,
@@ -315,7 +193,7 @@ def calibration(f: Formats, *, title: str, bins: pd.DataFrame) -> Figure:
     )
 
 
-@_made_once
+@made_once
 def at_risk(f: Formats, *, title: str, accounts: pd.DataFrame, horizon_days: int) -> Figure:
     """Each customer's chance to leave against its yearly value; the ones with most at risk carry names.
 
@@ -352,7 +230,7 @@ def at_risk(f: Formats, *, title: str, accounts: pd.DataFrame, horizon_days: int
         ).properties(width=width, height=height)
 
     rows = list(data[["name", "churn_probability", "yearly_value", "value_at_risk"]].itertuples(index=False, name=None))
-    return _figure(
+    return make_figure(
         title,
         say("Yearly value of the {n} customers with most at risk, {unit}", n=len(data), unit=f.currency),
         draw,
@@ -362,7 +240,7 @@ def at_risk(f: Formats, *, title: str, accounts: pd.DataFrame, horizon_days: int
     )
 
 
-@_made_once
+@made_once
 def track_record(f: Formats, *, title: str, subtitle: str, forecasts: pd.DataFrame) -> Figure:
     """Forecasts of past periods against what came: a dot in its 80% range, the result a bar of ink.
 
@@ -393,7 +271,7 @@ def track_record(f: Formats, *, title: str, subtitle: str, forecasts: pd.DataFra
         ).properties(width=width, height=26 * len(data))
 
     rows = list(data[["label", "p10", "p50", "p90", "actual"]].itertuples(index=False, name=None))
-    return _figure(
+    return make_figure(
         title,
         subtitle,
         draw,
@@ -512,76 +390,3 @@ def _iso(days: Sequence[date]) -> list[str]:
 
 def _milliseconds(day: date) -> int:
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
-
-
-# -- drawing
-
-
-def _figure(
-    title: str,
-    subtitle: str,
-    draw: Any,
-    head: tuple[str, ...],
-    rows: Sequence[tuple[str, ...]],
-    raw: Sequence[tuple[Any, ...]],
-) -> Figure:
-    wide, narrow = (to_svg(draw(size)) for size in (True, False))
-    return Figure(title, subtitle, wide, narrow, head, tuple(rows), tuple(tuple(r) for r in raw))
-
-
-def to_svg(chart: Drawing) -> str:
-    """Draw a figure; equal figures (by the whole specification with its data) are drawn once."""
-    return _drawn(styled(chart).to_json(indent=None))
-
-
-def styled(chart: Drawing) -> Drawing:
-    """The figure with the house's fonts, lines and colours, as notebooks show it too."""
-    return (
-        chart.configure(
-            background=COLOURS["surface"], padding={"left": 4, "top": 8, "right": _SLACK, "bottom": 4}, font=_FONT
-        )
-        .configure_view(stroke=None)
-        .configure_axis(
-            labelColor=COLOURS["text-3"],
-            titleColor=COLOURS["text-3"],
-            gridColor=COLOURS["line"],
-            domainColor=COLOURS["line"],
-            tickColor=COLOURS["line"],
-            labelFontSize=12,
-            titleFontSize=12,
-            titleFontWeight="normal",
-            labelPadding=6,
-        )
-    )
-
-
-@lru_cache(maxsize=_KEPT)
-def _drawn(spec: str) -> str:
-    return themed(vl_convert.vegalite_to_svg(spec, vl_version=_VEGA_LITE))
-
-
-_HEX = re.compile(r"#[0-9a-fA-F]{6}\b|#[0-9a-fA-F]{3}\b")
-_VARIABLES = {colour.lower(): f"var(--{name})" for name, colour in COLOURS.items()}
-# Roles and labels of Vega's groups would be read out piece by piece; the figure's own label says what it shows.
-_ARIA = re.compile(r' (?:aria-[a-z]+|role)="[^"]*"')
-
-
-def themed(svg: str) -> str:
-    """Swap each token's light value for its CSS variable, and let the picture scale with its column.
-
-    Raises
-    ------
-    ValueError
-        If the picture holds a colour that is no token.
-    """
-    svg = _HEX.sub(_variable, _ARIA.sub("", svg))
-    size = re.search(r'width="([\d.]+)" height="([\d.]+)" viewBox', svg)
-    assert size, "vl-convert's picture has no size"
-    return svg.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
-
-
-def _variable(match: re.Match[str]) -> str:
-    try:
-        return _VARIABLES[match[0].lower()]
-    except KeyError:
-        raise ValueError(f"figure: colour {match[0]} is no token. Use one of charts.COLOURS.") from None

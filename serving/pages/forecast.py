@@ -132,6 +132,8 @@ def _tables(desk: Desk, team_id: str, members: list[str] | None) -> list[Table]:
     )
     teams, reps = desk.outcomes(desk.frame("teams")), desk.outcomes(desk.frame("reps"))
     below = teams[teams["team_id"].isin(desk.children(team_id))]
+    # Who has neither goal nor business, such as most managers, has nothing to be forecast.
+    reps = reps[reps["target"].notna() | (reps["p90"] > 0)]
     people = reps if members is None else reps[reps["rep_id"].isin(members)]
     tables = []
     if len(below):

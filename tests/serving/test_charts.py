@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving import charts
+from serving import charts, drawing
 from serving.charts import Figure
 from serving.format import Formats
 from serving.i18n import language
@@ -44,7 +44,6 @@ def a_fan(code: str, p50: float = 12.4e6, title: str = "$5.8M to go") -> Figure:
 
 def figures(code: str) -> dict[str, Figure]:
     f = formats(code)
-    people = pd.DataFrame({"name": ["Li Na", "王芳"], "low": [0.7, 0.8], "mid": [0.9, 1.0], "high": [1.1, 4.0]})
     days = np.arange(0, 421, 7)
     curve = pd.DataFrame({"day": days, "won": 0.62 * (1 - np.exp(-days / 60)), "lost": 0.3 * (1 - np.exp(-days / 90))})
     bins = pd.DataFrame({"forecast": [0.1], "realised": [0.12], "low": [0.08], "high": [0.2], "rows": [100]})
@@ -56,7 +55,6 @@ def figures(code: str) -> dict[str, Figure]:
     past = pd.DataFrame({"label": ["Q3"], "p10": [9e6], "p50": [11e6], "p90": [13e6], "actual": [12.1e6]})
     return {
         "fan": a_fan(code),
-        "ranges": charts.ranges(f, title="t", subtitle="s", people=people),
         "win_curve": charts.win_curve(f, title="t", curve=curve, as_of=NOW.date(), period_end=date(2027, 1, 1)),
         "calibration": charts.calibration(f, title="t", bins=bins),
         "at_risk": charts.at_risk(f, title="t", accounts=risky, horizon_days=90),
@@ -74,7 +72,7 @@ def test_every_colour_is_a_token_of_the_page(drawn):
         for picture in (figure.wide, figure.narrow):
             assert not re.search(r"#[0-9a-fA-F]{3,8}\b", picture), name
             used = set(re.findall(r'(?:fill|stroke)="([^"]+)"', picture))
-            assert used <= {f"var(--{token})" for token in charts.COLOURS} | {"none", "transparent"}, name
+            assert used <= {f"var(--{token})" for token in drawing.COLOURS} | {"none", "transparent"}, name
 
 
 def test_every_token_of_a_figure_is_set_in_both_themes():
@@ -82,14 +80,14 @@ def test_every_token_of_a_figure_is_set_in_both_themes():
     light = css[: css.index("@media")]
     dark = re.findall(r"color-scheme: dark;.*?\}", css, re.DOTALL)
     assert len(dark) == 2  # by the system's wish, and by the visitor's
-    for token, value in charts.COLOURS.items():
+    for token, value in drawing.COLOURS.items():
         assert f"--{token}: {value}" in light
         assert all(f"--{token}: " in block for block in dark), token
 
 
 def test_a_colour_that_is_no_token_is_refused():
     with pytest.raises(ValueError, match="#123456 is no token"):
-        charts.themed('<svg width="1" height="1" viewBox="0 0 1 1"><rect fill="#123456"/></svg>')
+        drawing.themed('<svg width="1" height="1" viewBox="0 0 1 1"><rect fill="#123456"/></svg>')
 
 
 def test_pictures_need_neither_style_nor_script_and_stay_small(drawn):
@@ -123,11 +121,11 @@ def test_the_data_behind_are_complete_and_open_as_csv():
 
 def test_equal_figures_are_drawn_once():
     a_fan("en")
-    before = charts._drawn.cache_info().misses
+    before = drawing._drawn.cache_info().misses
     a_fan("en", title="another title stands outside the picture")
-    assert charts._drawn.cache_info().misses == before
+    assert drawing._drawn.cache_info().misses == before
     a_fan("en", p50=12.0e6)
-    assert charts._drawn.cache_info().misses == before + 2  # both sizes
+    assert drawing._drawn.cache_info().misses == before + 2  # both sizes
 
 
 @given(st.lists(st.floats(0, 100), min_size=2, max_size=4))
