@@ -94,7 +94,7 @@ def make_figure(
     rows: Sequence[tuple[str, ...]],
     raw: Sequence[tuple[Any, ...]],
 ) -> Figure:
-    """Draw a figure in both sizes; `draw` takes whether it is the wide one, `raw` are the unrounded rows for the CSV."""
+    """Draw a figure in both sizes; `draw` is told whether it is the wide one, `raw` are the CSV's unrounded rows."""
     wide, narrow = (to_svg(draw(size)) for size in (True, False))
     return Figure(title, subtitle, wide, narrow, head, tuple(rows), tuple(tuple(r) for r in raw))
 
