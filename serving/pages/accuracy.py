@@ -45,6 +45,8 @@ class Section(NamedTuple):
 @router.get("/accuracy")
 def show_accuracy(desk: DeskDep, server: ServerDep) -> HTMLResponse:
     """Forecasts against what came, of the whole company."""
+    if not desk.frames and (missing := desk.without("deals", "accuracy")) is not None:
+        return missing
     say = desk.language.say
     issued = _section(
         desk, server.accuracy("issued"), say("Issued forecasts"), say("As they were shown, sealed in the ledger.")

@@ -100,6 +100,11 @@ class serve:  # noqa: N801 - reads as a verb where it is used
         self._thread.join()
 
 
+@pytest.fixture
+def serve_home() -> type[serve]:
+    return serve
+
+
 def fill_lake(home: Home, store: Store, company: SampleCompany) -> None:
     """What an import would leave: tables without personal columns, names in the store."""
     reps = company.tables["reps"].to_pydict()

@@ -4,7 +4,11 @@ import re
 from html import unescape
 from typing import Any
 
+import httpx
 import pytest
+
+from serving.home import Home
+from serving.jobs import Jobs
 
 PAGES = [
     "/forecast",
@@ -192,9 +196,17 @@ def test_unknown_preferences_change_nothing(site):
     assert "set-cookie" not in answer.headers
 
 
-def test_work_that_goes_on_is_shown_until_it_is_done(site):
-    from serving.jobs import Jobs
+def test_before_the_first_scoring_every_page_says_what_is_to_be_done(tmp_path, serve_home):
+    home = Home(tmp_path / "home")
+    home.make_sample({"name": "Sample company", "sample": True})
+    with serve_home(home) as address, httpx.Client(base_url=address, headers={"accept": "text/html"}) as client:
+        for page in ("/forecast", "/deals", "/accounts", "/accuracy"):
+            answer = client.get(page)
+            assert answer.status_code == 200
+            assert "Nothing has been scored yet. Run: bellwether train" in text_of(answer.text)
 
+
+def test_work_that_goes_on_is_shown_until_it_is_done(site):
     jobs = Jobs(site.store)
     jobs.plan(["deals", "churn"])
     try:
