@@ -46,6 +46,7 @@ def show_deal(deal_id: str, desk: DeskDep) -> HTMLResponse:
     fact = desk.deal_fact(deal_id)
     score = _score(desk, deal_id)
     why = desk.reasons("deal", [deal_id])
+    listed = _reasons(desk, why) if len(why) else None
     steps = _steps(desk, deal_id)
     say = desk.language.say
     return desk.show(
@@ -61,8 +62,8 @@ def show_deal(deal_id: str, desk: DeskDep) -> HTMLResponse:
         else say("Next steps are given for open deals."),
         may_answer=desk.may_answer,
         curve=_curve(desk, deal_id, score),
-        reasons=_reasons(desk, why) if len(why) else None,
-        reasons_title=_reasons_title(desk.formats, why) if len(why) else "",
+        reasons=listed,
+        reasons_title=_reasons_title(desk.formats, listed) if listed else "",
         facts=_facts(desk, fact, score),
         timeline=_timeline(desk, deal_id),
     )
@@ -181,16 +182,11 @@ def _reasons(desk: Desk, why: pd.DataFrame) -> reasons.ReasonList:
     )
 
 
-def _reasons_title(f: Formats, why: pd.DataFrame) -> str:
-    base, total = float(why["base_value"].iloc[0]), float(why["prediction"].iloc[0])
-    values = {
-        "chance": f.chance(total),
-        "base": f.percent(base),
-        "change": f.points(abs(total - base)).removeprefix("+"),
-    }
-    if total >= base:
-        return f.language.say("Why {chance}: from {base} for any open deal, these add {change}.", **values)
-    return f.language.say("Why {chance}: from {base} for any open deal, these take away {change}.", **values)
+def _reasons_title(f: Formats, found: reasons.ReasonList) -> str:
+    values = {"chance": found.total_said, "base": found.base_said, "change": found.change_said.lstrip("+−")}
+    if found.change_said.startswith("−"):
+        return f.language.say("Why {chance}: from {base} for any open deal, these take away {change}.", **values)
+    return f.language.say("Why {chance}: from {base} for any open deal, these add {change}.", **values)
 
 
 def _facts(desk: Desk, fact: dict[str, Any], score: dict[str, Any] | None) -> list[tuple[str, str]]:

@@ -45,6 +45,7 @@ class ReasonList:
     total_text: str
     total_said: str
     total: Bar
+    change_said: str  # from base to total, with its sign, as the steps add up
     zero: float
 
 
@@ -129,6 +130,7 @@ def _listed(
         total_text=texts[1],
         total_said=level(rounded[-1]),
         total=place("total", 0, levels[-1]),
+        change_said=said(rounded[-1] - rounded[0]),
         zero=place("", 0, 0).x,
     )
 

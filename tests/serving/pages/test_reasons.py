@@ -47,6 +47,7 @@ def test_what_one_reads_adds_up_to_the_total(base, contributions):
     assert read(shown.base_said) + sum(read(step.said) for step in shown.steps) == pytest.approx(
         read(shown.total_said), abs=1e-6
     )
+    assert read(shown.base_said) + read(shown.change_said) == pytest.approx(read(shown.total_said), abs=1e-6)
 
 
 def test_the_largest_come_first_and_the_rest_is_one_line():
