@@ -9,6 +9,7 @@ from crm.lake import TableView
 from models.win import WinModel
 from tests.features.history import as_it_was
 from tests.features.small_company import small_company
+from training.backtest import reconstruct
 from training.snapshots import deal_snapshots, open_snapshots
 
 # Four weeks before the history ends; by then the model has found fields that add something certain.
@@ -98,3 +99,15 @@ def test_outcomes_that_came_later_are_hidden_from_what_is_learnt(whole, learnt):
     assert rows["deal_id"].nunique() > 20
     assert set(rows["_outcome"]) == {"open"}
     assert rows["_closed_at"].isna().all()
+
+
+def test_reconstructed_forecasts_of_deals_reps_and_teams_do_not_know_what_came_later(whole, cut):
+    """Nor do they learn from a later date that is reconstructed beside them."""
+    view, settings = whole
+    both = reconstruct(view, settings, as_ofs=[MOMENT, MOMENT + pd.Timedelta(weeks=3)])
+    then = reconstruct(cut, settings, as_ofs=[MOMENT])
+    assert set(then) == {"deals", "reps", "teams"}
+    for name, table in then.items():
+        assert len(table), name
+        beside = both[name]
+        same(beside[beside["as_of"] == MOMENT].reset_index(drop=True), table)
