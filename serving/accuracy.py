@@ -178,7 +178,7 @@ def _last_periods_share(deals: pd.DataFrame, as_of: pd.Timestamp, company: Compa
 
 
 def _total_accuracy(said: pd.DataFrame, key: str, view: View, company: Company, until: pd.Timestamp) -> TotalAccuracy:
-    said = _first_said(said, key)
+    said = _shortest_periods(_first_said(said, key), key)
     if said.empty:
         return TotalAccuracy()
     ends = said["period_end"].map(lambda day: _moment(day, company))
@@ -189,6 +189,15 @@ def _total_accuracy(said: pd.DataFrame, key: str, view: View, company: Company, 
     rows = [_judged_total(row, key, credit, company) for row in said.to_dict("records")]
     table = pd.DataFrame(rows)
     return TotalAccuracy(_total_figures(table, key), table)
+
+
+def _shortest_periods(said: pd.DataFrame, key: str) -> pd.DataFrame:
+    """A company may have a goal for the quarter and one for the year: a year's sums would drown the quarter's errors."""
+    if said.empty:
+        return said
+    days = (pd.to_datetime(said["period_end"]) - pd.to_datetime(said["period_start"])).dt.days
+    shortest = days.groupby([said[key], said["as_of"], said["metric"]]).transform("min")
+    return said[days == shortest]
 
 
 def _by_key(view: View, company: Company, key: str, said: pd.DataFrame, until: pd.Timestamp) -> dict[Any, pd.DataFrame]:

@@ -109,6 +109,13 @@ def test_a_total_is_judged_against_what_the_period_came_to_and_the_run_rate(ledg
     assert found.figures["coverage"] == 1
 
 
+def test_a_goal_for_the_year_does_not_drown_the_quarters_errors(ledger):
+    year = {**PERIOD, "period_start": at("2025-01-01").date(), "p50": 9000.0}
+    issue(ledger, "rep", pd.DataFrame([{"rep_id": "r1", **PERIOD}, {"rep_id": "r1", **year}]))
+    found = accuracy(ledger, view_of(deals=SALES, reps=REPS), Company(), kind="issued", until=UNTIL).reps
+    assert (found.figures["rows"], found.figures["error"]) == (1, pytest.approx(410 / 1910))
+
+
 def test_teams_count_their_people_and_those_below(ledger):
     rows = [{"team_id": t, **PERIOD} for t in ("t1", "t2", "top", "company")]
     issue(ledger, "team", pd.DataFrame(rows))
