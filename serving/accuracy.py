@@ -192,7 +192,7 @@ def _total_accuracy(said: pd.DataFrame, key: str, view: View, company: Company, 
 
 
 def _shortest_periods(said: pd.DataFrame, key: str) -> pd.DataFrame:
-    """A company may have a goal for the quarter and one for the year: a year's sums would drown the quarter's errors."""
+    """Where there is a goal for the quarter and one for the year: the year's sums would drown the quarter's errors."""
     if said.empty:
         return said
     days = (pd.to_datetime(said["period_end"]) - pd.to_datetime(said["period_start"])).dt.days
