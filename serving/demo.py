@@ -116,9 +116,9 @@ def build_sample(home: Home, store: Store, tell: Tell, *, reps: int, months: int
     folder = home.root / "sample-files"
     try:
         tell("writing its files", 0.3)
-        write(sample, folder)
+        write(sample, folder / "tables")
         import_path(
-            folder,
+            folder / "tables",
             lake=home.lake,
             people=StorePeople(store),
             quarantine=home.quarantine,
@@ -126,9 +126,8 @@ def build_sample(home: Home, store: Store, tell: Tell, *, reps: int, months: int
             progress=lambda text, done, total: tell(text.lower(), 0.4 + 0.6 * done / total),
         )
     finally:
-        # The files hold names, which belong in the people book alone; and the truth is not for the product.
-        for path in (folder, folder.with_name(folder.name + "-truth")):
-            shutil.rmtree(path, ignore_errors=True)
+        # The files hold names, which belong in the people book alone; what stands beside them is not for the product.
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def train_model(home: Home, what: str, tell: Tell) -> None:
