@@ -6,8 +6,10 @@ so a merge that dies half-way is never seen, and the next merge first puts the t
 
 from __future__ import annotations
 
+import glob
 import json
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -27,6 +29,13 @@ from crm.schema import SEQUENCE, TABLES, arrow_schema
 
 class LakeBusy(NotReady):
     """Another process is writing to the lake."""
+
+
+class BadFolder(BadInput):
+    """The lake cannot lie in such a folder: Delta's addresses take some characters of a path for something else."""
+
+    def __init__(self, folder: Path, found: str) -> None:
+        super().__init__(f"{folder}: '{found}' in a path cannot be used for the lake. Name another home: --home.")
 
 
 class UnknownCut(NotFound):
@@ -112,7 +121,11 @@ class LakeView:
 
     def paths(self, table: str) -> list[str]:
         """Parquet files of a table, readable by any engine."""
-        return list(self._delta(table).file_uris()) if table in self.cut.tables else []
+        if table not in self.cut.tables:
+            return []
+        # Delta writes a folder's blanks and Chinese characters as %20 and the like; its files lie flat in the table.
+        names = [uri.rsplit("/", 1)[-1] for uri in self._delta(table).file_uris()]
+        return [str(self._root / table / name) for name in names]
 
     def schema(self, table: str) -> pa.Schema:
         """Arrow schema with the company's own columns."""
@@ -134,7 +147,7 @@ class LakeView:
     def _attach(self, con: duckdb.DuckDBPyConnection, table: str) -> None:
         columns = ", ".join(f'cast("{f.name}" as {_duck_type(f.type)}) as "{f.name}"' for f in self.schema(table))
         if paths := self.paths(table):
-            files = ", ".join("'" + p.replace("'", "''") + "'" for p in paths)
+            files = ", ".join("'" + glob.escape(p).replace("'", "''") + "'" for p in paths)
             con.execute(
                 f"create or replace temp view {table} as "
                 f"select {columns} from read_parquet([{files}], union_by_name=true)"
@@ -197,9 +210,13 @@ class Lake:
 
         Raises
         ------
+        BadFolder
+            If the lake's path holds what Delta cannot take.
         LakeBusy
             If another process is writing for more than a minute.
         """
+        if found := re.search(r"[\[\]^|\\]|%[0-9a-fA-F]{2}", str(self.root)):
+            raise BadFolder(self.root, found[0])
         self.root.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self.root / "write.lock", timeout=60):

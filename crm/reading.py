@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import glob
 import gzip
 import io
 import re
@@ -282,7 +283,7 @@ def _count(con: duckdb.DuckDBPyConnection, name: str) -> int:
 
 
 def _quoted(path: Path) -> str:
-    return _text(str(path))
+    return _text(glob.escape(str(path)))
 
 
 def _text(value: str) -> str:

@@ -259,3 +259,18 @@ def test_random_batches_give_what_a_dict_gives(tmp_path_factory, batches):
     assert set(stored) == set(model)
     for key, row in model.items():
         assert {name: stored[key].get(name) for name in row} == row
+
+
+@pytest.mark.parametrize("folder", ["my data", "客户 数据", "it's 100% a?b*"])
+def test_a_lake_may_lie_in_any_folder(tmp_path, folder):
+    lake = Lake(tmp_path / folder / "lake")
+    lake.merge({"teams": pa.table({"team_id": ["t1"], "name": ["North"]})}, source="test")
+    lake.merge({"teams": pa.table({"team_id": ["t2"], "name": ["South"]})}, source="test")
+    assert sorted(lake.view().arrow("teams").column("team_id").to_pylist()) == ["t1", "t2"]
+
+
+@pytest.mark.parametrize(("folder", "found"), [("a [1]", r"\["), ("100%25", "%25"), ("a^b", r"\^")])
+def test_a_folder_that_delta_cannot_take_is_named(tmp_path, folder, found):
+    with pytest.raises(BadInput, match=f"'{found}' in a path cannot be used"):
+        Lake(tmp_path / folder).merge({"teams": pa.table({"team_id": ["t1"], "name": ["North"]})}, source="test")
+    assert not (tmp_path / folder).exists()
