@@ -75,7 +75,7 @@ def import_path(
             raise BadFile(", ".join(plan), "has a header but no rows", "Export it again with its rows.")
         rows = {name: table for name in run.parts if (table := run.arrow(name)).num_rows}
         # The quarantine comes first: a run that dies between the two loses no refused row, and the next writes it anew.
-        place = keep(quarantine, run.refused, run.rows_of, _digest(plan, files, mapping)) if run.refused else None
+        place = keep(quarantine, run.refused, run.rows_of, _digest(plan, files), tables=run.parts)
         counts = lake.merge(rows, source=_source(plan, files, mapping)) if rows else {}
         tell("Done", len(plan) + 1, len(plan) + 1)
         return _report(run, counts, lake, company, mapping, place)
@@ -262,9 +262,9 @@ def _source(plan: dict[str, list[TableMap]], files: dict[str, Path], mapping: Ma
     return f"import of {', '.join(plan)}" + (f" by {mapping.name}" if mapping and mapping.name else "")
 
 
-def _digest(plan: dict[str, list[TableMap]], files: dict[str, Path], mapping: Mapping | None) -> str:
-    """The same files and mapping give the same name, so that refused rows are kept once."""
-    digest = hashlib.sha256((mapping.model_dump_json() if mapping else "").encode())
+def _digest(plan: dict[str, list[TableMap]], files: dict[str, Path]) -> str:
+    """The same files give the same name, whichever the mapping: what a mended one no longer refuses goes."""
+    digest = hashlib.sha256()
     for name in plan:
         digest.update(name.encode())
         with files[name].open("rb") as file:

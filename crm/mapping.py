@@ -14,6 +14,7 @@ from crm.errors import BadInput
 from crm.schema import TABLES
 
 Value = str | int | float | bool
+_SHIPPED = Path(__file__).parent / "mappings"
 REST = "*"
 """Under `values`: every word that is not listed."""
 
@@ -110,7 +111,7 @@ class TableMap(_Part):
     def _known(self) -> TableMap:
         if self.table not in TABLES:
             near = get_close_matches(self.table, TABLES, n=1)
-            raise ValueError(f"there is no table '{self.table}'" + (f"; did you mean {near[0]}?" if near else ""))
+            raise ValueError(f"there is no table '{self.table}'" + (f"; the nearest is {near[0]}" if near else ""))
         table = TABLES[self.table]
         for name in table.required:
             if name not in self.columns and name not in table.personal:
@@ -132,8 +133,13 @@ class Mapping(_Part):
         return Format.model_validate({**self.format.model_dump(), **given})
 
 
-def load(path: Path) -> Mapping:
+def load(path: Path | str) -> Mapping:
     """Read a mapping.
+
+    Parameters
+    ----------
+    path : Path or str
+        A file, or the bare name of a shipped mapping, such as maven.
 
     Raises
     ------
@@ -141,10 +147,16 @@ def load(path: Path) -> Mapping:
         If there is no such file, it is no YAML, or a key or value does not fit; names the line and the key.
     """
     path = Path(path)
+    if str(path) in shipped() and not path.is_file():
+        path = _SHIPPED / f"{path}.yaml"
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise BadMapping(str(path), "is not text in UTF-8", "Save it as UTF-8.") from None
     except OSError:
-        raise BadMapping(str(path), "there is no such mapping", f"Shipped: {', '.join(shipped())}.") from None
+        raise BadMapping(
+            str(path), "there is no such mapping", f"Give a YAML file, or one that is shipped: {', '.join(shipped())}."
+        ) from None
     return parse(text, path.name)
 
 
@@ -197,7 +209,7 @@ def _check_columns(mapping: Mapping, node: yaml.Node, name: str) -> None:
 
 def shipped() -> list[str]:
     """Names of the mappings that come with Bellwether."""
-    return sorted(p.name for p in (Path(__file__).parent / "mappings").glob("*.yaml"))
+    return sorted(p.stem for p in _SHIPPED.glob("*.yaml"))
 
 
 def _first_problem(error: ValidationError, node: yaml.Node, name: str) -> BadMapping:

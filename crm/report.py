@@ -87,4 +87,4 @@ class ImportReport:
         out += [f"{name}: {rows:,} rows left out by the mapping's filled" for name, rows in self.left_out.items()]
         out += [f"{file}: columns that fit nothing: {', '.join(names)}" for file, names in self.ignored.items()]
         out += [f"no {name}: {cost}" for name, cost in self.absent.items()]
-        return out + [f"{finding.text} {finding.mend}".strip() for finding in self.findings]
+        return out + [f"{finding.text} {finding.cost} {finding.mend}" for finding in self.findings]

@@ -452,3 +452,44 @@ def test_types_of_the_lake_are_those_of_the_schema(place):
     schema = place.lake.view().arrow("deals").schema
     assert schema.field("amount").type == pa.decimal128(18, 2)
     assert schema.field("created_at").type == pa.timestamp("us", tz="UTC")
+
+
+MEND = """
+name: ours
+format: {dates: ["%Y-%m-%d"DATES]}
+tables:
+  - table: deals
+    file: deals.csv
+    columns: {deal_id: deal_id, stage: stage, created_at: created_at, outcome: outcome}
+"""
+
+
+def test_what_a_mended_mapping_no_longer_refuses_leaves_the_quarantine(place):
+    place.put(deals__csv=HEAD + "d1,Talk,28/02/2025,open,1,\nd2,Talk,2025-02-28,open,1,\n")
+    place.run(MEND.replace("DATES", ""))
+    assert place.refused() == [(2, "created_at", "28/02/2025")]
+    report = place.run(MEND.replace("DATES", ', "%d/%m/%Y"'))
+    assert (place.refused(), report.quarantine) == ([], None)
+    assert sorted(place.rows("deals", "deal_id")) == [("d1",), ("d2",)]
+
+
+def test_refusals_of_a_table_that_another_mapping_fills_stay(place):
+    place.put(deals__csv=HEAD + "d1,Talk,28/02/2025,open,1,\n")
+    place.run(MEND.replace("DATES", ""))
+    other = "tables: [{table: accounts, file: deals.csv, columns: {account_id: deal_id}}]"
+    assert place.run(other).quarantine is None
+    assert place.refused() == [(2, "created_at", "28/02/2025")]
+
+
+def test_a_refused_value_with_a_line_separator_can_be_read_again(place):
+    place.put(deals__csv=HEAD + "d1,Talk,new\u2028year,open,1,\n" + GOOD)
+    place.run()
+    assert place.refused() == [(2, "created_at", "new\u2028year")]
+
+
+def test_the_report_says_what_each_finding_costs(place):
+    place.put(deals__csv=HEAD + GOOD)
+    report = place.run()
+    lines = report.lines()
+    assert report.findings
+    assert all(any(f.cost in line and f.mend in line for line in lines) for f in report.findings)

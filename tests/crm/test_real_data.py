@@ -130,6 +130,10 @@ def test_an_export_of_mavens_shape(tmp_path):
         ("A3", key, "GTX Pro", "open", None),
     ]
     assert report.left_out == {"deals": 1}
+    manager = people.people["rep", "Max Roe"][0]
+    reps = view.arrow("reps").select(["rep_id", "role", "team_id"]).to_pylist()
+    assert {tuple(r.values()) for r in reps} == {(key, "rep", manager), (manager, "manager", manager)}
+    assert not [f for f in report.findings if f.kind == "dangling_key"]
     account = view.arrow("accounts").to_pylist()[0]
     assert (account["industry"], account["country"]) == ("technology", "Philippines")
 
