@@ -26,7 +26,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
-    """What a training run gave: where it is logged, whether it was promoted and why, and its figures."""
+    """What a training run gave: where it is logged, whether promoted and why, its figures, and a sentence on them."""
 
     what: str
     run_id: str
@@ -34,6 +34,7 @@ class TrainResult:
     promoted: bool
     verdict: str
     metrics: dict[str, float] = field(default_factory=dict)
+    note: str = ""
 
 
 def train(
@@ -98,7 +99,7 @@ def _train_win(
         figures={"reliability": plots.reliability_svg(table)} if len(table) else {},
     )
     verdict = _win_verdict(model, rows, tracking)
-    return _finish("win", logged, verdict, metrics, tracking)
+    return _finish("win", logged, verdict, metrics, tracking, str(model.note["sentence_en"]))
 
 
 def _train_other(
@@ -123,7 +124,7 @@ def _train_other(
     )
     champion = registry.champion_version(what, tracking=tracking)
     verdict = gate.first_model() if champion is None else gate.same_recipe()
-    return _finish(what, logged, verdict, metrics, tracking)
+    return _finish(what, logged, verdict, metrics, tracking, str(note.get("sentence_en", "")))
 
 
 def _fit_attainment(view: View, company: Company, tracking: str, as_of: datetime, seed: int) -> Any:
@@ -134,12 +135,12 @@ def _fit_attainment(view: View, company: Company, tracking: str, as_of: datetime
 
 
 def _finish(
-    what: What, logged: registry.Logged, verdict: gate.Verdict, metrics: dict[str, float], tracking: str
+    what: What, logged: registry.Logged, verdict: gate.Verdict, metrics: dict[str, float], tracking: str, note: str
 ) -> TrainResult:
     if verdict.promote:
         registry.promote(what, logged.version, tracking=tracking)
     registry.set_verdict(what, logged.version, verdict.text, tracking=tracking)
-    return TrainResult(what, logged.run_id, logged.version, verdict.promote, verdict.text, metrics)
+    return TrainResult(what, logged.run_id, logged.version, verdict.promote, verdict.text, metrics, note)
 
 
 def _win_verdict(challenger: WinModel, rows: pd.DataFrame, tracking: str) -> gate.Verdict:

@@ -6,9 +6,12 @@ import sys
 from typing import Annotated
 
 import typer
+from typer._click.exceptions import NoArgsIsHelpError, UsageError  # has no public name
 
 from crm.errors import BellwetherError
 from serving.cli import data, forecast, learn, operate
+
+_STOPPED = 130
 
 app = typer.Typer(
     name="bellwether",
@@ -47,11 +50,20 @@ class _Debug:
 def main() -> None:
     """Run the command line."""
     try:
-        app()
+        code = app(standalone_mode=False)
+        if code == _STOPPED:  # Typer answers Ctrl-C by this code, without a word
+            _stop("stopped", _STOPPED)
+        sys.exit(code)
+    except NoArgsIsHelpError:
+        sys.exit(2)
+    except UsageError as error:
+        _stop(_usage(error), 2)
+    except typer.Abort:
+        _stop("stopped", _STOPPED)
     except BellwetherError as error:
         _stop(str(error), 1)
     except KeyboardInterrupt:
-        _stop("stopped", 130)
+        _stop("stopped", _STOPPED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
@@ -59,11 +71,20 @@ def main() -> None:
         if _Debug.on:
             raise
         kind = type(error).__name__
-        _stop(f"unexpected {kind}: {_first_line(error)}. Run it again as 'bellwether --debug ...' to see where.", 1)
+        _stop(
+            f"unexpected {kind}: {_first_line(str(error))}. Run it again as 'bellwether --debug ...' to see where.", 1
+        )
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or ["no more is known"])[0][:300]
+def _usage(error: UsageError) -> str:
+    said = _first_line(error.format_message()).replace("Value error, ", "")
+    where = error.ctx.command_path if error.ctx else "bellwether"
+    stop = "" if said.endswith(("?", ".")) else "."
+    return f"{said}{stop} See: {where} --help"
+
+
+def _first_line(text: str) -> str:
+    return (text.strip().splitlines() or ["no more is known"])[0][:300]
 
 
 def _stop(text: str, code: int) -> None:

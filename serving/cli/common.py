@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crm.errors import BadInput
+from crm.errors import BadInput, NotReady
 
 if TYPE_CHECKING:
     from serving.home import Home
@@ -34,6 +35,13 @@ class BadMoment(BadInput):
         super().__init__(f"--as-of is '{text}'. Give a day such as 2026-02-28, or a moment such as 2026-02-28T18:00Z.")
 
 
+class NoSuchHome(NotReady):
+    """A home that holds nothing was asked for something."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(f"There is no home {root}. Check --home, or import into it first: bellwether import PATH.")
+
+
 def home_of(path: Path | None) -> Home:
     """The home that was named, else the one of the settings."""
     from serving.home import Home
@@ -41,6 +49,25 @@ def home_of(path: Path | None) -> Home:
 
     settings = Settings()
     return Home.of(settings.model_copy(update={"home": path}) if path else settings)
+
+
+def home_that_is(path: Path | None) -> Home:
+    """The home, which must be there already: a misspelt one is told, not made.
+
+    Raises
+    ------
+    NoSuchHome
+        If there is no such folder.
+    """
+    home = home_of(path)
+    if not home.root.is_dir():
+        raise NoSuchHome(home.root)
+    return home
+
+
+def home_option(path: Path | None) -> str:
+    """What to add to a command that is suggested, so that it means the same home."""
+    return f" --home {shlex.quote(str(path))}" if path else ""
 
 
 def moment_of(text: str | None) -> datetime | None:

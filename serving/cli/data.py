@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crm.errors import BadInput
-from serving.cli.common import HomeDir, Seed, home_of, progress, store_of
+from serving.cli.common import HomeDir, Seed, home_of, home_option, progress, store_of
 
 if TYPE_CHECKING:
     from crm.report import ImportReport
@@ -64,7 +64,13 @@ def simulate(
 def import_(
     path: Annotated[Path, typer.Argument(help="A file, or a folder of files.")],
     home: HomeDir = None,
-    mapping: Annotated[Path | None, typer.Option("--mapping", help="YAML that tells which columns fill what.")] = None,
+    mapping: Annotated[
+        str | None,
+        typer.Option(
+            "--mapping",
+            help="YAML that tells which columns fill what, or a shipped one: bpi2012, maven, uci_online_retail.",
+        ),
+    ] = None,
     report: Annotated[Path | None, typer.Option("--report", help="Write the whole report here, as JSON.")] = None,
 ) -> None:
     """Read CSV, TSV or Parquet files into the lake; bad rows go to the quarantine, each with its reason.
@@ -83,10 +89,11 @@ def import_(
         report.write_text(json.dumps(found.to_dict(), indent=1, ensure_ascii=False, default=str), encoding="utf-8")
     for line in found.lines():
         typer.echo(line)
-    typer.echo(f"{found.taken:,} rows taken into {place.root}. Next: bellwether train")
+    what = "" if "deals" in place.lake.view().present else " churn"
+    typer.echo(f"{found.taken:,} rows taken into {place.root}. Next: bellwether train{what}{home_option(home)}")
 
 
-def run_import(home: Home, path: Path, mapping: Path | None) -> ImportReport:
+def run_import(home: Home, path: Path, mapping: str | None) -> ImportReport:
     """Import into a home, names to its people book."""
     from crm.importing import import_path
     from crm.mapping import load

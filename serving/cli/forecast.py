@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serving.cli.common import AsOf, HomeDir, echo_table, home_of, moment_of, progress, store_of
+from serving.cli.common import AsOf, HomeDir, echo_table, home_that_is, moment_of, progress, store_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from serving.ledger import Kind
 
 forecast = typer.Typer(no_args_is_help=True, help="Forecasts against what came.")
+
+
+_MENDS = {"issued": "", "reconstructed": " Forecast past dates: bellwether backtest --reconstruct"}
 
 
 class EntityName(StrEnum):
@@ -45,10 +48,11 @@ def score(
 
     Example: bellwether score --home var --out scores
     """
-    from serving.scoring import score_all
+    place = home_that_is(home)
+    from serving.scoring import score_all  # slow to load
 
     with progress("Scoring") as tell:
-        result = score_all(home_of(home), as_of=moment_of(as_of), out=out, progress=tell)
+        result = score_all(place, as_of=moment_of(as_of), out=out, progress=tell)
     for name, rows in result.rows.items():
         typer.echo(f"{result.folder / name}.parquet: {rows:,} rows")
     for what, why in result.missing.items():
@@ -68,7 +72,7 @@ def explain(
     from crm.errors import NotFound
     from serving.schemas import reasons_of
 
-    rows = _newest(home_of(home), "reasons")
+    rows = _newest(home_that_is(home), "reasons")
     found = reasons_of(rows[(rows["entity"] == entity.value) & (rows["entity_id"] == ident)])
     if found is None:
         raise NotFound(f"The newest scores hold no {entity.value} '{ident}'. Only open deals, current reps and "
@@ -91,7 +95,7 @@ def coach(
     """
     from crm.errors import BadInput
 
-    advice = _newest(home_of(home), "advice")
+    advice = _newest(home_that_is(home), "advice")
     writers = {
         ".parquet": lambda: advice.to_parquet(out, index=False),
         ".csv": lambda: advice.to_csv(out, index=False),
@@ -103,6 +107,9 @@ def coach(
     out.parent.mkdir(parents=True, exist_ok=True)
     write()
     typer.echo(f"{len(advice):,} steps for {advice['deal_id'].nunique():,} deals in {out}")
+    if advice.empty:
+        typer.echo("There is nothing to suggest: the fields that a person can change (bellwether features list) are "
+                   "not in the data, or do not matter here. Import activities and deal_changes.")  # fmt: skip
 
 
 @forecast.command("accuracy")
@@ -117,7 +124,7 @@ def show_accuracy(
     from serving.accuracy import accuracy
     from serving.ledger import Ledger
 
-    place = home_of(home)
+    place = home_that_is(home)
     view, company = place.lake.view(), place.company()
     kinds: tuple[Kind, ...] = ("issued", "reconstructed")
     with store_of(place) as store:
@@ -136,7 +143,7 @@ def show_accuracy(
     ]
     for kind, parts in figures.items():
         if not any(parts.values()):
-            typer.echo(f"{kind}: no period that was forecast is over yet.")
+            typer.echo(f"{kind}: no period that was forecast is over yet.{_MENDS[kind]}")
     if lines:
         echo_table(["forecasts", "of", "figure", "value"], lines)
 

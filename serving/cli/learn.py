@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serving.cli.common import AsOf, HomeDir, Seed, echo_table, home_of, moment_of, progress, store_of
+from serving.cli.common import AsOf, HomeDir, Seed, echo_table, home_of, home_that_is, moment_of, progress, store_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -56,7 +56,7 @@ def train(
     """
     from crm.errors import NotReady
 
-    place = home_of(home)
+    place = home_that_is(home)
     moment = moment_of(as_of)
     if what is not None:
         _train(place, what.value, moment, seed)
@@ -90,6 +90,8 @@ def _train(home: Home, what: What, as_of: datetime | None, seed: int) -> None:
         )
     state = "in use" if result.promoted else "not in use"
     typer.echo(f"{what}: version {result.version}, {state}. {result.verdict}")
+    if result.note:
+        typer.echo(f"  {result.note}")
     for name, value in sorted(result.metrics.items()):
         typer.echo(f"  {name}: {value:.4g}")
 
@@ -110,7 +112,7 @@ def backtest(
     from crm.lake import newest_event
     from training.backtest import backtest as run
 
-    place = home_of(home)
+    place = home_that_is(home)
     view, company = place.lake.view(), place.company()
     until = moment_of(as_of) or newest_event(view)
     with progress("Backtest") as tell:
@@ -150,11 +152,14 @@ def list_models(
     """
     from training import registry
 
-    found = registry.list_versions(what.value if what else None, tracking=home_of(home).tracking)
+    found = registry.list_versions(what.value if what else None, tracking=home_that_is(home).tracking)
     rows = [
         [v.what, v.version, ", ".join(v.aliases), f"{v.made_at:%Y-%m-%d %H:%M}", v.tags.get("verdict", "")]
         for v in found
     ]
+    if not rows:
+        typer.echo("There are no models yet. Make them: bellwether train")
+        return
     echo_table(["model", "version", "alias", "made", "verdict"], rows)
 
 
@@ -168,7 +173,7 @@ def promote_model(
     """
     from training import registry
 
-    place = home_of(home)
+    place = home_that_is(home)
     registry.promote(what.value, version, tracking=place.tracking)
     with store_of(place) as store:
         store.audit("cli", "promote", model=what.value, version=version)
@@ -183,7 +188,7 @@ def roll_back_model(what: Model, home: HomeDir = None) -> None:
     """
     from training import registry
 
-    place = home_of(home)
+    place = home_that_is(home)
     version = registry.roll_back(what.value, tracking=place.tracking)
     with store_of(place) as store:
         store.audit("cli", "rollback", model=what.value, version=version)

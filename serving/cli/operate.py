@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from serving.cli.common import HomeDir, echo_table, home_of, progress, store_of
+from serving.cli.common import HomeDir, echo_table, home_of, home_that_is, progress, store_of
 
 ledger = typer.Typer(no_args_is_help=True, help="Forecasts as issued.")
 user = typer.Typer(no_args_is_help=True, help="Who may sign in.")
@@ -86,7 +86,7 @@ def verify_ledger(home: HomeDir = None) -> None:
     """
     from serving.ledger import Ledger
 
-    with store_of(home_of(home)) as store, progress("Checking") as tell:
+    with store_of(home_that_is(home)) as store, progress("Checking") as tell:
         verdict = Ledger(store).verify(lambda row: tell(f"row {row}", None) if row % 50 == 0 else None)
     if not verdict.whole:
         typer.echo(f"The ledger is broken: {verdict.problem}.")
@@ -125,7 +125,7 @@ def set_password(email: Annotated[str, typer.Argument(help="The user's e-mail.")
     from serving.access import set_password as change
 
     password = _password()
-    with store_of(home_of(home)) as store:
+    with store_of(home_that_is(home)) as store:
         change(store, email, password)
         store.audit("cli", "set password", email=email)
     typer.echo(f"{email} has a new password.")
@@ -141,7 +141,7 @@ def erase_person(
     """
     from serving.people import StorePeople
 
-    with store_of(home_of(home)) as store:
+    with store_of(home_that_is(home)) as store:
         StorePeople(store).erase(key)
         store.audit("cli", "erase person", person_key=key)
     typer.echo(f"Nothing personal of {key} is left.")
