@@ -50,8 +50,10 @@ def tables(home: Path) -> set[str]:
         ),
         (
             HEAD.replace(",", "^").encode() + b"d1^2025-01-01^A^open\n",
-            "deals.csv: has no column 'deal_id', which every row needs. Found: deal_id^created_at^stage^outcome. Add it, "
-            + "check the delimiter, or give a mapping.",
+            (
+                "deals.csv: has no column 'deal_id', which every row needs. Found: deal_id^created_at^stage^outcome. "
+                "Add it, check the delimiter, or give a mapping."
+            ),
         ),
     ],
 )
