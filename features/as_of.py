@@ -45,7 +45,8 @@ def attach_state(con: duckdb.DuckDBPyConnection, late: frozenset[str], *, ended:
 
     A logged field has at T the value of its last change recorded by T; before its first change the value from before
     that change; and where it never changed, today's. A field that the company did not log yet at T is missing: what it
-    was then cannot be told. A deal that was not yet made at T is unknown.
+    was then cannot be told. A deal that was not yet made at T is unknown. Changes of a field are taken to have been
+    written down in their order, as a CRM's log has them.
 
     Parameters
     ----------

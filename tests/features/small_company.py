@@ -32,5 +32,9 @@ def small_company() -> tuple[TableView, Company]:
 def _recorded_late(table: pa.Table, column: str, rng: np.random.Generator) -> pa.Table:
     at = pd.Series(table[column].to_pandas())
     delay = pd.to_timedelta(np.where(rng.random(len(at)) < 0.2, rng.uniform(0, 20, len(at)), 0.0).round(3), unit="D")
-    recorded = pa.array((at + delay).dt.tz_convert(None).to_numpy("datetime64[us]")).cast(pa.timestamp("us", tz="UTC"))
+    known = at + delay
+    if "field" in table.column_names:
+        # A CRM logs the changes of a field in their order: the next one's old value is the one before's new value.
+        known = known.groupby([table["deal_id"].to_pandas(), table["field"].to_pandas()]).cummax()
+    recorded = pa.array(known.dt.tz_convert(None).to_numpy("datetime64[us]")).cast(pa.timestamp("us", tz="UTC"))
     return table.set_column(table.schema.get_field_index("recorded_at"), "recorded_at", recorded)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from crm.quality import late_filled
@@ -29,6 +29,7 @@ def rows(view, entity, moment) -> pd.DataFrame:
 
 
 @settings(max_examples=2, phases=[Phase.explicit, Phase.generate])  # a smaller moment is no simpler one
+@example(moment=FIRST + timedelta(minutes=54969))
 @given(moment=MOMENTS)
 def test_cutting_every_table_changes_no_feature(moment):
     whole, company = small_company()
