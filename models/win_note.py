@@ -75,7 +75,8 @@ def _sentences(
             f"With {n_closed} closed deals the forecasts could not be tried on past dates: they are plain rates.",
             f"仅有{n_closed}笔已关闭商机，无法用过去日期检验预测：此处给出的只是比率。",
         )
-    share, low, high = (f"{100 * v:.1f}%" for v in (told.skill, told.low, told.high))
+    # Adding 0 turns a rounded -0.0 into 0.0.
+    share, low, high = (f"{round(100 * v, 1) + 0.0:.1f}%" for v in (told.skill, told.low, told.high))
     deals = told.deals
     en = f"on past dates the log loss was lower by {share} (90% interval {low} to {high}, {deals} deals)."
     zh = f"在过去日期上对数损失降低{share}（90%区间{low}至{high}，{deals}笔商机）。"

@@ -35,6 +35,7 @@ def test_the_first_win_model_is_logged_registered_and_in_use(trained, tiny, tiny
     assert champion.version == result.version
     assert champion.meta["data_cut"] == str(tiny.view.cut.number)
     assert champion.meta["verdict"] == result.verdict
+    assert result.note == champion.model.note["sentence_en"]
     assert champion.meta["params"]["start_month"] == str(tiny.company.fiscal.start_month)
     open_now = tiny_rows[tiny_rows["as_of"] == tiny.until]
     assert champion.model.predict_proba_won(open_now).shape == (len(open_now),)
