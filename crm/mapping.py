@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +18,16 @@ Value = str | int | float | bool
 _SHIPPED = Path(__file__).parent / "mappings"
 REST = "*"
 """Under `values`: every word that is not listed."""
+
+
+class _Words(yaml.SafeLoader):
+    """YAML whose plain words stay words, but for null: files have columns named No, and values yes, 1 or 007."""
+
+
+_Words.yaml_implicit_resolvers = {
+    **{first: [("tag:yaml.org,2002:null", re.compile(r"(~|null|Null|NULL|)$"))] for first in ("", "~", "n", "N")},
+    "<": [("tag:yaml.org,2002:merge", re.compile(r"<<$"))],
+}
 
 
 class BadMapping(BadInput):
@@ -164,7 +175,7 @@ def parse(text: str, name: str = "mapping") -> Mapping:
     """Read a mapping from its text; errors as in `load`."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
+        data = yaml.load(text, Loader=_Words)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}, line {mark.line + 1}" if mark else name

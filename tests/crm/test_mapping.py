@@ -76,3 +76,21 @@ def test_the_shipped_mappings_can_be_read():
         "maven": {"products", "accounts", "teams", "reps", "deals"},
         "uci_online_retail": {"accounts", "orders"},
     }
+
+
+def test_plain_words_of_a_mapping_stay_words():
+    """A column named No, and values yes, 1 or 007, are what they look like; null alone is no value."""
+    text = """
+tables:
+  - table: deals
+    file: a.csv
+    columns:
+      deal_id: No
+      stage: {from: Step, values: {007: Bond, 1: First, y: null}}
+      created_at: Made
+      outcome: {from: Won, values: {yes: won, no: lost, true: won, "": open}}
+"""
+    columns = parse(text).tables[0].columns
+    assert columns["deal_id"].source == "No"
+    assert columns["stage"].values == {"007": "Bond", "1": "First", "y": None}
+    assert columns["outcome"].values == {"yes": "won", "no": "lost", "true": "won", "": "open"}
