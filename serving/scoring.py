@@ -179,7 +179,6 @@ def score_deals(model: Any, X: pd.DataFrame, run: _Run) -> pd.DataFrame:
 def _advise(run: _Run, X: pd.DataFrame, champion: registry.Champion) -> None:
     from models.coaching import advise
 
-
     advice = advise(X, champion.model, view=run.view, company=run.company, as_of=run.as_of)
     if "model_version" not in advice:
         advice["model_version"] = champion.version
