@@ -11,7 +11,7 @@ from serving.format import Formats
 from serving.pages.words import IDENTITIES
 
 WIDTH = 180.0  # of the strip each step is drawn on
-MOST = 6
+MOST = 10
 
 
 @dataclass(frozen=True, slots=True)

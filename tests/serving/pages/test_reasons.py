@@ -51,8 +51,8 @@ def test_what_one_reads_adds_up_to_the_total(base, contributions):
 
 
 def test_the_largest_come_first_and_the_rest_is_one_line():
-    shown = points(0.2, {f"f{i}": 0.01 * (i + 1) for i in range(8)})  # 0.01 … 0.08
-    assert [step.text for step in shown.steps] == ["f7", "f6", "f5", "f4", "f3", "f2", "2 other reasons"]
+    shown = points(0.2, {f"f{i}": 0.01 * (i + 1) for i in range(12)})  # 0.01 … 0.12
+    assert [step.text for step in shown.steps] == [*(f"f{i}" for i in range(11, 1, -1)), "2 other reasons"]
     assert len(shown.steps) == MOST + 1
     assert shown.steps[-1].said == "+3 points"  # 0.01 + 0.02
 
