@@ -78,7 +78,10 @@ def _routers(package: object) -> Iterator[APIRouter]:
 async def _guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
     if request.method not in _SAFE and not _same_origin(request):
         return problems.answer(request, 403, "This request came from another site. Open the page here and try again.")
-    response = await call_next(request)
+    try:
+        response = await call_next(request)
+    except Exception as error:  # here, so that this answer too carries the headers below
+        response = problems.unknown(request, error)
     response.headers.setdefault("Content-Security-Policy", _PAGE_POLICY)
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Referrer-Policy", "same-origin")

@@ -47,6 +47,8 @@ def _run(name: str, check: Callable[[Home], Finding], home: Home) -> Finding:
         return check(home)
     except BellwetherError as error:
         return Finding(name, "bad", str(error))
+    except OSError as error:
+        return Finding(name, "bad", f"{error.filename or home.root}: {error.strerror}. Check the path and its rights.")
     except Exception as error:
         return Finding(name, "bad", f"{type(error).__name__}: {error}. Install anew: make clean setup.")
 

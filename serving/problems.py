@@ -49,7 +49,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(BellwetherError, _known)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unknown)
 
 
 def answer(
@@ -87,7 +86,8 @@ def _http(request: Request, error: Exception) -> Response:
     return answer(request, error.status_code, text, dict(error.headers or {}))
 
 
-def _unknown(request: Request, error: Exception) -> Response:
+def unknown(request: Request, error: Exception) -> Response:
+    """The answer to an error that nobody foresaw; the log has all of it under the number that is told."""
     number = secrets.token_hex(4)
     _log.error("Request %s (%s %s) failed", number, request.method, request.url.path, exc_info=error)
     return answer(
