@@ -33,7 +33,7 @@ check: $(DEV_READY) ## check style, types and the direction of imports
 	$(BIN)/lint-imports --no-logo
 
 studies: $(DEV_READY) ## run the slow statistical studies
-	@$(BIN)/python -m pytest -m slow_study
+	@$(BIN)/python -m pytest -m slow_study -s
 
 bench: $(DEV_READY) ## measure time and memory against their stated bounds
 	@$(BIN)/python -m pytest -m bench
