@@ -43,7 +43,7 @@ def test_what_is_known_after_days_says_more_than_the_rate_and_later_says_more(la
     said = pd.concat([forecasts(view, company, snapshots, cut) for cut in cuts])
     found = {age: win_metrics(rows) for age, rows in said.groupby("age")}
     for age, figures in found.items():
-        print(f"{age} days, {len(said[said['age'] == age])} applications: {figures}")  # noqa: T201: a study is run for its figures
+        print(f"{age} days, {len(said[said['age'] == age])} applications: {figures}")  # noqa: T201 - a study is run for its figures
     assert all(found[age]["skill_low"] > 0 for age in AGES)
     assert found[14]["skill_low"] > found[1]["skill_high"]
 
