@@ -72,11 +72,6 @@ def stage_order(view: View, company: Company) -> dict[str, list[str]]:
     return {p: _ordered(sorted(names), before[p], p, youth) for p, names in sorted(stages.items())}
 
 
-def stages_of(order: dict[str, list[str]], pipeline: str | None) -> list[str]:
-    """Stages of one pipeline; those of `'*'` where it has none of its own."""
-    return order.get(pipeline or ANY, order.get(ANY, []))
-
-
 def _ordered(
     names: list[str], before: dict[tuple[str, str], int], pipeline: str, youth: dict[tuple[str, str], float]
 ) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from ipaddress import ip_address
 from threading import Lock
@@ -209,8 +209,3 @@ def _names(server: ServerDep, sight: SightDep, view: ViewDep) -> dict[str, str]:
 
 
 NamesDep = Annotated[dict[str, str], Depends(_names)]
-
-
-def today_of(company: Company) -> date:
-    """Today on the company's clock."""
-    return datetime.now(company.zone).date()

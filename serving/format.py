@@ -68,12 +68,6 @@ class Formats:
             return MISSING
         return _signed(x, self.symbol + f"{_round(abs(x), 0):,.0f}")
 
-    def money_change(self, value: float | None) -> str:
-        """Money with its sign, short: +$1.24M."""
-        if (x := _known(value)) is None:
-            return MISSING
-        return ("+" if x > 0 else "") + self.money(x)
-
     @property
     def symbol(self) -> str:
         """Sign of the base currency as this language tells it from others: $ and CN¥, or US$ and ¥."""
@@ -121,10 +115,6 @@ class Formats:
         left, right = self.chance(a), self.chance(b)
         return f"{left}至{right}" if self._zh else f"{left} to {right}"
 
-    def money_range(self, low: float | None, high: float | None) -> str:
-        """A range of money, short."""
-        return f"{self.money(low)}–{self.money(high)}"
-
     def points(self, share: float | None, digits: int = 0) -> str:
         """A difference of two shares in percentage points, with its sign."""
         if (x := _known(share)) is None:
@@ -135,13 +125,6 @@ class Formats:
         if self._zh:
             return f"{sign}{text}个百分点"
         return f"{sign}{text} {'point' if value == 1 else 'points'}"
-
-    def points_range(self, low: float | None, high: float | None) -> str:
-        """A range of percentage points without their word: −1 to 15."""
-        if (a := _known(low)) is None or (b := _known(high)) is None:
-            return MISSING
-        left, right = (_signed(x, f"{_round(abs(x) * 100, 0):.0f}") for x in (a, b))
-        return f"{left}至{right}" if self._zh else f"{left} to {right}"
 
     # -- time
 

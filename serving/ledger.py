@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -145,11 +145,6 @@ class Ledger:
             row.row_hash = _hash(row)
             session.add(row)
             return row.number
-
-
-def versions_named(rows: Sequence[Sealed]) -> frozenset[int]:
-    """Data cuts that the ledger names; their files must never be removed."""
-    return frozenset(row.data_cut for row in rows)
 
 
 def _hash(row: LedgerRow) -> str:

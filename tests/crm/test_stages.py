@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crm.company import Company
-from crm.stages import stage_order, stages_of
+from crm.stages import stage_order
 from tests.builders import a_change, a_deal, view_of
 
 NONE_SET = Company()
@@ -69,12 +69,6 @@ def test_without_a_log_the_stage_of_the_youngest_deals_comes_first():
 
 def test_no_deals_no_stages():
     assert stage_order(view_of(), NONE_SET) == {}
-
-
-def test_a_pipeline_without_stages_of_its_own_takes_those_of_all():
-    order = {"*": ["A"], "new": ["B"]}
-    assert [stages_of(order, p) for p in ("new", "other", None)] == [["B"], ["A"], ["A"]]
-    assert stages_of({}, "new") == []
 
 
 @settings(max_examples=25)

@@ -1,7 +1,6 @@
 """A small served home: the sample company in the lake, and score files whose figures a test can derive by hand."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,19 +12,17 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-import uvicorn
 
 from crm.lake import connect, newest_event
 from crm.schema import PERSON_KEY
 from crm.simulate import SampleCompany, lake_view, simulate
 from serving.access import add_user
-from serving.app import create_app
 from serving.home import Home
 from serving.jobs import Jobs
 from serving.people import StorePeople
 from serving.scores import swap_pointer
-from serving.settings import Settings
 from serving.store import Store
+from tests.serving.small_site import serving
 
 EMAIL, PASSWORD = "ann@example.com", "a long password"
 AS_HTML = {"accept": "text/html"}
@@ -75,34 +72,14 @@ def site(company: SampleCompany, tmp_path_factory: pytest.TempPathFactory) -> It
     team = next(str(t) for t in frames["teams"]["team_id"] if t != "company")
     add_user(store, EMAIL, PASSWORD, "admin")
     add_user(store, "rep@example.com", PASSWORD, "rep", rep_id=rep)
-    with serve(home) as address:
+    with serving(home) as address:
         yield Site(address, home, store, as_of, deal, rep, team, str(frames["accounts"]["account_id"].iloc[0]))
     store.close()
 
 
-class serve:  # noqa: N801 - reads as a verb where it is used
-    """The app of a home on a free port of loopback, in a thread."""
-
-    def __init__(self, home: Home) -> None:
-        app = create_app(Settings(home=home.root))
-        self._server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
-        self._thread = threading.Thread(target=self._server.run)
-
-    def __enter__(self) -> str:
-        self._thread.start()
-        while not self._server.started:
-            self._thread.join(0.02)
-        port = self._server.servers[0].sockets[0].getsockname()[1]
-        return f"http://127.0.0.1:{port}"
-
-    def __exit__(self, *_: object) -> None:
-        self._server.should_exit = True
-        self._thread.join()
-
-
 @pytest.fixture
-def serve_home() -> type[serve]:
-    return serve
+def serve_home() -> type[serving]:
+    return serving
 
 
 def fill_lake(home: Home, store: Store, company: SampleCompany) -> None:
