@@ -41,6 +41,8 @@ class Feature:
         False for what other features are made of and models do not get.
     needs : str
         A table, or a field that `deal_changes` must log, without which the value is missing, not 0.
+    identity : bool
+        Whether it says who the owner is: the owner, or the owner's own rates, load and time in the company.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Feature:
     kind: Literal["number", "category"] = "number"
     shown: bool = True
     needs: str = ""
+    identity: bool = False
 
 
 @dataclass(frozen=True, slots=True)

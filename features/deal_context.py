@@ -3,8 +3,8 @@
 from features.catalogue import Block, Feature
 
 
-def _category(name: str, en: str, zh: str) -> Feature:
-    return Feature(name, name, "", en, zh, kind="category")
+def _category(name: str, en: str, zh: str, *, identity: bool = False) -> Feature:
+    return Feature(name, name, "", en, zh, kind="category", identity=identity)
 
 
 BLOCKS = (
@@ -52,13 +52,14 @@ BLOCKS = (
             _category("pipeline", "Pipeline", "销售管道"),
             _category("product_id", "Product", "产品"),
             _category("source", "Source", "来源"),
-            _category("owner_id", "Owner", "负责人"),
+            _category("owner_id", "Owner", "负责人", identity=True),
             Feature(
                 "owner_win_rate",
                 "(owner_wins + 10 * coalesce(company_win_rate, 0.5)) / (owner_closed + 10)",
                 "share",
                 "Owner's win rate so far, drawn towards the company's",
                 "负责人历史赢单率(向公司平均收缩)",
+                identity=True,
             ),
             Feature(
                 "amount_to_usual",
@@ -73,6 +74,7 @@ BLOCKS = (
                 "ratio",
                 "Amount against the owner's usual win",
                 "金额与负责人通常赢单金额之比",
+                identity=True,
             ),
             Feature(
                 "stages_a_month",
