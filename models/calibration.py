@@ -56,12 +56,13 @@ class Isotonic:
 
     def fit(self, won: Floats, y: npt.NDArray[np.bool_]) -> Self:
         """Learn from bins' probabilities and what happened, each shape (m,)."""
-        self.map_ = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(won, y)
+        model = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(won, y)
+        self.from_, self.to_ = model.X_thresholds_, model.y_thresholds_
         return self
 
     def __call__(self, won: Floats) -> Floats:
         """Mapped probabilities, same shape."""
-        return np.asarray(self.map_.predict(won.ravel())).reshape(won.shape)
+        return np.asarray(np.interp(won, self.from_, self.to_), dtype=np.float64)
 
 
 CANDIDATES: dict[str, type[Sigmoid] | type[Isotonic]] = {"sigmoid": Sigmoid, "isotonic": Isotonic}

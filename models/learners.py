@@ -61,6 +61,15 @@ class Matrix:
         return Matrix(self.trees[rows], self.linear[rows])
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A fitted logistic, log odds `intercept + x @ slopes`, and the mean x: slopes and mean have shape (q,)."""
+
+    slopes: Floats
+    intercept: float
+    mean: Floats
+
+
 class Blend:
     """Boosted trees and ridge logistic for one binary outcome; which share each has is decided by the caller.
 
@@ -105,7 +114,7 @@ class Blend:
         share = (weight @ y + 0.5) / (weight.sum() + 1.0)
         self.rate_ = float(logit(share))
         self.booster_: lgb.Booster | None = None
-        self.logistic_: LogisticRegression | None = None
+        self.line_: Line | None = None
         if 0 < y.sum() < len(y):
             self._fit_trees(X.trees, y, weight, categorical)
             rows = np.arange(len(y)) if linear_rows is None else linear_rows
@@ -122,8 +131,8 @@ class Blend:
         trees = linear = None
         if self.booster_ is not None:
             trees = np.asarray(self.booster_.predict(X.trees, raw_score=True, num_threads=THREADS))
-        if self.logistic_ is not None:
-            linear = X.linear @ self.logistic_.coef_[0] + self.logistic_.intercept_[0]
+        if self.line_ is not None:
+            linear = X.linear @ self.line_.slopes + self.line_.intercept
         constant = np.full(len(X.trees), self.rate_)
         trees = trees if trees is not None else linear if linear is not None else constant
         return trees, linear if linear is not None else trees
@@ -144,12 +153,12 @@ class Blend:
         trees = linear = None
         if self.booster_ is not None:
             trees = np.asarray(self.booster_.predict(X.trees, pred_contrib=True, num_threads=THREADS))
-        if self.logistic_ is not None:
+        if self.line_ is not None:
             linear = np.zeros((n, p + 1))
-            moved = (X.linear - self.linear_mean_) * self.logistic_.coef_[0]
+            moved = (X.linear - self.line_.mean) * self.line_.slopes
             for column, feature in enumerate(owner):
                 linear[:, feature] += moved[:, column]
-            linear[:, -1] = self.logistic_.intercept_[0] + self.linear_mean_ @ self.logistic_.coef_[0]
+            linear[:, -1] = self.line_.intercept + self.line_.mean @ self.line_.slopes
         constant = np.zeros((n, p + 1))
         constant[:, -1] = self.rate_
         trees = trees if trees is not None else linear if linear is not None else constant
@@ -189,8 +198,8 @@ class Blend:
         if not 0 < y.sum() < len(y):
             return
         model = LogisticRegression(C=self.ridge, solver="newton-cholesky", max_iter=50, tol=1e-3)
-        self.logistic_ = model.fit(Z, y, sample_weight=weight)
-        self.linear_mean_ = np.average(Z, axis=0, weights=weight)
+        model.fit(Z, y, sample_weight=weight)
+        self.line_ = Line(model.coef_[0], float(model.intercept_[0]), np.average(Z, axis=0, weights=weight))
 
 
 def even_rows(n: int, cap: int, seed: int) -> npt.NDArray[np.intp]:
