@@ -147,6 +147,8 @@ def _attach_periods(con: duckdb.DuckDBPyConnection, spine: pd.DataFrame, company
     days = moments.dt.tz_convert(company.time_zone).dt.date if len(moments) else moments
     periods = [company.period_of(day) for day in days]
     bounds = [period.bounds(company.time_zone) for period in periods]
+    year_ends = [company.period_of(day, "year").bounds(company.time_zone)[1] for day in days]
+    month_ends = [company.period_of(day, "month").bounds(company.time_zone)[1] for day in days]
     rows = pa.table(
         {
             "as_of": _moments(moments),
@@ -154,6 +156,8 @@ def _attach_periods(con: duckdb.DuckDBPyConnection, spine: pd.DataFrame, company
             "this_end": pa.array([p.end for p in periods], pa.date32()),
             "starts_at": pa.array([b[0] for b in bounds], pa.timestamp("us", tz="UTC")),
             "ends_at": pa.array([b[1] for b in bounds], pa.timestamp("us", tz="UTC")),
+            "year_ends_at": pa.array(year_ends, pa.timestamp("us", tz="UTC")),
+            "month_ends_at": pa.array(month_ends, pa.timestamp("us", tz="UTC")),
             "today": pa.array(list(days), pa.date32()),
         }
     )
@@ -169,8 +173,15 @@ def _deal_state(con: duckdb.DuckDBPyConnection, late: frozenset[str]) -> None:
         select d.*, 'all' as company, {known} as referrals_known,
                epoch(d.as_of) as epoch_as_of, epoch(d.created_at) as epoch_created,
                epoch(d.stage_since) as epoch_stage_since, (d.close_date - p.today)::double as close_in_days,
-               (epoch(p.ends_at) - epoch(d.as_of)) / 86400 as quarter_ends_in
-        from deal_state d join periods p using (as_of)
+               (epoch(p.ends_at) - epoch(d.as_of)) / 86400 as quarter_ends_in,
+               (epoch(p.year_ends_at) - epoch(d.as_of)) / 86400 as year_ends_in,
+               (epoch(p.month_ends_at) - epoch(d.as_of)) / 86400 as month_ends_in,
+               (12 + month(d.close_date) - month(p.this_start)) % 3 as close_quarter_month,
+               (last_day(d.close_date) - d.close_date)::double as close_month_left,
+               coalesce(d.pipeline, '*') || '/' || d.stage as stage_key,
+               coalesce(d.pipeline, '*') || '/' || d.stage || '/' || d.segment as segment_stage_key,
+               case when reps.hired_on <= p.today then (p.today - reps.hired_on)::double end as owner_tenure
+        from deal_state d join periods p using (as_of) left join reps on reps.rep_id = d.owner_id
     """)
 
 
