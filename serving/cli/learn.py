@@ -1,4 +1,4 @@
-"""Verbs about models: train, backtest, models, features."""
+"""Verbs about models: train, backtest, models."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serving.cli.common import AsOf, HomeDir, Seed, echo_table, home_of, home_that_is, moment_of, progress, store_of
+from serving.cli.common import AsOf, HomeDir, Seed, echo_table, home_that_is, moment_of, progress, store_of
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from features.catalogue import Entity
     from serving.home import Home
     from training.registry import What
 
 models = typer.Typer(no_args_is_help=True, help="Versions of the models: list, promote, roll back.")
-features = typer.Typer(no_args_is_help=True, help="What the models look at.")
 
 
 class Model(StrEnum):
@@ -28,20 +26,11 @@ class Model(StrEnum):
     churn = "churn"
 
 
-class EntityName(StrEnum):
-    """What features are about."""
-
-    deal = "deal"
-    rep = "rep"
-    account = "account"
-
-
 def add_to(app: typer.Typer) -> None:
     """Add the verbs of this module."""
     app.command("train")(train)
     app.command("backtest")(backtest)
     app.add_typer(models, name="models")
-    app.add_typer(features, name="features")
 
 
 def train(
@@ -193,38 +182,3 @@ def roll_back_model(what: Model, home: HomeDir = None) -> None:
     with store_of(place) as store:
         store.audit("cli", "rollback", model=what.value, version=version)
     typer.echo(f"{what.value}: version {version} is in use again. Next: bellwether score")
-
-
-@features.command("list")
-def list_features(
-    entity: Annotated[EntityName, typer.Argument(help="What they are about.")] = EntityName.deal,
-    home: HomeDir = None,
-) -> None:
-    """Show all features of deals, reps or accounts, the company's own too.
-
-    Example: bellwether features list deal
-    """
-    from features.catalogue import features as catalogue
-
-    company = home_of(home).company()
-    kind: Entity = entity.value
-    rows = [[f.name, f.unit, "yes" if f.can_act else "", f.en] for f in catalogue(kind, company)]
-    echo_table(["feature", "unit", "can act", "meaning"], rows)
-
-
-@features.command("describe")
-def describe_feature(
-    name: Annotated[str, typer.Argument(help="Name of a feature.")],
-    entity: Annotated[EntityName, typer.Option(help="What it is about.")] = EntityName.deal,
-    home: HomeDir = None,
-) -> None:
-    """Show one feature's meaning and its SQL.
-
-    Example: bellwether features describe touches_30d
-    """
-    from features.catalogue import feature
-
-    kind: Entity = entity.value
-    found = feature(kind, name, home_of(home).company())
-    for label in ("name", "unit", "en", "zh", "sql", "can_act"):
-        typer.echo(f"{label}: {getattr(found, label)}")

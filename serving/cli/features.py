@@ -1,0 +1,92 @@
+"""Verbs about what the models look at: features list, describe."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from serving.cli.common import HomeDir, echo_table, home_of
+
+if TYPE_CHECKING:
+    from crm.company import Company
+    from features.catalogue import Entity
+
+features = typer.Typer(no_args_is_help=True, help="What the models look at.")
+
+
+class EntityName(StrEnum):
+    """What features are about."""
+
+    deal = "deal"
+    rep = "rep"
+    account = "account"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the verbs of this module."""
+    app.add_typer(features, name="features")
+
+
+@features.command("list")
+def list_features(
+    entity: Annotated[EntityName, typer.Argument(help="What they are about.")] = EntityName.deal,
+    home: HomeDir = None,
+) -> None:
+    """Show all features of deals, reps or accounts, the company's own too.
+
+    Example: bellwether features list deal
+    """
+    from features.catalogue import features as catalogue
+
+    kind: Entity = entity.value
+    rows = [[f.name, f.unit, "yes" if f.can_act else "", f.en] for f in catalogue(kind, home_of(home).company())]
+    echo_table(["feature", "unit", "can act", "meaning"], rows)
+
+
+@features.command("describe")
+def describe_feature(
+    name: Annotated[str, typer.Argument(help="Name of a feature.")],
+    entity: Annotated[EntityName | None, typer.Option(help="What it is about; unset: all that have it.")] = None,
+    home: HomeDir = None,
+) -> None:
+    """Show one feature's unit, meaning, SQL, and the tables and columns that it rests on.
+
+    Example: bellwether features describe touches_30d
+    """
+    from features.catalogue import ENTITIES, UnknownFeature
+
+    company = home_of(home).company()
+    kinds = [entity.value] if entity else ENTITIES
+    problem, told = None, 0
+    for kind in kinds:
+        try:
+            lines = _described(kind, name, company)
+        except UnknownFeature as error:
+            problem = problem or error
+            continue
+        if told:
+            typer.echo("")
+        for label, value in lines.items():
+            typer.echo(f"{label}: {value}")
+        told += 1
+    if problem and not told:
+        raise problem
+
+
+def _described(kind: Entity, name: str, company: Company) -> dict[str, str]:
+    from features.catalogue import feature
+    from features.lineage import by_table, lineage
+
+    found = feature(kind, name, company)
+    return {
+        "name": found.name,
+        "about": kind,
+        "unit": found.unit or "a word",
+        "en": found.en,
+        "zh": found.zh,
+        "can act": "yes" if found.can_act else "no",
+        "sql": found.sql,
+        "rests on": by_table(lineage(kind, name, company)) or "the calendar",
+    }
