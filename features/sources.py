@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-import duckdb
-
 from features.as_of import attach_state
+from features.session import Session
 
 # What is filled in later may stand in a source only where the row's own clock says when it was known.
 SOURCES: Mapping[str, str] = MappingProxyType(
@@ -16,7 +15,9 @@ SOURCES: Mapping[str, str] = MappingProxyType(
             select a.deal_id, a.account_id, a.rep_id, a.contact_id, a.kind, a.direction, a.duration_minutes,
                    coalesce(a.recorded_at, a.occurred_at) as known_at,
                    a.kind not in ('note', 'task') as contact,
-                   coalesce(c.seniority in ('vp', 'c-level'), false) as decision_maker
+                   coalesce(c.seniority in ('vp', 'c-level'), false) as decision_maker,
+                   case c.seniority when 'staff' then 1 when 'manager' then 2 when 'director' then 3 when 'vp' then 4
+                        when 'c-level' then 5 end as seniority_rank
             from activities a left join contacts c on c.contact_id = a.contact_id
                  and coalesce(c.created_at <= coalesce(a.recorded_at, a.occurred_at), true)""",
         "moves": """
@@ -66,28 +67,33 @@ SOURCES: Mapping[str, str] = MappingProxyType(
             select account_id, rep_id, coalesce(recorded_at, asked_at) as known_at,
                    (score - low) / nullif(high - low, 0) as score
             from s""",
+        # A goal holds until a newer one for the same days is written down.
         "targets": """
-            select g.owner_id as rep_id, coalesce(g.recorded_at, day_start(g.period_start)) as known_at,
-                   g.period_start, g.period_end, day_start(g.period_start) as starts_at,
+            select case when g.owner_kind = 'rep' then g.owner_id end as rep_id,
+                   case when g.owner_kind = 'team' then g.owner_id end as team_id,
+                   coalesce(g.recorded_at, day_start(g.period_start)) as known_at,
+                   lead(coalesce(g.recorded_at, day_start(g.period_start))) over (
+                       partition by g.owner_kind, g.owner_id, g.period_start, g.period_end
+                       order by coalesce(g.recorded_at, day_start(g.period_start)), g._seq) as replaced_at,
+                   g.period_start, g.period_end, date_diff('day', g.period_start, g.period_end) as days,
+                   day_start(g.period_start) as starts_at,
                    day_start(g.period_end) as ends_at, g.target::double * fx.rate as target
             from goals g left join fx on fx.currency = coalesce(g.currency, '')
                  and day_start(g.period_start) >= fx.valid_from and day_start(g.period_start) < fx.valid_to
-            where g.owner_kind = 'rep' and g.metric = 'bookings'
+            where g.owner_kind in ('rep', 'team') and g.metric = 'bookings'
                   and g.product_id is null and g.product_family is null and g.segment is null""",
     }
 )
 # 'won' and the final amount are known from the moment of closing on: that moment is the clock, and the owner and the
 # amount are those of that moment. Leads are no deals yet: winning one is not a sale.
 _CLOSINGS = """
-create or replace temp table closings as
 select d.deal_id, s.owner_id, s.account_id, s.product_id, d.closed_at as known_at, d.outcome = 'won' as won,
        case when d.outcome = 'won' then s.amount end as amount, 'all' as company
 from deal_state s join deals d using (deal_id)
 """
 # Periods that are over, with what was booked in them.
 _RESULTS = """
-create or replace temp table results as
-select t.rep_id, greatest(t.ends_at, t.known_at) as known_at, any_value(t.target) as target,
+select t.rep_id, greatest(t.ends_at, t.known_at) as known_at, max(t.target) as target,
        coalesce(sum(c.amount) filter (where c.won), 0) as booked
 from targets t left join closings c on c.owner_id = t.rep_id and c.known_at >= t.starts_at and c.known_at < t.ends_at
 group by t.rep_id, t.starts_at, t.ends_at, t.known_at
@@ -109,22 +115,22 @@ FROM: Mapping[str, str] = MappingProxyType(
 """The canonical table behind each source: where the company has none, features on it are missing, not 0."""
 
 
-def attach_sources(con: duckdb.DuckDBPyConnection, names: set[str], late: frozenset[str], time_zone: str) -> None:
+def attach_sources(session: Session, names: set[str], late: frozenset[str]) -> None:
     """Materialise the sources that are needed; tables, `logged`, `fx` and `stage_places` must be there."""
-    con.execute(f"create or replace temp macro day_start(day) as (day::timestamp at time zone '{time_zone}')")
     wanted = names | ({"targets", "closings"} if "results" in names else set())
     for name in sorted(wanted & set(SOURCES)):
-        con.execute(f"create or replace temp table {name} as {SOURCES[name]}")
+        session.make(name, SOURCES[name])
     if "closings" in wanted:
-        _attach_closings(con, late)
+        _attach_closings(session, late)
     if "results" in wanted:
-        con.execute(_RESULTS)
+        session.make("results", _RESULTS)
 
 
-def _attach_closings(con: duckdb.DuckDBPyConnection, late: frozenset[str]) -> None:
-    con.execute("""
-        create or replace temp table points as select deal_id, closed_at as as_of from deals
-        where outcome <> 'open' and closed_at is not null and kind is distinct from 'lead'
-    """)
-    attach_state(con, late, ended=True)
-    con.execute(_CLOSINGS)
+def _attach_closings(session: Session, late: frozenset[str]) -> None:
+    session.make(
+        "points",
+        "select deal_id, closed_at as as_of from deals "
+        "where outcome <> 'open' and closed_at is not null and kind is distinct from 'lead'",
+    )
+    attach_state(session, late, ended=True)
+    session.make("closings", _CLOSINGS)
