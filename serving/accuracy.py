@@ -33,7 +33,7 @@ class DealAccuracy:
         `training.metrics.win_metrics` against the base rate: the share of the deals open at the same point of the
         period before that were won by its end.
     bins : DataFrame
-        `training.metrics.reliability`.
+        `training.reliability.reliability`.
     """
 
     figures: dict[str, float] = field(default_factory=dict)
@@ -148,9 +148,10 @@ def _deal_accuracy(judged: pd.DataFrame) -> DealAccuracy:
     if judged.empty:
         return DealAccuracy()
     # Imported when first needed: it brings scikit-learn, which would make every start of the service slow.
-    from training.metrics import reliability, win_metrics
+    from training.metrics import win_metrics
+    from training.reliability import reliability
 
-    bins = reliability(judged["forecast"].to_numpy(np.float64), judged["won"].to_numpy(bool))
+    bins = reliability(judged["forecast"].to_numpy(np.float64), judged["won"].to_numpy(bool), deal=judged["deal_id"])
     return DealAccuracy(win_metrics(judged), bins, int(judged["as_of"].nunique()))
 
 

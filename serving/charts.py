@@ -160,7 +160,7 @@ def calibration(f: Formats, *, title: str, bins: pd.DataFrame) -> Figure:
     ----------
     bins : DataFrame
         forecast, realised (shares), low, high (where 90 % of results would lie if the forecasts were exact), rows;
-        as `training.metrics.reliability` gives.
+        as `training.reliability.reliability` gives.
     """
     say = f.language.say
     top = min(1.0, max(0.1, float(bins[["forecast", "realised", "high"]].to_numpy().max()) * 1.1))

@@ -1,15 +1,19 @@
-"""How good win forecasts were: log loss, Brier, calibration beside its floor, skill with an interval over deals."""
+"""How good forecasts were: log loss, Brier, calibration beside its floor, gains over rivals with their intervals."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from models.calibration import calibration_error, calibration_floor
+from models.calibration import calibration_error
 from models.learners import Floats
-from models.rolling import Gain, gain, log_loss
+from models.rolling import LEVEL, Gain, gain, log_loss
+from training.reliability import floor
+
+_RESAMPLES = 1_000
 
 
 def win_metrics(table: pd.DataFrame, *, forecast: str = "forecast", rival: str = "base_rate") -> dict[str, float]:
@@ -34,7 +38,7 @@ def win_metrics(table: pd.DataFrame, *, forecast: str = "forecast", rival: str =
         "log_loss": float(log_loss(y, p).mean()),
         "brier": float(((p - y) ** 2).mean()),
         "calibration_error": calibration_error(p, y),
-        "calibration_floor": calibration_floor(p),
+        "calibration_floor": floor(p, deal=table["deal_id"].to_numpy(object)),
         "mean_forecast": float(p.mean()),
         "realised_share": float(y.mean()),
         "skill": found.skill,
@@ -52,19 +56,28 @@ def skill(table: pd.DataFrame, *, forecast: str, rival: str) -> Gain:
     return gain(ours, theirs, table["deal_id"].to_numpy(object))
 
 
-def reliability(p: Floats, y: Any, *, bins: int = 10) -> pd.DataFrame:
-    """Mean forecast against realised share in bins of equal numbers, with the 90 % range chance alone would give.
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Mean loss of a rival less the forecast's on the same rows, above 0 is better, with its 90 % interval."""
 
-    Returns
-    -------
-    pd.DataFrame
-        `forecast`, `realised`, `low`, `high`, `rows`, a row a bin from the least to the most likely.
-    """
-    y = np.asarray(y, dtype=bool)
-    rng = np.random.default_rng(0)
-    rows = []
-    for group in np.array_split(np.argsort(p, kind="stable"), min(bins, max(1, len(p)))):
-        drawn = (rng.random((400, len(group))) < p[group]).mean(axis=1)
-        low, high = np.quantile(drawn, [0.05, 0.95])
-        rows.append((p[group].mean(), y[group].mean(), low, high, len(group)))
-    return pd.DataFrame(rows, columns="forecast realised low high rows".split())
+    mean: float
+    low: float
+    high: float
+    units: int
+
+    @property
+    def certain(self) -> int:
+        """1 where the forecast is better beyond doubt, -1 where it is worse, 0 where the interval holds 0."""
+        return int(self.low > 0) - int(self.high < 0)
+
+
+def difference(ours: Floats, rival: Floats, unit: Sequence[object] | pd.Series, *, seed: int = 0) -> Difference:
+    """Paired difference of losses, shape (n,); whole deals, customers or reps (`unit`) are drawn 1,000 times."""
+    codes, names = pd.factorize(np.asarray(unit, dtype=object))
+    if not len(names):
+        return Difference(0.0, -np.inf, np.inf, 0)
+    saved = np.asarray(rival, dtype=np.float64) - np.asarray(ours, dtype=np.float64)
+    sums, rows = np.bincount(codes, weights=saved), np.bincount(codes)
+    draws = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), _RESAMPLES)
+    low, high = np.quantile((draws @ sums) / (draws @ rows), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Difference(float(saved.mean()), float(low), float(high), len(names))

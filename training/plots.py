@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import vl_convert
 
-from training.metrics import reliability
+from training.reliability import reliability
 
 
 def reliability_chart(table: pd.DataFrame, *, forecast: str = "forecast") -> Any:
@@ -20,7 +20,7 @@ def reliability_chart(table: pd.DataFrame, *, forecast: str = "forecast") -> Any
     table : shape (n, p)
         `won` and a column of probabilities, as `WinModel.choice_.table` has them.
     """
-    bins = reliability(table[forecast].to_numpy(np.float64), table["won"])
+    bins = reliability(table[forecast].to_numpy(np.float64), table["won"], deal=table.get("deal_id"))
     base = alt.Chart(bins).encode(x=alt.X("forecast:Q", title="Forecast", scale=alt.Scale(domain=[0, 1])))
     ideal = alt.Chart(pd.DataFrame({"x": [0.0, 1.0], "y": [0.0, 1.0]})).mark_line(strokeDash=[4, 4], color="#888")
     return (

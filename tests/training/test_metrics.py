@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from training.metrics import reliability, win_metrics
+from training.metrics import difference, win_metrics
 
 
 def test_figures_of_three_forecasts_by_hand():
@@ -24,12 +24,24 @@ def test_no_forecasts_have_no_figures():
     assert win_metrics(pd.DataFrame()) == {}
 
 
-def test_bins_of_exact_forecasts_lie_in_their_range_nine_times_of_ten():
-    rng = np.random.default_rng(3)
-    inside = []
-    for _ in range(20):
-        p = rng.random(2_000)
-        bins = reliability(p, rng.random(2_000) < p)
-        inside.append(bins["realised"].between(bins["low"], bins["high"]).mean())
-    # 200 bins at 90 %: two standard errors are .042; ties at the ends of a range add a little.
-    assert np.mean(inside) == pytest.approx(0.9, abs=0.05)
+def test_a_certain_difference_has_the_interval_of_a_mean():
+    rng = np.random.default_rng(1)
+    saved = rng.normal(0.1, 1.0, 4_000)
+    found = difference(np.zeros(4_000), saved, range(4_000))
+    assert found.mean == pytest.approx(saved.mean())
+    # Normal approximation: 1.645 standard errors each way.
+    assert found.high - found.low == pytest.approx(2 * 1.645 * saved.std() / np.sqrt(4_000), rel=0.1)
+    assert found.certain == 1
+    assert difference(saved, np.zeros(4_000), range(4_000)).certain == -1
+
+
+def test_units_are_drawn_whole():
+    rng = np.random.default_rng(2)
+    saved = np.repeat(rng.normal(0.0, 1.0, 1_000), 4)
+    found = difference(np.zeros(4_000), saved, np.repeat(np.arange(1_000), 4))
+    assert found.units == 1_000
+    assert found.high - found.low == pytest.approx(2 * 1.645 * saved.std() / np.sqrt(1_000), rel=0.1)
+
+
+def test_nothing_to_compare_is_uncertain():
+    assert difference(np.zeros(0), np.zeros(0), []).certain == 0
