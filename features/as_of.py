@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-import duckdb
-
 from crm.schema import LOGGED_FIELDS, TABLES
+from features.session import Session
 
 _ACCOUNT_COLUMNS = ("industry", "segment", "country", "region", "employees", "annual_revenue")
 _STATE_FIELDS = frozenset(c.name for c in TABLES["deals"].columns if c.known == "changes")
@@ -17,7 +16,6 @@ _FIRST_STAGES = "(select pipeline, stage from stage_places where place = 0)"
 # The log in order of the changes; `known_at` is when each was written down. A stage that is none of the pipeline's open
 # ones says how a deal ended, not where it was, so entering it is left out.
 _LOG = f"""
-create or replace temp table logged as
 select c.deal_id, c.field, c.old_value, c.new_value, coalesce(c.recorded_at, c.changed_at) as known_at,
        (c.changed_at, c._seq) as place
 from deal_changes c join deals d using (deal_id)
@@ -29,18 +27,20 @@ where c.field <> 'stage' or s.stage is not null or f.stage is null
 _STAGE_NOW = "case when here.stage is null then coalesce(beginning.stage, d.stage) else d.stage end"
 
 
-def logged_since(con: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
+def logged_since(session: Session) -> dict[str, datetime]:
     """Fields of deals that `deal_changes` logs, and when the first change of each was written down."""
-    found = con.sql("select field, min(coalesce(recorded_at, changed_at)) from deal_changes group by field order by 1")
-    return dict(found.fetchall())
+    found = session.fetch(
+        "select field, min(coalesce(recorded_at, changed_at)) as since from deal_changes group by field order by 1"
+    )
+    return dict(zip(found["field"].to_pylist(), found["since"].to_pylist(), strict=True))
 
 
-def attach_log(con: duckdb.DuckDBPyConnection) -> None:
+def attach_log(session: Session) -> None:
     """Make the table `logged`: the changes of deals with the moment each was known; needs `stage_places`."""
-    con.execute(_LOG)
+    session.make("logged", _LOG)
 
 
-def attach_state(con: duckdb.DuckDBPyConnection, late: frozenset[str], *, ended: bool = False) -> None:
+def attach_state(session: Session, late: frozenset[str], *, ended: bool = False) -> None:
     """Make the table `deal_state`: one row for each (deal_id, as_of) of the table `points`.
 
     A logged field has at T the value of its last change recorded by T; before its first change the value from before
@@ -50,16 +50,16 @@ def attach_state(con: duckdb.DuckDBPyConnection, late: frozenset[str], *, ended:
 
     Parameters
     ----------
-    con : DuckDBPyConnection
+    session : Session
         With the tables `logged`, `points`, `fx`, `stage_places`.
     late : frozenset of str
         Columns of deals that are filled in late; they are missing throughout.
     ended : bool
         The points are closings, where a field that is not logged counts as what it is today.
     """
-    columns = [row[0] for row in con.sql("describe deals").fetchall()]
+    columns = session.columns("deals")
     custom = [c for c in columns if c.startswith("x_")]
-    log = logged_since(con)
+    log = logged_since(session)
     rebuilt = [f for f in (*LOGGED_FIELDS, *custom) if f in log]
     fixed = [c.name for c in TABLES["deals"].columns if c.known == "creation" and c.name != "deal_id"]
     fixed = [c for c in (*fixed, *custom) if c not in rebuilt]
@@ -70,8 +70,7 @@ def attach_state(con: duckdb.DuckDBPyConnection, late: frozenset[str], *, ended:
         *(_as_it_stood(f, {} if ended else log) for f in rebuilt),
     ]
     account = "null" if "account_id" in late else "d.account_id"
-    con.execute(f"""
-        create or replace temp table deal_state as
+    query = f"""
         with last as ({_last(rebuilt)}), first as ({_first(rebuilt)}),
         joined as (
             select p.deal_id, p.as_of, {", ".join(values)}, last.stage_since,
@@ -91,7 +90,8 @@ def attach_state(con: duckdb.DuckDBPyConnection, late: frozenset[str], *, ended:
         from joined j
         left join fx on fx.currency = coalesce(j.currency, '') and j.as_of >= fx.valid_from and j.as_of < fx.valid_to
         left join stage_places s on s.stage = j.stage and s.pipeline = coalesce(j.pipeline, '*')
-    """)
+    """
+    session.make("deal_state", query)
 
 
 def _as_it_stood(name: str, log: Mapping[str, datetime]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Literal
 
 import duckdb
 import numpy as np
@@ -20,10 +19,11 @@ from crm.stages import stage_order
 from features.as_of import attach_log, attach_state, logged_since
 from features.catalogue import Block, Entity, blocks
 from features.engine import run_blocks
+from features.rep_state import attach_quarters, attach_rep_state
+from features.session import DUCKDB, Session, opened
 from features.sources import attach_sources
 
 KEYS: dict[Entity, str] = {"deal": "deal_id", "rep": "rep_id", "account": "account_id"}
-_THREADS = 2
 
 
 class BadSpine(BadInput):
@@ -36,7 +36,7 @@ def build(
     entity: Entity,
     *,
     company: Company,
-    engine: Literal["duckdb"] = "duckdb",
+    engine: str = DUCKDB,
     late: frozenset[str] | None = None,
 ) -> pd.DataFrame:
     """Features as known at each row's `as_of`.
@@ -51,7 +51,7 @@ def build(
         Whose features.
     company : Company
         Fiscal calendar, time zone, currency, stages, and features of its own.
-    engine : 'duckdb'
+    engine : str
         What runs the definitions.
     late : frozenset of str, optional
         Columns of deals that are treated as not known; unset: `crm.quality.late_filled`.
@@ -64,7 +64,9 @@ def build(
     Raises
     ------
     BadSpine
-        If the key or `as_of` is missing, or the times are not in UTC; or if the engine is not known.
+        If the key or `as_of` is missing, or the times are not in UTC.
+    UnknownEngine
+        If there is no such engine.
     BadDefinition
         If a feature of the company's own cannot be used.
 
@@ -74,20 +76,20 @@ def build(
     the order of its stages. Both are facts about how the CRM is used, and the first only ever removes a column.
     """
     key = KEYS[entity]
-    _check(spine, key, engine)
+    _check(spine, key)
     chosen = blocks(entity, company)
     late = late_filled(view) if late is None else late
-    with connect(_THREADS) as con:
-        view.attach(con)
-        attach_rates(con, company)
-        _attach_stages(con, view, company)
-        _attach_periods(con, spine, company)
-        attach_log(con)
-        attach_sources(con, {block.events for block in chosen}, late, company.time_zone)
-        _attach_points(con, spine, key)
-        _STATES[entity](con, late)
-        table = _in_order(con, run_blocks(con, chosen, view.present, logged_since(con)), key)
-        numeric = {row[0] for row in con.sql("describe deals").fetchall() if row[1] in ("DOUBLE", "BIGINT")}
+    with opened(engine, view, company.time_zone) as session:
+        _attach_small(session, view, spine, key, company)
+        attach_log(session)
+        if entity == "rep":
+            attach_quarters(session, company)
+        attach_sources(session, {block.events for block in chosen}, late)
+        session.make("points", "select * from asked_points")
+        _STATES[entity](session, late)
+        found = run_blocks(session, chosen, view.present, logged_since(session))
+        table = _in_order(session, found, key)
+        numeric = {name for name, kind in session.columns("deals").items() if kind in ("double", "bigint")}
     return _typed(table, key, chosen, numeric)
 
 
@@ -107,9 +109,16 @@ def open_deals(view: View, as_of: datetime | pd.Timestamp) -> pd.DataFrame:
     return pd.DataFrame({"deal_id": keys, "as_of": pd.Series(moment, index=keys.index).astype("datetime64[us, UTC]")})
 
 
-def _check(spine: pd.DataFrame, key: str, engine: str) -> None:
-    if engine != "duckdb":
-        raise BadSpine(f"There is no engine '{engine}'. Give 'duckdb'.")
+def _attach_small(session: Session, view: View, spine: pd.DataFrame, key: str, company: Company) -> None:
+    attach_rates(session.local, company)
+    _attach_stages(session.local, view, company)
+    _attach_periods(session.local, spine, company)
+    _attach_points(session.local, spine, key)
+    for name in ("fx", "stage_places", "periods", "asked_points"):
+        session.share(name)
+
+
+def _check(spine: pd.DataFrame, key: str) -> None:
     if missing := {key, "as_of"} - set(spine.columns):
         raise BadSpine(f"The rows have no column {min(missing)}. Give {key} and as_of.")
     if not isinstance(spine["as_of"].dtype, pd.DatetimeTZDtype):
@@ -128,7 +137,7 @@ def _attach_points(con: duckdb.DuckDBPyConnection, spine: pd.DataFrame, key: str
     )
     con.register("_given", rows)
     con.execute("create or replace temp table asked as select * from _given")
-    con.execute(f"create or replace temp table points as select distinct {key}, as_of from asked")
+    con.execute(f"create or replace temp table asked_points as select distinct {key}, as_of from asked")
 
 
 def _attach_stages(con: duckdb.DuckDBPyConnection, view: View, company: Company) -> None:
@@ -165,72 +174,55 @@ def _attach_periods(con: duckdb.DuckDBPyConnection, spine: pd.DataFrame, company
     con.execute("create or replace temp table periods as select * from _periods")
 
 
-def _deal_state(con: duckdb.DuckDBPyConnection, late: frozenset[str]) -> None:
-    attach_state(con, late)
+def _deal_state(session: Session, late: frozenset[str]) -> None:
+    attach_state(session, late)
     known = "false" if "referred_by_account_id" in late else "d.created_at is not null"
-    con.execute(f"""
-        create or replace temp table state as
+    session.make(
+        "state",
+        f"""
         select d.*, 'all' as company, {known} as referrals_known,
                epoch(d.as_of) as epoch_as_of, epoch(d.created_at) as epoch_created,
-               epoch(d.stage_since) as epoch_stage_since, (d.close_date - p.today)::double as close_in_days,
+               epoch(d.stage_since) as epoch_stage_since,
+               date_diff('day', p.today, d.close_date)::double as close_in_days,
                (epoch(p.ends_at) - epoch(d.as_of)) / 86400 as quarter_ends_in,
                (epoch(p.year_ends_at) - epoch(d.as_of)) / 86400 as year_ends_in,
                (epoch(p.month_ends_at) - epoch(d.as_of)) / 86400 as month_ends_in,
                (12 + month(d.close_date) - month(p.this_start)) % 3 as close_quarter_month,
-               (last_day(d.close_date) - d.close_date)::double as close_month_left,
+               date_diff('day', d.close_date, last_day(d.close_date))::double as close_month_left,
                coalesce(d.pipeline, '*') || '/' || d.stage as stage_key,
                coalesce(d.pipeline, '*') || '/' || d.stage || '/' || d.segment as segment_stage_key,
-               case when reps.hired_on <= p.today then (p.today - reps.hired_on)::double end as owner_tenure
+               case when reps.hired_on <= p.today then date_diff('day', reps.hired_on, p.today)::double
+               end as owner_tenure
         from deal_state d join periods p using (as_of) left join reps on reps.rep_id = d.owner_id
-    """)
+    """,
+    )
 
 
-def _rep_state(con: duckdb.DuckDBPyConnection, late: frozenset[str]) -> None:
-    con.execute("create or replace temp table rep_points as select * from points")
-    con.execute("""
-        create or replace temp table points as
-        select d.deal_id, m.as_of from deals d join (select distinct as_of from rep_points) m
-        on d.created_at <= m.as_of and (d.outcome = 'open' or d.closed_at > m.as_of)
-        where d.kind is distinct from 'lead'
-    """)
-    attach_state(con, late)
-    con.execute("""
-        create or replace temp table open_then as
-        select owner_id, as_of, as_of as known_at, amount, list_amount, close_date,
-               (epoch(as_of) - epoch(created_at)) / 86400 as days_open
-        from deal_state
-    """)
-    con.execute("""
-        create or replace temp table state as
-        select r.rep_id, r.as_of, p.this_start, p.this_end, epoch(r.as_of) - epoch(p.starts_at) as period_age,
-               (p.this_end - p.this_start)::double as period_days,
-               (epoch(r.as_of) - epoch(p.starts_at)) / 86400 as period_days_gone,
-               case when reps.hired_on <= p.today then (p.today - reps.hired_on)::double end as tenure
-        from rep_points r join periods p using (as_of) left join reps using (rep_id)
-    """)
-
-
-def _account_state(con: duckdb.DuckDBPyConnection, late: frozenset[str]) -> None:
-    con.execute("""
-        create or replace temp table state as
+def _account_state(session: Session, late: frozenset[str]) -> None:
+    session.make(
+        "state",
+        """
         select p.account_id, p.as_of, a.industry, a.segment, a.country, a.region, a.employees::double as employees,
                a.annual_revenue::double as annual_revenue,
                case when a.created_at <= p.as_of then (epoch(p.as_of) - epoch(a.created_at)) / 86400 end as account_age
         from points p left join accounts a on a.account_id = p.account_id and coalesce(a.created_at <= p.as_of, true)
-    """)
+    """,
+    )
 
 
-_STATES: dict[Entity, Callable[[duckdb.DuckDBPyConnection, frozenset[str]], None]] = {
+_STATES: dict[Entity, Callable[[Session, frozenset[str]], None]] = {
     "deal": _deal_state,
-    "rep": _rep_state,
+    "rep": attach_rep_state,
     "account": _account_state,
 }
 
 
-def _in_order(con: duckdb.DuckDBPyConnection, found: duckdb.DuckDBPyRelation, key: str) -> pd.DataFrame:
-    con.register("_found", found.to_arrow_table())
+def _in_order(session: Session, found: pa.Table, key: str) -> pd.DataFrame:
+    session.local.register("_found", found)
     return (
-        con.sql(f"select f.* from asked a join _found f on f.{key} = a.{key} and f.as_of = a.as_of order by a._row")
+        session.local.sql(
+            f"select f.* from asked a join _found f on f.{key} = a.{key} and f.as_of = a.as_of order by a._row"
+        )
         .to_arrow_table()
         .to_pandas()
     )

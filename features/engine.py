@@ -1,25 +1,34 @@
-"""Runs blocks on DuckDB: the gate lets through what was known at as-of, one aggregate a feature, then one flat join."""
+"""Runs blocks: the gate lets through what was known at as-of, one aggregate a feature, then one flat join."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-import duckdb
+import pyarrow as pa
 
 from crm.schema import TABLES
 from features.catalogue import Block, Feature
 from features.language import SECONDS_A_DAY, BadDefinition, checked, rows_counted
+from features.session import Session
 from features.sources import FROM
 
 _LATER = frozenset(c.name for t in TABLES.values() for c in t.columns if c.known == "later")
-_CARRIED = ("this_start", "this_end", "period_age")
+_CARRIED = (
+    "this_start",
+    "this_end",
+    "period_age",
+    "period_days",
+    "period_left",
+    "last_year_began",
+    "last_year_ended",
+)
 _ROWS = "__rows"  # suffix of the count beside a sum
 
 
 def run_blocks(
-    con: duckdb.DuckDBPyConnection, blocks: Sequence[Block], present: Collection[str], logged: Mapping[str, datetime]
-) -> duckdb.DuckDBPyRelation:
+    session: Session, blocks: Sequence[Block], present: Collection[str], logged: Mapping[str, datetime]
+) -> pa.Table:
     """Features of every row of the table `state`, one row each, in no order.
 
     Where no event passed the gate a count or sum is 0 and anything else missing; where the company has no such table,
@@ -27,7 +36,7 @@ def run_blocks(
 
     Parameters
     ----------
-    con : DuckDBPyConnection
+    session : Session
         Holds `state` (key, as_of and what is known of the entity then) and the blocks' events.
     blocks : sequence of Block
         Blocks with events are aggregated one after the other; then those without are worked out on the joined row.
@@ -39,18 +48,18 @@ def run_blocks(
     Raises
     ------
     BadDefinition
-        If a definition is not allowed, or DuckDB refuses it.
+        If a definition is not allowed, or the engine refuses it.
     """
     gated = [block for block in blocks if block.events]
     for block in gated:
-        _aggregate(con, block)
-    _join(con, gated, present, logged)
-    return _on_rows(con, [f for block in blocks if not block.events for f in block.features])
+        _aggregate(session, block)
+    _join(session, gated, present, logged)
+    return _on_rows(session, [f for block in blocks if not block.events for f in block.features])
 
 
-def _aggregate(con: duckdb.DuckDBPyConnection, block: Block) -> None:
-    events = _columns(con, block.events)
-    carried = [c for c in _CARRIED if c in _columns(con, "state")]
+def _aggregate(session: Session, block: Block) -> None:
+    events = session.columns(block.events)
+    carried = [c for c in _CARRIED if c in session.columns("state")]
     known = frozenset(events) | {"age", "as_of"} | set(carried)
     points = ", ".join([f'"{block.by}" as _key', "as_of", *carried])
     seen = ", ".join(["p.*", *(f'e."{c}"' for c in events if c not in ("as_of", *carried))])
@@ -67,12 +76,9 @@ def _aggregate(con: duckdb.DuckDBPyConnection, block: Block) -> None:
         )
     """
     try:
-        con.execute(
-            f"create or replace temp table block_{block.name} as {gate} "
-            f"select _key, as_of, {columns} from seen group by _key, as_of"
-        )
-    except duckdb.Error:
-        _name_the_culprit(con, {f: f"{gate} select {sql} from seen limit 0" for f, sql in parts.items()})
+        session.make(f"block_{block.name}", f"{gate} select _key, as_of, {columns} from seen group by _key, as_of")
+    except session.errors:
+        _name_the_culprit(session, {f: f"{gate} select {sql} from seen limit 0" for f, sql in parts.items()})
         raise
 
 
@@ -86,9 +92,7 @@ def _moment(block: Block, events: Collection[str]) -> str:
     return f"{known} and epoch(e.{block.clock}) >= epoch(p.as_of) - {block.within * SECONDS_A_DAY}"
 
 
-def _join(
-    con: duckdb.DuckDBPyConnection, blocks: Sequence[Block], present: Collection[str], logged: Mapping[str, datetime]
-) -> None:
+def _join(session: Session, blocks: Sequence[Block], present: Collection[str], logged: Mapping[str, datetime]) -> None:
     columns, joins = ["s.*"], []
     for block in blocks:
         alias = f"b_{block.name}"
@@ -99,7 +103,7 @@ def _join(
             columns += [_filled(alias, f, present, logged) for f in block.features]
         else:
             columns += [f'null::double as "{f.name}"' for f in block.features]
-    con.execute(f"create or replace temp table wide as select {', '.join(columns)} from state s {' '.join(joins)}")
+    session.make("wide", f"select {', '.join(columns)} from state s {' '.join(joins)}")
 
 
 def _filled(alias: str, feature: Feature, present: Collection[str], logged: Mapping[str, datetime]) -> str:
@@ -116,30 +120,26 @@ def _filled(alias: str, feature: Feature, present: Collection[str], logged: Mapp
     return f'{value} as "{feature.name}"'
 
 
-def _on_rows(con: duckdb.DuckDBPyConnection, features: Sequence[Feature]) -> duckdb.DuckDBPyRelation:
-    wide = _columns(con, "wide")
+def _on_rows(session: Session, features: Sequence[Feature]) -> pa.Table:
+    wide = session.columns("wide")
     known = frozenset(wide)
     made = {f: checked(f.name, f.sql, known, _LATER - known, False) for f in features}
     names = {f.name for f in features}
     kept = ", ".join(f'"{c}"' for c in wide if c not in names)
     added = "".join(f', {sql} as "{f.name}"' for f, sql in made.items())
     try:
-        return con.sql(f"select {kept}{added} from wide")
-    except duckdb.Error:
-        _name_the_culprit(con, {f: f"select {sql} from wide limit 0" for f, sql in made.items()})
+        return session.fetch(f"select {kept}{added} from wide")
+    except session.errors:
+        _name_the_culprit(session, {f: f"select {sql} from wide limit 0" for f, sql in made.items()})
         raise
 
 
-def _name_the_culprit(con: duckdb.DuckDBPyConnection, queries: dict[Feature, str]) -> None:
+def _name_the_culprit(session: Session, queries: dict[Feature, str]) -> None:
     for feature, query in queries.items():
         try:
-            con.execute(query)
-        except duckdb.Error as error:
+            session.fetch(query)
+        except session.errors as error:
             said = str(error).split("\n")[0].split("Error: ", 1)[-1]
             raise BadDefinition(
-                feature.name, feature.sql, f"DuckDB cannot use it ({said})", "Check columns, types and brackets."
+                feature.name, feature.sql, f"the engine cannot use it ({said})", "Check columns, types and brackets."
             ) from None
-
-
-def _columns(con: duckdb.DuckDBPyConnection, table: str) -> list[str]:
-    return [row[0] for row in con.sql(f"describe {table}").fetchall()]

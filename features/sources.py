@@ -24,7 +24,9 @@ SOURCES: Mapping[str, str] = MappingProxyType(
             select c.deal_id, c.field, coalesce(c.recorded_at, c.changed_at) as known_at,
                    try_cast(c.old_value as double) as old_number, try_cast(c.new_value as double) as new_number,
                    try_cast(c.old_value as date) as old_day, try_cast(c.new_value as date) as new_day,
-                   o.place as old_place, n.place as new_place
+                   date_diff('day', try_cast(c.old_value as date), try_cast(c.new_value as date)) as days_later,
+                   o.place as old_place, n.place as new_place,
+                   row_number() over (partition by c.deal_id, c.field order by c.changed_at, c._seq) as nth
             from deal_changes c join deals d using (deal_id)
             left join stage_places o on c.field = 'stage' and o.stage = c.old_value
                  and o.pipeline = coalesce(d.pipeline, '*')
@@ -82,6 +84,21 @@ SOURCES: Mapping[str, str] = MappingProxyType(
                  and day_start(g.period_start) >= fx.valid_from and day_start(g.period_start) < fx.valid_to
             where g.owner_kind in ('rep', 'team') and g.metric = 'bookings'
                   and g.product_id is null and g.product_family is null and g.segment is null""",
+        # What an earlier absence covers is left out of a later one. The day of return counts once it has come: an
+        # absence carries no time of writing, so of days still to come nothing is known.
+        "away": """
+            with a as (
+                select rep_id, day_start("from") as begins, day_start("to") as ends,
+                       max(day_start("to")) over (
+                           partition by rep_id order by "from", "to" rows between unbounded preceding and 1 preceding
+                       ) as earlier
+                from absences
+            )
+            select rep_id, greatest(begins, earlier) as known_at, epoch(ends) - epoch(greatest(begins, earlier)) as lasts
+            from a where earlier is null or ends > earlier""",
+        "team_members": """
+            select team_id, rep_id, day_start(valid_from) as known_at, day_start(valid_to) as ends_at
+            from team_memberships""",
     }
 )
 # 'won' and the final amount are known from the moment of closing on: that moment is the clock, and the owner and the
@@ -91,12 +108,35 @@ select d.deal_id, s.owner_id, s.account_id, s.product_id, d.closed_at as known_a
        case when d.outcome = 'won' then s.amount end as amount, 'all' as company
 from deal_state s join deals d using (deal_id)
 """
-# Periods that are over, with what was booked in them.
+# Quarters that are over, for who had a target when they ended: what was booked, and the running mean of four.
 _RESULTS = """
-select t.rep_id, greatest(t.ends_at, t.known_at) as known_at, max(t.target) as target,
-       coalesce(sum(c.amount) filter (where c.won), 0) as booked
-from targets t left join closings c on c.owner_id = t.rep_id and c.known_at >= t.starts_at and c.known_at < t.ends_at
-group by t.rep_id, t.starts_at, t.ends_at, t.known_at
+with held as (
+    select t.rep_id, q.place, q.starts_at, q.ends_at, q.days as quarter_days, t.days, t.target,
+           t.period_start = q.first_day and t.period_end = q.end_day as whole
+    from targets t join quarters q on t.period_start >= q.first_day and t.period_end <= q.end_day
+    where t.rep_id is not null and t.known_at < q.ends_at and (t.replaced_at is null or t.replaced_at >= q.ends_at)
+),
+goals_then as (
+    select rep_id, place, starts_at, ends_at,
+           coalesce(max(target) filter (where whole),
+                    case when sum(days) = max(quarter_days) then sum(target) end) as target
+    from held group by rep_id, place, starts_at, ends_at
+),
+sums as (
+    select g.rep_id, g.ends_at as known_at, g.place, g.target,
+           case when count(c.deal_id) = 0 then 0 else sum(c.amount) end as booked
+    from goals_then g left join closings c on c.owner_id = g.rep_id and c.won
+         and c.known_at >= g.starts_at and c.known_at < g.ends_at
+    where g.target > 0 group by g.rep_id, g.place, g.ends_at, g.target
+)
+select rep_id, known_at, target, booked, booked / target as attainment, avg(booked / target) over last4 as attainments
+from sums window last4 as (partition by rep_id order by place rows 3 preceding)
+"""
+# The bookings of a team are those of whoever was in it when the deal was closed.
+_TEAM_CLOSINGS = """
+select m.team_id, c.known_at, c.won, c.amount
+from closings c join team_memberships m on m.rep_id = c.owner_id and c.known_at >= day_start(m.valid_from)
+     and (m.valid_to is null or c.known_at < day_start(m.valid_to))
 """
 FROM: Mapping[str, str] = MappingProxyType(
     {
@@ -104,12 +144,16 @@ FROM: Mapping[str, str] = MappingProxyType(
         "moves": "deal_changes",
         "closings": "deals",
         "open_then": "deals",
+        "made_then": "deals",
         "purchases": "orders",
         "contracts": "subscriptions",
         "requests": "tickets",
         "answers": "surveys",
         "targets": "goals",
         "results": "goals",
+        "away": "absences",
+        "team_members": "team_memberships",
+        "team_closings": "team_memberships",
     }
 )
 """The canonical table behind each source: where the company has none, features on it are missing, not 0."""
@@ -117,13 +161,15 @@ FROM: Mapping[str, str] = MappingProxyType(
 
 def attach_sources(session: Session, names: set[str], late: frozenset[str]) -> None:
     """Materialise the sources that are needed; tables, `logged`, `fx` and `stage_places` must be there."""
-    wanted = names | ({"targets", "closings"} if "results" in names else set())
+    wanted = names | ({"targets"} if "results" in names else set())
+    wanted |= {"closings"} if names & {"results", "team_closings"} else set()
     for name in sorted(wanted & set(SOURCES)):
         session.make(name, SOURCES[name])
     if "closings" in wanted:
         _attach_closings(session, late)
-    if "results" in wanted:
-        session.make("results", _RESULTS)
+    for name, query in (("results", _RESULTS), ("team_closings", _TEAM_CLOSINGS)):
+        if name in wanted:
+            session.make(name, query)
 
 
 def _attach_closings(session: Session, late: frozenset[str]) -> None:

@@ -76,7 +76,7 @@ def test_a_feature_of_the_companys_own_is_worked_out_beside_the_others():
 )
 def test_what_only_the_engine_can_refuse_is_named_too(sql, block):
     tables = view(deals=[a_deal()], activities=[a_touch(1, "2026-03-01", "call")])
-    with pytest.raises(BadDefinition, match="Feature mine: DuckDB cannot use it"):
+    with pytest.raises(BadDefinition, match="Feature mine: the engine cannot use it"):
         build(tables, spine("deal_id", ("d1", "2026-03-02")), "deal", company=own(sql, block))
 
 

@@ -1,0 +1,108 @@
+"""What the features need of an engine that runs SQL, and DuckDB's way of doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import duckdb
+import pyarrow as pa
+
+from crm.errors import BadInput
+from crm.lake import View, connect
+
+DUCKDB = "duckdb"
+_THREADS = 2
+
+
+class UnknownEngine(BadInput):
+    """There is no such engine."""
+
+
+class Session(Protocol):
+    """An engine that a view is attached to: canonical tables by name, and the function `day_start` of a date."""
+
+    @property
+    def local(self) -> duckdb.DuckDBPyConnection:
+        """DuckDB in this process with the view attached: for small tables made here, see `share`."""
+        ...
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """What the engine raises where it cannot run a statement."""
+        ...
+
+    def share(self, name: str) -> None:
+        """Hand a table of `local` to the engine."""
+        ...
+
+    def make(self, name: str, query: str) -> None:
+        """Keep the rows of a query (in DuckDB's SQL) as a table; one of that name is replaced."""
+        ...
+
+    def columns(self, name: str) -> dict[str, str]:
+        """Columns of a table in their order, with their types in lower case."""
+        ...
+
+    def fetch(self, query: str) -> pa.Table:
+        """The rows of a query (in DuckDB's SQL), in no order unless it says one."""
+        ...
+
+
+class DuckSession:
+    """DuckDB in this process.
+
+    Parameters
+    ----------
+    con : DuckDBPyConnection
+        In UTC, with a view attached.
+    time_zone : str
+        Where the company's days begin.
+    """
+
+    errors: tuple[type[Exception], ...] = (duckdb.Error,)
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, time_zone: str) -> None:
+        self.local = con
+        con.execute(f"create or replace temp macro day_start(day) as (day::timestamp at time zone '{time_zone}')")
+
+    def share(self, name: str) -> None:
+        """Nothing to do: what is made locally is here already."""
+
+    def make(self, name: str, query: str) -> None:
+        """Keep the rows of a query as a table; one of that name is replaced."""
+        self.local.execute(f"create or replace temp table {name} as {query}")
+
+    def columns(self, name: str) -> dict[str, str]:
+        """Columns of a table in their order, with their types in lower case."""
+        return {row[0]: row[1].lower() for row in self.local.sql(f"describe {name}").fetchall()}
+
+    def fetch(self, query: str) -> pa.Table:
+        """The rows of a query, in no order unless it says one."""
+        return self.local.sql(query).to_arrow_table()
+
+
+@contextmanager
+def opened(engine: str, view: View, time_zone: str) -> Iterator[Session]:
+    """A session on a view, closed at the end.
+
+    Parameters
+    ----------
+    engine : str
+        'duckdb'.
+    view : View
+        The canonical tables.
+    time_zone : str
+        Where the company's days begin.
+
+    Raises
+    ------
+    UnknownEngine
+        If there is no such engine.
+    """
+    if engine != DUCKDB:
+        raise UnknownEngine(f"There is no engine '{engine}'. Give '{DUCKDB}'.")
+    with connect(_THREADS) as con:
+        view.attach(con)
+        yield DuckSession(con, time_zone)
