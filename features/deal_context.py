@@ -39,6 +39,13 @@ BLOCKS = (
                 can_act=True,
             ),
             Feature(
+                "amount_to_first",
+                "case when amount is not null then coalesce(amount_moved, 1.0) end",
+                "ratio",
+                "Amount against the one first given",
+                "当前金额与最初金额之比",
+            ),
+            Feature(
                 "close_date_days",
                 "close_in_days",
                 "days",

@@ -24,6 +24,14 @@ BLOCKS = (
                 needs="stage",
             ),
             Feature(
+                "stages_skipped",
+                "sum(new_place - old_place - 1) filter (where field = 'stage' and new_place > old_place + 1)",
+                "stages",
+                "Stages skipped on the way forward",
+                "推进时跳过的阶段数",
+                needs="stage",
+            ),
+            Feature(
                 "steps_30d",
                 "count(*) filter (where field = 'stage' and new_place > old_place and age < days(30))",
                 "count",
@@ -37,6 +45,15 @@ BLOCKS = (
                 "count",
                 "How often the close date was pushed",
                 "预计成交日期推迟次数",
+                can_act=True,
+                needs="close_date",
+            ),
+            Feature(
+                "close_date_pushed_days",
+                "sum(days_later) filter (where field = 'close_date' and days_later > 0)",
+                "days",
+                "Days by which the close date was pushed in all",
+                "预计成交日期累计推迟天数",
                 can_act=True,
                 needs="close_date",
             ),
@@ -71,6 +88,15 @@ BLOCKS = (
                 "How often the amount was raised",
                 "金额上调次数",
                 needs="amount",
+            ),
+            Feature(
+                "amount_moved",
+                "arg_max(new_number, nth) filter (where field = 'amount' and new_number is not null)"
+                " / nullif(arg_min(old_number, nth) filter (where field = 'amount' and old_number is not null), 0)",
+                "ratio",
+                "Last logged amount against the first",
+                "最近记录金额与最初金额之比",
+                shown=False,
             ),
             Feature(
                 "owner_changes",
