@@ -12,7 +12,16 @@ from crm.errors import BadInput, NotFound
 
 Entity = Literal["deal", "rep", "account"]
 ENTITIES: tuple[Entity, ...] = ("deal", "rep", "account")
-_MODULES = ("deal_context", "deal_activity", "deal_path", "deal_record", "rep_period", "account_health")
+_MODULES = (
+    "deal_context",
+    "deal_activity",
+    "deal_path",
+    "deal_record",
+    "rep_period",
+    "rep_pipeline",
+    "rep_work",
+    "account_health",
+)
 
 
 class UnknownFeature(NotFound):

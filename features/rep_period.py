@@ -1,6 +1,18 @@
-"""A rep in a fiscal quarter: booked so far, pipeline, past pace, tenure, target."""
+"""A rep in a fiscal quarter: booked so far against the target, past quarters, wins, the season."""
 
 from features.catalogue import Block, Feature
+
+# The quarter's own goal; else those of its parts, such as months, where they cover every day of it just once.
+_HOLDS = "(replaced_at is null or replaced_at > as_of)"
+_WHOLE = f"{_HOLDS} and period_start = this_start and period_end = this_end"
+_PART = f"{_HOLDS} and period_start >= this_start and period_end <= this_end"
+TARGET = (
+    f"coalesce(max(target) filter (where {_WHOLE}), case when sum(days) filter (where {_PART}) = max(period_days)"
+    f" then sum(target) filter (where {_PART}) end)"
+)
+# Last year's figures are known where something was closed before that quarter began.
+_LAST_YEAR = "won and age <= last_year_began and age > last_year_ended"
+_SINCE_THEN = "case when max(age) > max(last_year_began) then"
 
 BLOCKS = (
     Block(
@@ -66,70 +78,15 @@ BLOCKS = (
         within=365,
     ),
     Block(
-        "rep_pipeline",
-        "rep",
-        (
-            Feature("open_deals", "count(*)", "count", "Open deals", "在跟商机数", can_act=True),
-            Feature("open_amount", "sum(amount)", "base currency", "Open pipeline", "在跟商机金额", can_act=True),
-            Feature(
-                "open_list_amount",
-                "sum(list_amount)",
-                "base currency",
-                "Open pipeline at list price",
-                "在跟商机目录价金额",
-            ),
-            Feature(
-                "due_amount",
-                "sum(amount) filter (where close_date < this_end)",
-                "base currency",
-                "Open deals planned to close in this period",
-                "本期预计成交金额",
-                can_act=True,
-            ),
-            Feature("oldest_open_days", "max(days_open)", "days", "Age of the oldest open deal", "最早在跟商机的天数"),
-        ),
-        events="open_then",
-        key="owner_id",
-        by="rep_id",
-        clock="known_at",
-    ),
-    Block(
-        "rep_activity",
-        "rep",
-        (
-            Feature(
-                "contacts_30d",
-                "count(*) filter (where contact and age < days(30))",
-                "count",
-                "Customer contacts in the last 30 days",
-                "近30天客户互动次数",
-                can_act=True,
-            ),
-            Feature(
-                "meetings_held_30d",
-                "count(*) filter (where kind in ('meeting', 'visit', 'demo') and age < days(30))",
-                "count",
-                "Meetings in the last 30 days",
-                "近30天会面次数",
-                can_act=True,
-            ),
-        ),
-        events="touches",
-        key="rep_id",
-        by="rep_id",
-        clock="known_at",
-        within=30,
-    ),
-    Block(
         "rep_target",
         "rep",
         (
             Feature(
                 "target",
-                "arg_min(target, age) filter (where period_start = this_start and period_end = this_end)",
+                TARGET,
                 "base currency",
-                "Target of this period",
-                "本期目标",
+                "Target of this quarter, or the sum of its months' where these cover it; a yearly goal gives none",
+                "本季度目标，或覆盖全季度的各月目标之和；仅有年度目标时缺失",
             ),
         ),
         events="targets",
@@ -143,17 +100,55 @@ BLOCKS = (
         (
             Feature(
                 "past_attainment",
-                "sum(booked) / nullif(sum(target), 0)",
+                "sum(booked) filter (where age < days(365)) / nullif(sum(target) filter (where age < days(365)), 0)",
                 "share",
-                "Booked against targets of periods that ended in the last year",
+                "Booked against targets of quarters that ended in the last year",
                 "近一年目标达成率",
+            ),
+            Feature(
+                "last_attainment",
+                "arg_min(attainment, age)",
+                "share",
+                "Share of its target booked in the last quarter that had one",
+                "上一个有目标季度的达成率",
+            ),
+            Feature(
+                "mean_attainment",
+                "arg_min(attainments, age)",
+                "share",
+                "Mean share of target booked in the last four quarters that had one",
+                "最近四个有目标季度的平均达成率",
             ),
         ),
         events="results",
         key="rep_id",
         by="rep_id",
         clock="known_at",
-        within=365,
+    ),
+    Block(
+        "rep_season",
+        "rep",
+        (
+            Feature(
+                "company_booked_last_year",
+                f"{_SINCE_THEN} coalesce(sum(amount) filter (where {_LAST_YEAR}), 0) end",
+                "base currency",
+                "Booked by the company in the same quarter of last year",
+                "公司去年同季度成交金额",
+            ),
+            Feature(
+                "company_rest_last_year",
+                f"{_SINCE_THEN} coalesce(sum(amount) filter (where {_LAST_YEAR} and age < last_year_ended"
+                f" + period_left), 0) end / nullif(sum(amount) filter (where {_LAST_YEAR}), 0)",
+                "share",
+                "Share of that which came after this point of the quarter",
+                "其中在季度同一时点之后成交的比例",
+            ),
+        ),
+        events="closings",
+        key="company",
+        by="company",
+        clock="known_at",
     ),
     Block(
         "rep_period",
@@ -162,21 +157,29 @@ BLOCKS = (
             Feature(
                 "period_days_left", "period_days - period_days_gone", "days", "Days left in the period", "本期剩余天数"
             ),
-            Feature("tenure_days", "tenure", "days", "Days since hired", "入职天数"),
+            Feature(
+                "period_gone", "period_days_gone / period_days", "share", "Share of the period gone", "本期已过比例"
+            ),
+            Feature(
+                "goal_booked",
+                "booked_in_period / nullif(target, 0)",
+                "share",
+                "Share of the target booked so far",
+                "本期目标完成比例",
+            ),
+            Feature(
+                "goal_pace",
+                "booked_in_period / nullif(target * period_days_gone / period_days, 0)",
+                "ratio",
+                "Booked so far against the target's share for the days gone",
+                "实际进度与目标应有进度之比",
+            ),
             Feature(
                 "wins_a_week",
                 "wins_365d * 7 / nullif(least(coalesce(tenure, 365), 365), 0)",
                 "count",
                 "Wins a week over the last year, or since hired",
                 "近一年(或入职以来)每周赢单数",
-            ),
-            Feature(
-                "pipeline_cover",
-                "open_amount / nullif(target - coalesce(booked_in_period, 0), 0)",
-                "ratio",
-                "Open pipeline for each unit still missing to the target",
-                "管道覆盖率",
-                can_act=True,
             ),
         ),
     ),

@@ -74,8 +74,8 @@ select r.rep_id, r.as_of, 'all' as company, t.team_id, p.this_start, p.this_end,
        (epoch(r.as_of) - epoch(p.starts_at)) / 86400 as period_days_gone,
        epoch(r.as_of) - epoch(y.starts_at) as last_year_began, epoch(r.as_of) - epoch(y.ends_at) as last_year_ended,
        case when reps.hired_on <= p.today then date_diff('day', reps.hired_on, p.today)::double end as tenure,
-       case when reps.hired_on <= p.today then ceil(((year(p.this_start) - year(reps.hired_on)) * 12
-           + month(p.this_start) - month(reps.hired_on)) / 3.0) end as quarters_begun
+       case when reps.hired_on <= p.today then floor(((year(p.this_start) - year(reps.hired_on)) * 12
+           + month(p.this_start) - month(reps.hired_on) + 2) / 3.0) end as quarters_begun
 from rep_points r join periods p on p.as_of = r.as_of
 left join reps on reps.rep_id = r.rep_id
 left join team_then t on t.rep_id = r.rep_id and t.as_of = r.as_of

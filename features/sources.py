@@ -84,8 +84,8 @@ SOURCES: Mapping[str, str] = MappingProxyType(
                  and day_start(g.period_start) >= fx.valid_from and day_start(g.period_start) < fx.valid_to
             where g.owner_kind in ('rep', 'team') and g.metric = 'bookings'
                   and g.product_id is null and g.product_family is null and g.segment is null""",
-        # What an earlier absence covers is left out of a later one. The day of return counts once it has come: an
-        # absence carries no time of writing, so of days still to come nothing is known.
+        # An absence carries no time of writing: it counts as known from its first day on, its days as they pass.
+        # What an earlier absence covers is left out of a later one.
         "away": """
             with a as (
                 select rep_id, day_start("from") as begins, day_start("to") as ends,
