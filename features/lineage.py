@@ -39,6 +39,7 @@ _ACCOUNT = ("deals.account_id", "deals.created_at", "accounts.created_at")
 _ENDS = ("deals.closed_at", "deals.outcome", "deals.kind")
 _BOOKED = (*_logged("amount", *_MONEY), *_logged("owner_id"), *_ENDS)
 _TARGETS = tuple(f"goals.{c.name}" for c in TABLES["goals"].columns if c.name not in ("goal_id", "parent_goal_id"))
+_TEAMS = tuple(f"team_memberships.{c.name}" for c in TABLES["team_memberships"].columns)
 # What a row of the state rests on, where its column is not simply that of the entity's own table.
 _STATE: Mapping[Entity, Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -59,10 +60,11 @@ _STATE: Mapping[Entity, Mapping[str, tuple[str, ...]]] = MappingProxyType(
             **dict.fromkeys(("as_of", "epoch_as_of", "quarter_ends_in", "company"), ()),
         },
         "rep": {
-            "tenure": ("reps.hired_on",),
-            **dict.fromkeys(
-                ("as_of", "period_age", "period_days", "period_days_gone", "this_start", "this_end", "rep_id"), ()
-            ),
+            **dict.fromkeys(("tenure", "quarters_begun"), ("reps.hired_on",)),
+            "team_id": _TEAMS,
+            **dict.fromkeys(("as_of", "rep_id", "company", "this_start", "this_end"), ()),
+            **dict.fromkeys(("period_age", "period_left", "period_days", "period_days_gone"), ()),
+            **dict.fromkeys(("last_year_began", "last_year_ended"), ()),
         },
         "account": {"account_age": ("accounts.created_at",), "as_of": (), "account_id": ()},
     }
@@ -85,9 +87,30 @@ _MADE: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "list_amount": ("deals.list_amount", *_MONEY),
             "close_date": _logged("close_date"),
             "days_open": ("deals.created_at",),
+            "account_id": ("deals.account_id",),
+            "kind": ("deals.kind",),
+            "product_amount": ("deals.product_id", *_logged("amount", *_MONEY)),
+            "win_rate": (*_logged("stage", *_PLACES), *_ENDS),
             "known_at": _ENDS,
         },
-        "results": {"rep_id": _BOOKED, "target": (*_TARGETS, *_RATES), "booked": _BOOKED, "known_at": _TARGETS},
+        "made_then": {
+            "owner_id": (*_logged("owner_id"), "deals.kind"),
+            "amount": _logged("amount", *_MONEY),
+            "known_at": ("deals.created_at",),
+        },
+        "results": {
+            "rep_id": _BOOKED,
+            "target": (*_TARGETS, *_RATES),
+            "booked": _BOOKED,
+            **dict.fromkeys(("attainment", "attainments"), (*_BOOKED, *_TARGETS, *_RATES)),
+            "known_at": _TARGETS,
+        },
+        "team_closings": {
+            "team_id": (*_TEAMS, *_logged("owner_id")),
+            "won": ("deals.outcome",),
+            "amount": _logged("amount", *_MONEY, "deals.outcome"),
+            "known_at": _ENDS,
+        },
     }
 )
 
