@@ -23,6 +23,7 @@ from serving.ledger import Entity, Ledger
 from serving.scores import POINTER, read_pointer, swap_pointer
 from serving.store import Store
 from training import registry
+from training.definitions import check_definitions
 from training.snapshots import open_snapshots
 
 Progress = Callable[[str, float], None]
@@ -106,6 +107,8 @@ def score_all(
         If no model is in use or the lake is empty.
     PastNeedsFolder
         If `as_of` is past and no folder is named.
+    OtherDefinitions
+        If a model in use was trained on other definitions of its features than hold now.
     """
     say = progress or (lambda _text, _done: None)
     view = home.lake.view()
@@ -135,7 +138,7 @@ def score_all(
 
 
 def _run_of(home: Home, view: LakeView, as_of: pd.Timestamp) -> _Run:
-    champions, missing = {}, {}
+    company, champions, missing = home.company(), {}, {}
     for what in registry.KINDS:
         try:
             champions[str(what)] = registry.champion(what, tracking=home.tracking)
@@ -143,7 +146,9 @@ def _run_of(home: Home, view: LakeView, as_of: pd.Timestamp) -> _Run:
             missing[str(what)] = str(error)
     if not champions:
         raise NothingToScore("There is no model to score with. Train one first: bellwether train.")
-    return _Run(home, view, home.company(), as_of, champions, missing=missing)
+    for kind, champion in champions.items():
+        check_definitions(kind, champion, company, tracking=home.tracking)
+    return _Run(home, view, company, as_of, champions, missing=missing)
 
 
 def _score_deals(run: _Run, say: Progress) -> None:

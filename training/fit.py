@@ -14,12 +14,14 @@ from sklearn.base import clone
 
 from crm.company import Company
 from crm.lake import LakeView, View
+from features.definitions import definition_hash
 from models.rolling import known_at
 from models.win import WinModel
 from training import gate, plots, registry
+from training.definitions import TABLE, TAG, OtherDefinitions, as_table, check_definitions, definitions_of
 from training.metrics import win_metrics
 from training.registry import What
-from training.snapshots import deal_snapshots, definition_hash
+from training.snapshots import deal_snapshots
 
 Progress = Callable[[str], None]
 
@@ -94,11 +96,11 @@ def _train_win(
         tracking=tracking,
         params=model.get_params(),
         metrics=metrics,
-        tags=_tags(view, as_of) | {"note": str(model.note["sentence_en"])},
-        tables={"backtest": table} if len(table) else {},
+        tags=_tags("win", view, company, as_of) | {"note": str(model.note["sentence_en"])},
+        tables=_definitions("win", company) | ({"backtest": table} if len(table) else {}),
         figures={"reliability": plots.reliability_svg(table)} if len(table) else {},
     )
-    verdict = _win_verdict(model, rows, tracking)
+    verdict = _win_verdict(model, rows, company, tracking)
     return _finish("win", logged, verdict, metrics, tracking, str(model.note["sentence_en"]))
 
 
@@ -120,7 +122,8 @@ def _train_other(
         tracking=tracking,
         params=model.get_params() if hasattr(model, "get_params") else {"random_state": seed},
         metrics=metrics,
-        tags=_tags(view, as_of) | {"note": str(note.get("sentence_en", ""))},
+        tags=_tags(what, view, company, as_of) | {"note": str(note.get("sentence_en", ""))},
+        tables=_definitions(what, company),
     )
     champion = registry.champion_version(what, tracking=tracking)
     verdict = gate.first_model() if champion is None else gate.same_recipe()
@@ -130,8 +133,9 @@ def _train_other(
 def _fit_attainment(view: View, company: Company, tracking: str, as_of: datetime, seed: int) -> Any:
     from models.attainment import AttainmentModel
 
-    win = registry.champion("win", tracking=tracking).model
-    return AttainmentModel(random_state=seed).fit(view, company, until=pd.Timestamp(as_of), win=win)
+    win = registry.champion("win", tracking=tracking)
+    check_definitions("win", win, company, tracking=tracking)
+    return AttainmentModel(random_state=seed).fit(view, company, until=pd.Timestamp(as_of), win=win.model)
 
 
 def _finish(
@@ -143,11 +147,16 @@ def _finish(
     return TrainResult(what, logged.run_id, logged.version, verdict.promote, verdict.text, metrics, note)
 
 
-def _win_verdict(challenger: WinModel, rows: pd.DataFrame, tracking: str) -> gate.Verdict:
+def _win_verdict(challenger: WinModel, rows: pd.DataFrame, company: Company, tracking: str) -> gate.Verdict:
     version = registry.champion_version("win", tracking=tracking)
     if version is None:
         return gate.first_model()
-    champion: WinModel = registry.load("win", version, tracking=tracking).model
+    found = registry.load("win", version, tracking=tracking)
+    try:
+        check_definitions("win", found, company, tracking=tracking)
+    except OtherDefinitions:
+        return gate.other_definitions()
+    champion: WinModel = found.model
     forecasts = challenger.choice_.forecasts
     if not forecasts:
         return gate.judge(pd.DataFrame(), gate.policy_of("win"))
@@ -172,9 +181,13 @@ def _as_of(champion: WinModel, challenger: WinModel, rows: pd.DataFrame, cut: pd
     return twin.fit(known_at(rows, cut), until=cut)
 
 
-def _tags(view: View, as_of: datetime) -> dict[str, str]:
+def _tags(what: What, view: View, company: Company, as_of: datetime) -> dict[str, str]:
     cut = str(view.cut.number) if isinstance(view, LakeView) else ""
-    return {"until": as_of.isoformat(), "data_cut": cut, "features": definition_hash()}
+    return {"until": as_of.isoformat(), "data_cut": cut, TAG: definition_hash(definitions_of(what, company))}
+
+
+def _definitions(what: What, company: Company) -> dict[str, pd.DataFrame]:
+    return {TABLE: as_table(definitions_of(what, company))}
 
 
 def _numbers(note: dict[str, Any]) -> dict[str, float]:

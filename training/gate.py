@@ -71,6 +71,11 @@ def same_recipe() -> Verdict:
     return Verdict(True, "Promoted: made like the champion, on newer or the same data.")
 
 
+def other_definitions() -> Verdict:
+    """The verdict where the champion cannot forecast any more: its features are made otherwise now."""
+    return Verdict(True, "Promoted: the champion was trained on other definitions of the features and cannot be used.")
+
+
 def judge(table: pd.DataFrame, policy: Policy, *, seed: int = 0) -> Verdict:
     """Compare by paired resampling of deals.
 

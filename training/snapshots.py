@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
-import features
 from crm.company import Company
 from crm.lake import LakeView, View, connect
 from features.build import build, open_deals
+from features.definitions import definition_hash, definitions
 
 MAX_ROWS = 250_000
 _SPINE = """
@@ -117,18 +117,10 @@ def _cache_path(
         "cadence": cadence_days,
         "max_rows": max_rows,
         "company": company.model_dump(mode="json"),
-        "definition": definition_hash(),
+        "definition": definition_hash(definitions(["deal"], company)),
     }
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:24]
     return Path(folder) / f"deals-{digest}.parquet"
-
-
-def definition_hash() -> str:
-    """Hash of the code that makes features: another definition gives another hash."""
-    digest = hashlib.sha256()
-    for file in sorted(Path(features.__file__).parent.glob("*.py")):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def _plain(table: pd.DataFrame) -> pd.DataFrame:

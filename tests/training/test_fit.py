@@ -54,14 +54,14 @@ def test_a_challenger_made_alike_takes_over_and_a_spoilt_one_does_not(trained, t
     champion = registry.load("win", version, tracking=tiny.tracking).model
     twin = win_model(tiny.company, replicates=0).fit(tiny_rows, until=tiny.until)
     twin.set_params(replicates=champion.replicates)
-    assert _win_verdict(twin, tiny_rows, tiny.tracking).promote
+    assert _win_verdict(twin, tiny_rows, tiny.company, tiny.tracking).promote
     # What it says of past deals turned round: sure of what did not come.
     table = twin.choice_.table
     newest = max(twin.choice_.forecasts, key=lambda f: f.cut)
     newest.curves.won[:, 1:] = 0.98
     twin.random_state = 1
     assert table["won"].mean() < 0.9
-    verdict = _win_verdict(twin, tiny_rows, tiny.tracking)
+    verdict = _win_verdict(twin, tiny_rows, tiny.company, tiny.tracking)
     assert not verdict.promote
     assert "the champion stays" in verdict.text
 

@@ -1,0 +1,58 @@
+"""The definitions of features that a model was trained on: kept beside it, and checked before it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import pandas as pd
+
+from crm.company import Company
+from crm.errors import NotReady
+from features.catalogue import Entity
+from features.definitions import definition_hash, definitions, what_changed
+from training import registry
+
+TAG, TABLE = "features", "definitions"
+_READS: Mapping[str, tuple[Entity, ...]] = MappingProxyType(
+    {"win": ("deal",), "attainment": ("deal", "rep"), "churn": ("account",)}
+)
+_SHOWN = 3
+
+
+class OtherDefinitions(NotReady):
+    """A model was trained on other definitions of its features than hold now."""
+
+    def __init__(self, what: str, version: str, changes: list[str]) -> None:
+        more = f"; and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
+        said = "; ".join(changes[:_SHOWN]) or "which of them was not kept with it"
+        super().__init__(
+            f"The {what} model {version} was trained on other definitions of its features than hold now: {said}{more}. "
+            f"Train it anew: bellwether train {what}. Or put them back as they were."
+        )
+
+
+def definitions_of(what: str, company: Company) -> dict[str, str]:
+    """Parts of all definitions that a kind of model reads, as `features.definitions.definitions` gives them."""
+    return definitions(_READS[what], company)
+
+
+def as_table(parts: Mapping[str, str]) -> pd.DataFrame:
+    """Parts as a table that is kept beside a model: `part`, `says`."""
+    return pd.DataFrame({"part": list(parts), "says": list(parts.values())}, dtype=object)
+
+
+def check_definitions(what: str, model: registry.Champion, company: Company, *, tracking: str) -> None:
+    """Refuse a model whose features mean something else now. A model that names no definitions passes.
+
+    Raises
+    ------
+    OtherDefinitions
+        If they differ, with what changed.
+    """
+    now = definitions_of(what, company)
+    if model.meta.get(TAG, "") in ("", definition_hash(now)):
+        return
+    kept = registry.table_of(model.run_id, TABLE, tracking=tracking)
+    before = dict(zip(kept["part"], kept["says"], strict=True)) if kept is not None else now
+    raise OtherDefinitions(what, model.version, what_changed(before, now))
