@@ -80,17 +80,24 @@ def build(
     chosen = blocks(entity, company)
     late = late_filled(view) if late is None else late
     with opened(engine, view, company.time_zone) as session:
-        _attach_small(session, view, spine, key, company)
-        attach_log(session)
-        if entity == "rep":
-            attach_quarters(session, company)
-        attach_sources(session, {block.events for block in chosen}, late)
-        session.make("points", "select * from asked_points")
-        _STATES[entity](session, late)
+        attach_all(session, view, spine, entity, company, late)
         found = run_blocks(session, chosen, view.present, logged_since(session))
         table = _in_order(session, found, key)
         numeric = {name for name, kind in session.columns("deals").items() if kind in ("double", "bigint")}
     return _typed(table, key, chosen, numeric)
+
+
+def attach_all(
+    session: Session, view: View, spine: pd.DataFrame, entity: Entity, company: Company, late: frozenset[str]
+) -> None:
+    """Make all that the blocks of an entity read: their sources, and `state` for the rows asked for."""
+    _attach_small(session, view, spine, KEYS[entity], company)
+    attach_log(session)
+    if entity == "rep":
+        attach_quarters(session, company)
+    attach_sources(session, {block.events for block in blocks(entity, company)}, late)
+    session.make("points", "select * from asked_points")
+    _STATES[entity](session, late)
 
 
 def open_deals(view: View, as_of: datetime | pd.Timestamp) -> pd.DataFrame:
