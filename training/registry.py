@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import logging
 import os
-import pickle
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -30,7 +28,7 @@ What = Literal["win", "attainment", "churn"]
 KINDS: tuple[What, ...] = ("win", "attainment", "churn")
 CHAMPION, CHALLENGER = "champion", "challenger"
 EXPERIMENT = "bellwether"
-_DATA = "model.pkl.gz"
+_DATA = "at_rest"
 _PACKAGES = ("lightgbm", "numpy", "pandas", "scikit-learn", "scipy")
 
 
@@ -186,12 +184,14 @@ def load(what: str, version: str, *, tracking: str) -> Champion:
     ------
     UnknownVersion
         If there is no such version.
+    BadModelFile
+        If its files are damaged, or of another version of Bellwether.
     """
     client = client_of(tracking)
     found = _version(client, what, version)
     run = client.get_run(found.run_id)
     meta = {**found.tags, "metrics": dict(run.data.metrics), "params": dict(run.data.params)}
-    return Champion(_load(tracking, found.run_id), str(found.version), found.run_id, meta)
+    return Champion(_load(tracking, found.run_id, what), str(found.version), found.run_id, meta)
 
 
 def table_of(run_id: str, name: str, *, tracking: str) -> pd.DataFrame | None:
@@ -307,11 +307,13 @@ def _write_files(
         (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
     if model is None:
         return
+    from models import at_rest
+
     with _quiet():
         import mlflow.pyfunc
     with tempfile.TemporaryDirectory() as place:
         data = Path(place) / _DATA
-        data.write_bytes(gzip.compress(pickle.dumps(model, protocol=5), compresslevel=5))
+        at_rest.save(model, data)
         mlflow.pyfunc.save_model(
             folder / "model",
             loader_module="training.registry",
@@ -350,9 +352,15 @@ def _by_alias(client: MlflowClient, what: str, alias: str) -> str | None:
 
 
 @lru_cache(maxsize=8)
-def _load(tracking: str, run_id: str) -> Any:
-    with _file(client_of(tracking), run_id, f"model/data/{_DATA}") as path:
-        return pickle.loads(gzip.decompress(path.read_bytes()))
+def _load(tracking: str, run_id: str, what: str) -> Any:
+    from models import at_rest  # with LightGBM, which whoever only lists versions need not wait for
+
+    client = client_of(tracking)
+    place = f"model/data/{_DATA}"
+    if place not in {item.path for item in client.list_artifacts(run_id, "model/data")}:
+        raise at_rest.BadModelFile(Path(place), "it is missing; older versions kept models in another form", what)
+    with _file(client, run_id, place) as path:
+        return at_rest.load(path, what=what)
 
 
 @contextmanager
@@ -368,7 +376,9 @@ def _file(client: MlflowClient, run_id: str, name: str) -> Iterator[Path]:
 
 def _load_pyfunc(path: str) -> Any:
     """MLflow's way in: mlflow.pyfunc.load_model('models:/bellwether-win@champion')."""
-    return _Predicting(pickle.loads(gzip.decompress(Path(path).read_bytes())))
+    from models import at_rest
+
+    return _Predicting(at_rest.load(Path(path)))
 
 
 class _Predicting:

@@ -1,12 +1,15 @@
 """Models in MLflow: logged, promoted, rolled back, loaded as they were."""
 
-import pickle
+import gzip
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from models.at_rest import BadModelFile
 from models.win import WinModel
 from tests.models.snapshot_company import END, snapshots
 from training import registry
@@ -86,11 +89,35 @@ def test_unknown_versions_and_kinds_are_told(tracking):
 def test_files_lie_beside_the_store_and_are_small(model, tracking):
     home = Path(tracking.removeprefix("sqlite:///")).parent
     log(model, tracking)
-    kept = list((home / "artifacts").rglob("model.pkl.gz"))
+    kept = list((home / "artifacts").rglob("at_rest"))
     assert kept
-    assert max(file.stat().st_size for file in kept) < 20e6
-    assert len(pickle.dumps(model)) < 20e6
+    assert max(sum(file.stat().st_size for file in folder.rglob("*")) for folder in kept) < 20e6
     assert not Path("mlruns").exists()
+
+
+def folder_of(logged, tracking):
+    home = Path(tracking.removeprefix("sqlite:///")).parent
+    return home / "artifacts" / logged.run_id / "artifacts" / "model" / "data" / "at_rest"
+
+
+def test_a_damaged_model_is_told_with_its_file_and_the_mend(model, tracking):
+    logged = log(model, tracking)
+    file = folder_of(logged, tracking) / "model.json"
+    tree = json.loads(file.read_text())
+    tree["model"]["has"]["n_won_"] += 1
+    file.write_text(json.dumps(tree))
+    with pytest.raises(BadModelFile, match=r"model\.json cannot be used.*bellwether train win"):
+        registry.load("win", logged.version, tracking=tracking)
+
+
+def test_a_pickle_of_an_older_version_is_not_opened(model, tracking):
+    logged = log(model, tracking)
+    folder = folder_of(logged, tracking)
+    shutil.rmtree(folder)
+    # Not even a pickle: whoever opened it would complain of that instead.
+    (folder.parent / "model.pkl.gz").write_bytes(gzip.compress(b"c"))
+    with pytest.raises(BadModelFile, match=r"older versions kept models in another form.*bellwether train win"):
+        registry.load("win", logged.version, tracking=tracking)
 
 
 def test_mlflow_itself_loads_the_champion(model, tracking):
