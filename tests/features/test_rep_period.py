@@ -1,6 +1,10 @@
 """A rep in a quarter, worked out by hand."""
 
-from tests.features.rows import a_change, a_deal, a_goal, a_touch, day, describe
+from datetime import date
+
+import pytest
+
+from tests.features.rows import a_change, a_deal, a_goal, day, describe
 
 GOALS = [
     a_goal(1, "2025-10-01", "2026-01-01", 1000.0),
@@ -47,24 +51,16 @@ def test_a_rep_in_the_middle_of_a_quarter():
         "oldest_open_days": 49,
         "target": 4000,
         "past_attainment": (500 + 1500) / (1000 + 2000),
+        "last_attainment": 1500 / 2000,
+        "mean_attainment": (500 / 1000 + 1500 / 2000) / 2,
         "period_days_left": 72,
+        "period_gone": 19 / 91,
+        "goal_booked": 700 / 4000,
+        "goal_pace": pytest.approx(700 / (4000 * 19 / 91)),
         "tenure_days": 200,
         "wins_a_week": 3 * 7 / 200,
         "pipeline_cover": 1050 / (4000 - 700),
     }.items() <= row.items()
-
-
-def test_activity_of_the_last_thirty_days():
-    touches = [
-        a_touch(1, "2026-03-20", "visit"),
-        a_touch(2, "2026-03-22", "visit"),
-        a_touch(3, "2026-04-02", "demo"),
-        a_touch(4, "2026-04-03", "email", "out"),
-        a_touch(5, "2026-04-04", "task"),
-        a_touch(6, "2026-04-05", "call", rep_id="r2"),
-    ]
-    row = describe("rep", "2026-04-20", reps=REPS, deals=DEALS, activities=touches)
-    assert (row["contacts_30d"], row["meetings_held_30d"]) == (3, 2)
 
 
 def test_a_rep_of_whom_nothing_is_known():
@@ -87,3 +83,112 @@ def test_a_target_counts_from_when_it_was_written_down_and_the_newest_holds():
 def test_open_amounts_that_are_not_logged_are_missing_not_0():
     row = describe("rep", "2026-04-20", deals=DEALS)
     assert (row["open_deals"], row["open_amount"]) == (2, None)
+
+
+MONTHS = [
+    a_goal(1, "2026-04-01", "2026-05-01", 1000.0),
+    a_goal(2, "2026-05-01", "2026-06-01", 1500.0),
+    a_goal(3, "2026-06-01", "2026-07-01", 1600.0),
+]
+
+
+@pytest.mark.parametrize(
+    ("goals", "target"),
+    [
+        (MONTHS, 4100),
+        (MONTHS[:2], None),  # June has none, so the quarter's is not known
+        ([*MONTHS, a_goal(4, "2026-04-01", "2026-07-01", 3000.0)], 3000),  # the quarter's own goal goes before
+        ([*MONTHS, a_goal(4, "2026-04-15", "2026-05-15", 700.0)], None),  # days with two goals
+        ([*MONTHS, a_goal(4, "2026-01-01", "2027-01-01", 9000.0)], 4100),
+        ([a_goal(4, "2026-01-01", "2027-01-01", 9000.0)], None),  # a year's goal says nothing of a quarter
+        ([*MONTHS, a_goal(4, "2026-03-01", "2026-04-01", 800.0)], 4100),  # the month before
+        ([*MONTHS, a_goal(4, "2026-04-01", "2026-07-01", 3000.0, owner_kind="team")], 4100),
+        ([*MONTHS, a_goal(4, "2026-05-01", "2026-06-01", 2500.0, recorded_at=day("2026-05-10"))], 1000 + 2500 + 1600),
+        ([*MONTHS, a_goal(4, "2026-05-01", "2026-06-01", 2500.0, recorded_at=day("2026-06-16"))], 4100),
+    ],
+)
+def test_goals_of_months_make_the_quarters_where_they_cover_it_once(goals, target):
+    """Each month's goal counts from its first day on, as none says when it was written down."""
+    assert describe("rep", "2026-06-15", deals=DEALS, goals=goals)["target"] == target
+
+
+def test_months_goals_written_down_beforehand_count_from_the_quarters_start():
+    early = [goal | {"recorded_at": day("2026-03-20")} for goal in MONTHS]
+    assert describe("rep", "2026-04-01", deals=DEALS, goals=early)["target"] == 4100
+    assert describe("rep", "2026-04-01", deals=DEALS, goals=MONTHS)["target"] is None
+
+
+def test_a_target_in_another_currency_counts_at_the_rate_of_its_first_day():
+    rates = [
+        {"currency": "USD", "on_date": date(2026, 3, 1), "rate_to_base": 0.8},
+        {"currency": "USD", "on_date": date(2026, 4, 2), "rate_to_base": 0.5},
+    ]
+    goals = [a_goal(1, "2026-04-01", "2026-07-01", 1000.0, currency="USD")]
+    deals = [a_deal("w", closed="2026-04-10", outcome="won", amount=100.0, currency="USD")]
+    row = describe("rep", "2026-04-20", deals=deals, goals=goals, fx_rates=rates)
+    assert (row["target"], row["booked_in_period"]) == (800, 50)
+    assert row["goal_booked"] == pytest.approx(50 / 800)
+
+
+def test_a_win_counts_from_its_very_moment_and_a_quarter_from_its_first():
+    deals = [
+        a_deal("w1", closed="2026-04-01", outcome="won", amount=1.0),
+        a_deal("w2", closed="2026-04-20", outcome="won", amount=10.0),
+        a_deal("w3", closed="2026-04-20 00:01", outcome="won", amount=100.0),
+        a_deal("w4", closed="2026-03-31 23:59", outcome="won", amount=1000.0),
+    ]
+    row = describe("rep", "2026-04-20", deals=deals, goals=[a_goal(1, "2026-04-01", "2026-07-01", 22.0)])
+    assert (row["booked_in_period"], row["goal_booked"], row["booked_90d"]) == (11, 0.5, 1011)
+    assert describe("rep", "2026-04-01", deals=deals)["goal_pace"] is None  # no day gone, nothing to hold it against
+
+
+def test_quarters_that_are_over():
+    """Booked in the quarters that ended on 1 April of 2025, 1 July, 1 October, 1 January, 1 April: 1, 2, 3, 4, 5."""
+    starts = ["2025-01-01", "2025-04-01", "2025-07-01", "2025-10-01", "2026-01-01", "2026-04-01"]
+    deals = [
+        a_deal(f"w{i}", made="2024-12-01", closed=at, outcome="won", amount=i + 1.0) for i, at in enumerate(starts)
+    ]
+    goals = [a_goal(i, at, end, 10.0) for i, (at, end) in enumerate(zip(starts, starts[1:], strict=False))]
+    row = describe("rep", "2026-04-01", deals=deals, goals=goals)  # the last one has just ended
+    assert row["last_attainment"] == pytest.approx(5 / 10)
+    assert row["mean_attainment"] == pytest.approx((2 + 3 + 4 + 5) / 40)
+    assert row["past_attainment"] == pytest.approx((2 + 3 + 4 + 5) / 40)  # the first ended 365 days ago, not less
+    row = describe("rep", "2026-03-31 23:59", deals=deals, goals=goals)
+    assert row["last_attainment"] == pytest.approx(4 / 10)
+    assert row["mean_attainment"] == pytest.approx((1 + 2 + 3 + 4) / 40)
+
+
+def test_attainment_is_against_the_target_that_held_when_the_quarter_ended():
+    won = [a_deal("w", closed="2026-05-01", outcome="won", amount=820.0)]
+    changed = [
+        a_goal(4, "2026-06-01", "2026-07-01", 1500.0, recorded_at=day("2026-06-10")),  # before the end: it holds
+        a_goal(5, "2026-06-01", "2026-07-01", 1.0, recorded_at=day("2026-07-02")),  # after the end: it does not
+    ]
+    row = describe("rep", "2026-07-10", deals=won, goals=[*MONTHS, *changed])
+    assert row["last_attainment"] == pytest.approx(820 / (1000 + 1500 + 1500))
+    late = [a_goal(6, "2026-04-01", "2026-07-01", 1.0, recorded_at=day("2026-07-01"))]
+    assert describe("rep", "2026-07-10", deals=won, goals=late)["last_attainment"] is None
+
+
+def test_the_companys_same_quarter_of_last_year():
+    deals = [
+        a_deal("l", made="2024-11-01", closed="2025-02-01", outcome="lost", owner_id="r2"),
+        a_deal("w1", made="2024-11-01", closed="2025-03-31 23:59", outcome="won", amount=1.0),
+        a_deal("w2", made="2024-11-01", closed="2025-04-01", outcome="won", amount=40.0),
+        # On 20 April there are 72 days left; in 2025 there were as many on 20 April.
+        a_deal("w3", made="2024-11-01", closed="2025-04-20", outcome="won", amount=60.0, owner_id="r2"),
+        a_deal("w4", made="2024-11-01", closed="2025-04-20 00:01", outcome="won", amount=300.0, owner_id="r2"),
+        a_deal("w5", made="2024-11-01", closed="2025-07-01", outcome="won", amount=1000.0),
+        a_deal("w6", made="2024-11-01", closed="2025-06-30", outcome="lost", amount=5000.0),
+    ]
+    row = describe("rep", "2026-04-20", deals=deals)
+    assert (row["company_booked_last_year"], row["company_rest_last_year"]) == (400, 300 / 400)
+    # Where nothing was closed before that quarter began, it is not known to have been seen whole.
+    row = describe("rep", "2026-04-20", deals=deals[2:])
+    assert (row["company_booked_last_year"], row["company_rest_last_year"]) == (None, None)
+
+
+def test_without_goals_all_that_rests_on_them_is_missing():
+    row = describe("rep", "2026-04-20", deals=DEALS, deal_changes=LOG)
+    names = ["target", "goal_booked", "goal_pace", "last_attainment", "mean_attainment", "past_attainment"]
+    assert [row[name] for name in [*names, "pipeline_cover", "weighted_cover"]] == [None] * 8
