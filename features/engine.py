@@ -1,16 +1,22 @@
-"""Runs blocks: the gate lets through what was known at as-of, one aggregate a feature, then one flat join."""
+"""Runs blocks: the gate lets through what was known at as-of, one aggregate a feature, then one flat join.
+
+Many rows on DuckDB get the same numbers from sorted events (`features.running`) wherever a definition allows it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
+import duckdb
 import pyarrow as pa
 
 from crm.schema import TABLES
 from features.catalogue import Block, Feature
 from features.language import SECONDS_A_DAY, BadDefinition, checked, rows_counted
-from features.session import Session
+from features.parts import parts_of
+from features.running import aggregate
+from features.session import DuckSession, Session
 from features.sources import FROM
 
 _LATER = frozenset(c.name for t in TABLES.values() for c in t.columns if c.known == "later")
@@ -23,6 +29,7 @@ _CARRIED = (
     "last_year_began",
     "last_year_ended",
 )
+RUNNING_FROM = 2000  # rows asked for; with fewer, joining costs less than sorting
 _ROWS = "__rows"  # suffix of the count beside a sum
 
 
@@ -61,25 +68,61 @@ def _aggregate(session: Session, block: Block) -> None:
     events = session.columns(block.events)
     carried = [c for c in _CARRIED if c in session.columns("state")]
     known = frozenset(events) | {"age", "as_of"} | set(carried)
+    parts = {f: checked(f.name, f.sql, known, _LATER - known, True) for f in block.features}
+    wanted = {name: sql for f, checked_sql in parts.items() for name, sql in _columns(f, checked_sql).items()}
+    quick = {} if "as_of" in events else _by_running(session, block, wanted, frozenset({"age", "as_of", *carried}))
+    slow = ", ".join(f'{sql} as "{name}"' for name, sql in wanted.items() if name not in quick)
+    if not slow:
+        return
+    gate = _gate(block, events, carried)
+    try:
+        found = f"{gate} select _key, as_of, {slow} from seen group by _key, as_of"
+        if quick:
+            session.make(f"gate_{block.name}", found)
+            found = f"select * from block_{block.name} left join gate_{block.name} using (_key, as_of)"
+        session.make(f"block_{block.name}", found)
+    except session.errors:
+        _name_the_culprit(session, {f: f"{gate} select {sql} from seen limit 0" for f, sql in parts.items()})
+        raise
+
+
+def _columns(feature: Feature, sql: str) -> dict[str, str]:
+    rows = rows_counted(feature.sql)
+    return {feature.name: sql} | ({f"{feature.name}{_ROWS}": rows} if rows else {})
+
+
+def _by_running(session: Session, block: Block, wanted: Mapping[str, str], moving: frozenset[str]) -> Collection[str]:
+    """Make the block's table with what needs no gate; the names of that."""
+    if not isinstance(session, DuckSession) or session.rows("state") < RUNNING_FROM:
+        return ()
+    taken = {name: apart for name, sql in wanted.items() if (apart := parts_of(sql, moving))}
+    if not taken:
+        return ()
+    parts = {part.name: part for _, found in taken.values() for part in found.values()}
+    points = f'select distinct "{block.by}" as _key, as_of from state where "{block.by}" is not null'
+    try:
+        table = aggregate(
+            session.local, points, block.events, block.key, block.clock, list(parts.values()), block.within
+        )
+    except duckdb.Error:  # such as the greatest of days: the gate takes what has no number
+        return ()
+    session.local.register("_running", table)
+    columns = ", ".join(f'{sql} as "{name}"' for name, (sql, _) in taken.items())
+    session.make(f"block_{block.name}", f"select _key, as_of, {columns} from _running")
+    session.local.unregister("_running")
+    return taken.keys()
+
+
+def _gate(block: Block, events: Collection[str], carried: Sequence[str]) -> str:
     points = ", ".join([f'"{block.by}" as _key', "as_of", *carried])
     seen = ", ".join(["p.*", *(f'e."{c}"' for c in events if c not in ("as_of", *carried))])
-    parts = {f: checked(f.name, f.sql, known, _LATER - known, True) for f in block.features}
-    columns = ", ".join(
-        f'{sql} as "{f.name}"' + (f', {count} as "{f.name}{_ROWS}"' if (count := rows_counted(f.sql)) else "")
-        for f, sql in parts.items()
-    )
-    gate = f"""
+    return f"""
         with points as (select distinct {points} from state where "{block.by}" is not null),
         seen as (
             select {seen}, date_diff('microsecond', e.{block.clock}, p.as_of) / 1e6 as age
             from points p join {block.events} e on e."{block.key}" = p._key and {_moment(block, events)}
         )
     """
-    try:
-        session.make(f"block_{block.name}", f"{gate} select _key, as_of, {columns} from seen group by _key, as_of")
-    except session.errors:
-        _name_the_culprit(session, {f: f"{gate} select {sql} from seen limit 0" for f, sql in parts.items()})
-        raise
 
 
 def _moment(block: Block, events: Collection[str]) -> str:

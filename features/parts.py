@@ -9,8 +9,6 @@ from sqlglot import exp
 
 from features.language import AGGREGATES
 
-# What differs from as-of to as-of: a condition on it cannot be looked up once for an event.
-_MOVING = frozenset({"age", "as_of", "this_start", "this_end", "period_age"})
 _EDGES: dict[type, int] = {exp.LT: -1, exp.LTE: 0, exp.GT: 1, exp.GTE: 0}  # to the microsecond that still counts
 _KINDS: dict[type, str] = {exp.Avg: "avg", exp.Min: "min", exp.Max: "max"}
 
@@ -52,8 +50,16 @@ class Part:
         return f"{self.kind} {self.value} {self.condition} {self.window.least} {self.window.most} {self.fades}"
 
 
-def parts_of(sql: str) -> tuple[str, dict[str, Part]] | None:
-    """Take a checked definition apart: the expression on named parts, and the parts; None where it needs the gate."""
+def parts_of(sql: str, moving: frozenset[str]) -> tuple[str, dict[str, Part]] | None:
+    """Take a checked definition apart: the expression on named parts, and the parts; None where it needs the gate.
+
+    Parameters
+    ----------
+    sql : str
+        As `features.language.checked` gives it.
+    moving : frozenset of str
+        Columns that differ from as-of to as-of: a condition on one cannot be looked up once for an event.
+    """
     tree = sqlglot.parse_one(f"select {sql}", read="duckdb").expressions[0]
     found: dict[str, Part] = {}
 
@@ -61,7 +67,7 @@ def parts_of(sql: str) -> tuple[str, dict[str, Part]] | None:
         inner = node.this if isinstance(node, exp.Filter) else node
         if not isinstance(inner, (*AGGREGATES, exp.AggFunc)):
             return node
-        part = _part(inner, node.expression.this if isinstance(node, exp.Filter) else None)
+        part = _part(inner, node.expression.this if isinstance(node, exp.Filter) else None, moving)
         if part is None:
             raise _NeedsGate
         found[part.name] = part
@@ -78,42 +84,42 @@ class _NeedsGate(Exception):
     pass
 
 
-def _part(aggregate: exp.Expr, where: exp.Expr | None) -> Part | None:
+def _part(aggregate: exp.Expr, where: exp.Expr | None, moving: frozenset[str]) -> Part | None:
     still, window = [], Window()
     for condition in [] if where is None else _flat(where):
-        if not _columns(condition) & _MOVING:
+        if not _columns(condition) & moving:
             still.append(f"({condition.sql(dialect='duckdb')})")
         elif (narrowed := _narrowed(condition, window)) is not None:
             window = narrowed
         else:
             return None
-    shape = _shape(aggregate)
+    shape = _shape(aggregate, moving)
     if shape is None:
         return None
     kind, value, days = shape
     return Part(kind, " and ".join(still), value, window, days)
 
 
-def _shape(aggregate: exp.Expr) -> tuple[str, str, float] | None:
+def _shape(aggregate: exp.Expr, moving: frozenset[str]) -> tuple[str, str, float] | None:
     inner = aggregate.this
     if isinstance(aggregate, exp.Count):
         if isinstance(inner, exp.Star):
             return "count", "", 0.0
         if isinstance(inner, exp.Distinct) and len(inner.expressions) == 1:
-            return _plain("distinct", inner.expressions[0])
-        return _plain("filled", inner)
+            return _plain("distinct", inner.expressions[0], moving)
+        return _plain("filled", inner, moving)
     if isinstance(inner, exp.Column) and inner.name == "age" and isinstance(aggregate, (exp.Min, exp.Max)):
         return ("newest" if isinstance(aggregate, exp.Min) else "oldest"), "", 0.0
     if isinstance(aggregate, exp.Sum):
-        return _plain("sum", inner) or _fading(inner)
-    return _plain(_KINDS[type(aggregate)], inner) if type(aggregate) in _KINDS else None
+        return _plain("sum", inner, moving) or _fading(inner, moving)
+    return _plain(_KINDS[type(aggregate)], inner, moving) if type(aggregate) in _KINDS else None
 
 
-def _plain(kind: str, value: exp.Expr) -> tuple[str, str, float] | None:
-    return None if _columns(value) & _MOVING else (kind, value.sql(dialect="duckdb"), 0.0)
+def _plain(kind: str, value: exp.Expr, moving: frozenset[str]) -> tuple[str, str, float] | None:
+    return None if _columns(value) & moving else (kind, value.sql(dialect="duckdb"), 0.0)
 
 
-def _fading(value: exp.Expr) -> tuple[str, str, float] | None:
+def _fading(value: exp.Expr, moving: frozenset[str]) -> tuple[str, str, float] | None:
     """Read `exp(-age / days(n))`, alone or after `x *`."""
     factor, faded = (value.this, value.expression) if isinstance(value, exp.Mul) else (None, value)
     if not isinstance(faded, exp.Exp) or not isinstance(faded.this, exp.Div):
@@ -124,7 +130,7 @@ def _fading(value: exp.Expr) -> tuple[str, str, float] | None:
         return None
     if factor is None:
         return "fading", "", under
-    return ("fading", factor.sql(dialect="duckdb"), under) if not _columns(factor) & _MOVING else None
+    return ("fading", factor.sql(dialect="duckdb"), under) if not _columns(factor) & moving else None
 
 
 def _narrowed(condition: exp.Expr, window: Window) -> Window | None:

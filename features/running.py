@@ -88,8 +88,10 @@ def _sorted(
 ) -> _Sorted:
     wanted = {sql: f"c{i}" for i, sql in enumerate(dict.fromkeys(s for p in parts for s in _reads(p)))}
     con.execute(f"create or replace temp table _points as {points}")
-    con.execute("""create or replace temp table _keys as
-                   select _key, row_number() over (order by _key) - 1 as code from (select distinct _key from _points)""")
+    con.execute("""
+        create or replace temp table _keys as
+        select _key, row_number() over (order by _key) - 1 as code from (select distinct _key from _points)
+    """)
     asked = con.sql("""select k.code, epoch_us(p.as_of) as as_of from _points p join _keys k using (_key)
                        order by 1, 2""").to_arrow_table()
     chosen = "".join(f", {sql} as {name}" for sql, name in wanted.items())
@@ -157,7 +159,7 @@ def _worked_out(part: Part, data: _Sorted, bounds: _Bounds, kept: Ints) -> pa.Ar
     value = reads[-1] if part.value else np.ones(len(data.clock))
     passes = reads[0] > 0 if part.condition else np.ones(len(data.clock), dtype=bool)
     if part.kind == "distinct":
-        return _distinct(part, data, kept, np.flatnonzero(passes & (value >= 0)), value)
+        return _distinct(part, data, kept, np.flatnonzero(passes & (value >= 0)), value.astype(np.int64))
     passes &= ~np.isnan(value)
     before = np.concatenate([[0], np.cumsum(passes)])
     low, high = before[low], before[high]
@@ -221,7 +223,7 @@ def _faded(part: Part, as_of: Ints, clock: Ints, value: Floats, low: Ints, high:
 
 
 def _distinct(part: Part, data: _Sorted, kept: Ints, chosen: Ints, value: Ints) -> pa.Array:
-    """Each event stands for its value until it is too old or the value comes again: count what began, less what ended."""
+    """Count what began, less what ended: an event stands for its value until it is too old or the value comes again."""
     key, clock, same = data.event_key[chosen], data.clock[chosen], value[chosen]
     order = np.lexsort((clock, same, key))
     key, clock, same = key[order], clock[order], same[order]

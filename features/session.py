@@ -13,7 +13,18 @@ from crm.errors import BadInput
 from crm.lake import View, connect
 
 DUCKDB = "duckdb"
+SPARK = "spark"
+_ADDRESSES = ("spark://", "sc://", "local")
 _THREADS = 2
+# DuckDB takes the second midnight where a clock is put back over it; a day begins with the first.
+_DAY_START = """
+create or replace temp macro day_start(day) as (
+    case when (day::timestamp at time zone '{zone}') - interval 1 hour
+              = (day::timestamp - interval 1 hour) at time zone '{zone}' then day::timestamp at time zone '{zone}'
+         when ((day::timestamp at time zone '{zone}') - interval 1 hour) at time zone '{zone}' = day::timestamp
+         then (day::timestamp at time zone '{zone}') - interval 1 hour
+         else day::timestamp at time zone '{zone}' end)
+"""
 
 
 class UnknownEngine(BadInput):
@@ -65,7 +76,7 @@ class DuckSession:
 
     def __init__(self, con: duckdb.DuckDBPyConnection, time_zone: str) -> None:
         self.local = con
-        con.execute(f"create or replace temp macro day_start(day) as (day::timestamp at time zone '{time_zone}')")
+        con.execute(_DAY_START.format(zone=time_zone))
 
     def share(self, name: str) -> None:
         """Nothing to do: what is made locally is here already."""
@@ -77,6 +88,11 @@ class DuckSession:
     def columns(self, name: str) -> dict[str, str]:
         """Columns of a table in their order, with their types in lower case."""
         return {row[0]: row[1].lower() for row in self.local.sql(f"describe {name}").fetchall()}
+
+    def rows(self, name: str) -> int:
+        """How many rows a table has."""
+        (found,) = self.local.sql(f"select count(*) from {name}").fetchall()[0]
+        return int(found)
 
     def fetch(self, query: str) -> pa.Table:
         """The rows of a query, in no order unless it says one."""
@@ -90,7 +106,7 @@ def opened(engine: str, view: View, time_zone: str) -> Iterator[Session]:
     Parameters
     ----------
     engine : str
-        'duckdb'.
+        `duckdb`, or `spark` and the addresses that `features.spark.spark_engine` takes.
     view : View
         The canonical tables.
     time_zone : str
@@ -101,8 +117,14 @@ def opened(engine: str, view: View, time_zone: str) -> Iterator[Session]:
     UnknownEngine
         If there is no such engine.
     """
-    if engine != DUCKDB:
-        raise UnknownEngine(f"There is no engine '{engine}'. Give '{DUCKDB}'.")
+    if engine != DUCKDB and engine != SPARK and not engine.startswith(_ADDRESSES):
+        raise UnknownEngine(f"There is no engine '{engine}'. Give {DUCKDB}, {SPARK}, spark://host:port or sc://host.")
     with connect(_THREADS) as con:
         view.attach(con)
-        yield DuckSession(con, time_zone)
+        if engine == DUCKDB:
+            yield DuckSession(con, time_zone)
+            return
+        from features.spark import spark_engine
+
+        with spark_engine(engine, view, con, time_zone) as session:
+            yield session
