@@ -1,6 +1,7 @@
 """A rep in a quarter, worked out by hand."""
 
 from datetime import date
+from itertools import pairwise
 
 import pytest
 
@@ -148,7 +149,7 @@ def test_quarters_that_are_over():
     deals = [
         a_deal(f"w{i}", made="2024-12-01", closed=at, outcome="won", amount=i + 1.0) for i, at in enumerate(starts)
     ]
-    goals = [a_goal(i, at, end, 10.0) for i, (at, end) in enumerate(zip(starts, starts[1:], strict=False))]
+    goals = [a_goal(i, at, end, 10.0) for i, (at, end) in enumerate(pairwise(starts))]
     row = describe("rep", "2026-04-01", deals=deals, goals=goals)  # the last one has just ended
     assert row["last_attainment"] == pytest.approx(5 / 10)
     assert row["mean_attainment"] == pytest.approx((2 + 3 + 4 + 5) / 40)
