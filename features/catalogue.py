@@ -17,6 +17,7 @@ _MODULES = (
     "deal_activity",
     "deal_path",
     "deal_record",
+    "deal_customer",
     "rep_period",
     "rep_pipeline",
     "rep_work",

@@ -1,10 +1,27 @@
-"""What a deal is: size, price, source, stage and dates as they stood, its customer, its owner."""
+"""What a deal is: size, price, source, stage and dates as they stood, its customer, its owner, each against the usual.
+
+Who else bids (`competitor`) is written down at an unknown later time, so it is no feature; a company that logs it as a
+custom field `x_*` has it as one.
+"""
 
 from features.catalogue import Block, Feature
+
+_IN_STAGE = "(epoch_as_of - coalesce(epoch_stage_since, epoch_created)) / days(1)"
 
 
 def _category(name: str, en: str, zh: str, *, identity: bool = False) -> Feature:
     return Feature(name, name, "", en, zh, kind="category", identity=identity)
+
+
+def _rate(name: str, by: str, en: str, zh: str) -> Feature:
+    return Feature(
+        f"{name}_win_rate",
+        f"case when {by} is not null"
+        f" then ({name}_wins + 10 * coalesce(company_win_rate, 0.5)) / ({name}_closed + 10) end",
+        "share",
+        f"{en} win rate so far, drawn towards the company's",
+        f"{zh}历史赢单率(向公司平均收缩)",
+    )
 
 
 BLOCKS = (
@@ -21,11 +38,27 @@ BLOCKS = (
             ),
             Feature(
                 "days_in_stage",
-                "case when stage is not null"
-                " then (epoch_as_of - coalesce(epoch_stage_since, epoch_created)) / days(1) end",
+                f"case when stage is not null then {_IN_STAGE} end",
                 "days",
                 "Time in this stage",
                 "在当前阶段的天数",
+                can_act=True,
+            ),
+            Feature(
+                "stage_days_to_usual",
+                f"{_IN_STAGE} / nullif(usual_stage_days, 0)",
+                "ratio",
+                "Time in this stage against the usual",
+                "当前阶段停留时间与通常之比",
+                can_act=True,
+            ),
+            Feature(
+                "stage_days_to_segment",
+                f"case when segment is not null then {_IN_STAGE} * (segment_stays + 10)"
+                " / nullif(segment_stays * coalesce(segment_stage_days, 0) + 10 * usual_stage_days, 0) end",
+                "ratio",
+                "Time in this stage against the segment's usual, drawn towards the company's",
+                "当前阶段停留时间与细分市场通常之比(向公司平均收缩)",
                 can_act=True,
             ),
             Feature("amount", "amount", "base currency", "Amount", "金额"),
@@ -99,6 +132,55 @@ BLOCKS = (
                 "ratio",
                 "Amount against the owner's usual win",
                 "金额与负责人通常赢单金额之比",
+                identity=True,
+            ),
+            Feature(
+                "amount_to_customer_usual",
+                "coalesce(amount, list_amount) / nullif(customer_usual_amount, 0)",
+                "ratio",
+                "Amount against the customer's usual win",
+                "金额与该客户通常赢单金额之比",
+            ),
+            Feature(
+                "amount_to_product_usual",
+                "coalesce(amount, list_amount) / nullif(product_usual_amount, 0)",
+                "ratio",
+                "Amount against the product's usual win",
+                "金额与该产品通常赢单金额之比",
+            ),
+            _rate("product", "product_id", "Product's", "该产品"),
+            _rate("source", "source", "Source's", "该来源"),
+            Feature(
+                "owner_usual_cycle",
+                "(owner_wins * coalesce(owner_cycle_days, 0) + 10 * usual_cycle_days) / (owner_wins + 10)",
+                "days",
+                "Owner's usual days from creation to win, drawn towards the company's",
+                "负责人通常赢单周期(向公司平均收缩)",
+                identity=True,
+            ),
+            Feature(
+                "owner_call_rate",
+                "(owner_calls_won + 10 * company_call_rate) / (owner_calls + 10)",
+                "share",
+                "Share won of what the owner had called commit, drawn towards the company's",
+                "负责人承诺判断的赢单率(向公司平均收缩)",
+                identity=True,
+            ),
+            Feature(
+                "owner_open_deals",
+                "case when owner_id is not null then owner_load end",
+                "deals",
+                "Open deals of the owner",
+                "负责人在跟商机数",
+                can_act=True,
+                identity=True,
+            ),
+            Feature(
+                "owner_tenure_days",
+                "owner_tenure",
+                "days",
+                "Days since the owner was hired",
+                "负责人入职天数",
                 identity=True,
             ),
             Feature(

@@ -1,6 +1,15 @@
-"""The record of a deal's owner, customer and company, from deals closed before."""
+"""The record of owner, company, product, source and stage, from deals closed and stages left before."""
 
 from features.catalogue import Block, Feature
+
+
+def _counts(name: str, of: str, zh: str) -> tuple[Feature, Feature]:
+    """Counters grow with the calendar, so models get the rate only."""
+    return (
+        Feature(f"{name}_wins", "count(*) filter (where won)", "count", f"Deals won {of}", f"{zh}赢单数", shown=False),
+        Feature(f"{name}_closed", "count(*)", "count", f"Deals closed {of}", f"{zh}已结单数", shown=False),
+    )
+
 
 BLOCKS = (
     Block(
@@ -43,6 +52,35 @@ BLOCKS = (
                 "负责人近90天赢单数",
                 identity=True,
             ),
+            Feature(
+                "owner_cycle_days",
+                "median(cycle_days)",
+                "days",
+                "Median days from creation to win of the owner's wins",
+                "负责人赢单周期中位数",
+                shown=False,
+                identity=True,
+            ),
+            Feature(
+                "owner_calls",
+                "count(*) filter (where committed)",
+                "count",
+                "Closed deals that the owner had called commit",
+                "负责人曾判断为承诺的已结单数",
+                shown=False,
+                needs="forecast_category",
+                identity=True,
+            ),
+            Feature(
+                "owner_calls_won",
+                "count(*) filter (where committed and won)",
+                "count",
+                "Won deals that the owner had called commit",
+                "负责人曾判断为承诺的赢单数",
+                shown=False,
+                needs="forecast_category",
+                identity=True,
+            ),
         ),
         events="closings",
         key="owner_id",
@@ -69,6 +107,23 @@ BLOCKS = (
                 "赢单金额中位数",
                 shown=False,
             ),
+            Feature(
+                "usual_cycle_days",
+                "median(cycle_days)",
+                "days",
+                "Median days from creation to win",
+                "赢单周期中位数",
+                shown=False,
+            ),
+            Feature(
+                "company_call_rate",
+                "count(*) filter (where committed and won) * 1.0 / nullif(count(*) filter (where committed), 0)",
+                "share",
+                "Share of closed deals called commit that were won",
+                "曾判断为承诺的商机赢单率",
+                shown=False,
+                needs="forecast_category",
+            ),
         ),
         events="closings",
         key="company",
@@ -76,51 +131,95 @@ BLOCKS = (
         clock="known_at",
     ),
     Block(
-        "customer_record",
+        "product_record",
         "deal",
         (
+            *_counts("product", "with this product", "该产品"),
             Feature(
-                "customer_wins",
-                "count(*) filter (where won)",
-                "count",
-                "Deals won with this customer",
-                "与该客户的赢单数",
-            ),
-            Feature(
-                "customer_losses",
-                "count(*) filter (where not won)",
-                "count",
-                "Deals lost with this customer",
-                "与该客户的输单数",
+                "product_usual_amount",
+                "median(amount)",
+                "base currency",
+                "Median amount of wins with this product",
+                "该产品赢单金额中位数",
+                shown=False,
             ),
         ),
         events="closings",
-        key="account_id",
-        by="account_id",
+        key="product_id",
+        by="product_id",
         clock="known_at",
     ),
     Block(
-        "customer_orders",
+        "source_record",
+        "deal",
+        _counts("source", "from this source", "该来源"),
+        events="closings",
+        key="source",
+        by="source",
+        clock="known_at",
+    ),
+    Block(
+        "stage_record",
         "deal",
         (
             Feature(
-                "customer_orders_1y",
-                "count(*) filter (where age < days(365))",
-                "count",
-                "Orders in the last year",
-                "近一年订单数",
-            ),
-            Feature(
-                "customer_spend_1y",
-                "sum(amount) filter (where age < days(365))",
-                "base currency",
-                "Bought in the last year",
-                "近一年采购额",
+                "usual_stage_days",
+                "median(days)",
+                "days",
+                "Median time that deals spent in this stage",
+                "该阶段停留时间中位数",
+                shown=False,
             ),
         ),
-        events="purchases",
-        key="account_id",
-        by="account_id",
+        events="stays",
+        key="stage_key",
+        by="stage_key",
+        clock="known_at",
+    ),
+    Block(
+        "segment_stage_record",
+        "deal",
+        (
+            Feature(
+                "segment_stays",
+                "count(*)",
+                "count",
+                "Stays in this stage in the segment",
+                "细分市场内该阶段停留次数",
+                shown=False,
+            ),
+            Feature(
+                "segment_stage_days",
+                "median(days)",
+                "days",
+                "Median time that deals of the segment spent in this stage",
+                "细分市场内该阶段停留时间中位数",
+                shown=False,
+            ),
+        ),
+        events="stays",
+        key="segment_stage_key",
+        by="segment_stage_key",
+        clock="known_at",
+    ),
+    Block(
+        "owner_desk",
+        "deal",
+        (
+            Feature(
+                "owner_load",
+                "sum(step)",
+                "deals",
+                "Open deals of the owner",
+                "负责人在跟商机数",
+                can_act=True,
+                shown=False,
+                identity=True,
+            ),
+        ),
+        events="desk",
+        key="owner_id",
+        by="owner_id",
         clock="known_at",
     ),
 )

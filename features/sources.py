@@ -53,6 +53,28 @@ SOURCES: Mapping[str, str] = MappingProxyType(
                  last3 as (partition by account_id, kind order by place rows 2 preceding)""",
         "contracts": """
             select account_id, day_start(started_on) as known_at, day_start(ended_on) as ended_at from subscriptions""",
+        # A deal on an owner's desk is one more from the day it came, one less from the day it was closed or handed on.
+        "desk": """
+            with c as (
+                select deal_id, old_value, new_value, known_at, row_number() over w as nth, lead(known_at) over w as until
+                from logged where field = 'owner_id' window w as (partition by deal_id order by place)
+            ),
+            held as (
+                select d.deal_id, case when c.deal_id is null then d.owner_id else c.old_value end as owner_id,
+                       d.created_at as since, c.known_at as until
+                from deals d left join c on c.deal_id = d.deal_id and c.nth = 1
+                union all
+                select deal_id, new_value, known_at, until from c
+            ),
+            spans as (
+                select h.owner_id, h.since, least(h.until, d.closed_at) as until
+                from held h join deals d using (deal_id)
+                where d.kind is distinct from 'lead' and (d.outcome = 'open' or d.closed_at > h.since)
+            )
+            select owner_id, since as known_at, 1 as step from spans
+            union all
+            select owner_id, until, -1 from spans where until is not null""",
+        "departures": "select account_id, left_at as known_at from contacts where left_at is not null",
         "requests": """
             select account_id, coalesce(recorded_at, opened_at) as known_at, closed_at, satisfaction,
                    lower(severity) in ('severe', 'critical', 'urgent', 'high', 'blocker') as severe
@@ -104,9 +126,40 @@ SOURCES: Mapping[str, str] = MappingProxyType(
 # 'won' and the final amount are known from the moment of closing on: that moment is the clock, and the owner and the
 # amount are those of that moment. Leads are no deals yet: winning one is not a sale.
 _CLOSINGS = """
-select d.deal_id, s.owner_id, s.account_id, s.product_id, d.closed_at as known_at, d.outcome = 'won' as won,
-       case when d.outcome = 'won' then s.amount end as amount, 'all' as company
-from deal_state s join deals d using (deal_id)
+with called as (
+    select l.deal_id from logged l join deals d using (deal_id)
+    where l.field = 'forecast_category' and l.known_at <= d.closed_at
+          and (lower(trim(l.old_value)) in ('commit', 'committed')
+               or lower(trim(l.new_value)) in ('commit', 'committed'))
+    group by l.deal_id
+)
+select d.deal_id, s.owner_id, s.account_id, s.product_id, s.source, d.closed_at as known_at, d.outcome = 'won' as won,
+       case when d.outcome = 'won' then s.amount end as amount,
+       case when d.outcome = 'won' then (epoch(d.closed_at) - epoch(d.created_at)) / 86400 end as cycle_days,
+       called.deal_id is not null or coalesce(lower(trim(s.forecast_category)) in ('commit', 'committed'), false)
+           as committed,
+       s.stage, coalesce(s.stage_since, d.created_at) as stage_since, 'all' as company
+from deal_state s join deals d using (deal_id) left join called using (deal_id)
+"""
+# Time spent in a stage, known when it was left for another or the deal was closed.
+_STAYS = """
+with moved as (
+    select deal_id, old_value as stage, known_at,
+           lag(known_at) over (partition by deal_id order by place) as since
+    from logged where field = 'stage'
+),
+stays as (
+    select m.deal_id, m.stage, coalesce(m.since, d.created_at) as since, m.known_at
+    from moved m join deals d using (deal_id) where d.closed_at is null or m.known_at <= d.closed_at
+    union all
+    select deal_id, stage, stage_since, known_at from closings
+)
+select coalesce(d.pipeline, '*') || '/' || s.stage as stage_key,
+       coalesce(d.pipeline, '*') || '/' || s.stage || '/' || a.segment as segment_stage_key,
+       s.known_at, (epoch(s.known_at) - epoch(s.since)) / 86400 as days
+from stays s join deals d using (deal_id)
+left join accounts a on a.account_id = d.account_id and coalesce(a.created_at <= s.known_at, true)
+where s.known_at >= s.since
 """
 # Quarters that are over, for who had a target when they ended: what was booked, and the running mean of four.
 _RESULTS = """
@@ -143,6 +196,9 @@ FROM: Mapping[str, str] = MappingProxyType(
         "touches": "activities",
         "moves": "deal_changes",
         "closings": "deals",
+        "stays": "deals",
+        "desk": "deals",
+        "departures": "contacts",
         "open_then": "deals",
         "made_then": "deals",
         "purchases": "orders",
@@ -162,12 +218,12 @@ FROM: Mapping[str, str] = MappingProxyType(
 def attach_sources(session: Session, names: set[str], late: frozenset[str]) -> None:
     """Materialise the sources that are needed; tables, `logged`, `fx` and `stage_places` must be there."""
     wanted = names | ({"targets"} if "results" in names else set())
-    wanted |= {"closings"} if names & {"results", "team_closings"} else set()
+    wanted |= {"closings"} if names & {"results", "team_closings", "stays"} else set()
     for name in sorted(wanted & set(SOURCES)):
         session.make(name, SOURCES[name])
     if "closings" in wanted:
         _attach_closings(session, late)
-    for name, query in (("results", _RESULTS), ("team_closings", _TEAM_CLOSINGS)):
+    for name, query in (("results", _RESULTS), ("team_closings", _TEAM_CLOSINGS), ("stays", _STAYS)):
         if name in wanted:
             session.make(name, query)
 

@@ -1,8 +1,8 @@
-"""The record of owner, customer and company, from deals closed before."""
+"""The record of owner, company, product, source and stage, from deals closed and stages left before."""
 
 import pytest
 
-from tests.features.rows import a_change, a_deal, an_order, day, describe
+from tests.features.rows import a_change, a_deal, day, describe
 
 
 def closed(key, at, outcome, owner="r1", account="a2", **more):
@@ -45,35 +45,183 @@ def test_a_win_belongs_to_the_owner_and_has_the_amount_of_its_closing():
     assert (row["owner_wins_90d"], row["amount_to_usual"]) == (1, 600 / 100)
 
 
-def test_what_the_customer_bought_in_a_year_returns_taken_off():
-    orders = [
-        an_order(1, "2025-02-01", 1000.0),  # more than a year ago
-        an_order(2, "2026-01-05", 200.0),
-        an_order(3, "2026-02-05", 50.0, kind="return"),
-        an_order(4, "2026-03-05", 400.0),
-        an_order(5, "2026-02-01", 77.0, account_id="a2"),
+PRODUCTS = [
+    a_deal(product_id="p1", source="fair", amount=90.0),
+    closed("w1", "2026-01-10", "won", product_id="p1", source="web", amount=20.0),
+    closed("w2", "2026-01-20", "won", product_id="p1", source="fair", amount=40.0),
+    closed("l1", "2026-01-25", "lost", product_id="p1", source="fair"),
+    closed("l2", "2026-01-26", "lost", product_id="p2", source="fair"),
+    closed("l3", "2026-03-01 00:00:00.000001", "lost", product_id="p1", source="fair"),  # just after
+]
+AMOUNTS = [a_change("2026-01-01", "amount", "7", "8", key="d0")]  # amounts are logged from January on
+
+
+def test_rates_of_product_and_source_lean_towards_the_companys_by_ten_deals():
+    row = describe("deal", "2026-03-01", deals=PRODUCTS, deal_changes=AMOUNTS)
+    company = 2 / 4
+    assert row["product_win_rate"] == pytest.approx((2 + 10 * company) / (3 + 10))
+    assert row["source_win_rate"] == pytest.approx((1 + 10 * company) / (3 + 10))
+    assert row["amount_to_product_usual"] == 90 / 30  # the median of 20 and 40
+    later = describe("deal", "2026-03-01 00:00:00.000001", deals=PRODUCTS, deal_changes=AMOUNTS)
+    assert later["product_win_rate"] == pytest.approx((2 + 10 * 2 / 5) / (4 + 10))
+
+
+@pytest.mark.parametrize(
+    ("deal", "late", "product", "source"),
+    [
+        ({"product_id": "p9", "source": "fair"}, (), 0.5, 6 / 13),  # a product never sold yet: the company's rate
+        ({"product_id": None, "source": None}, (), None, None),
+        ({"product_id": "p1", "source": "fair"}, ("product_id", "source"), None, None),  # filled in late
+    ],
+)
+def test_a_rate_of_an_unknown_product_or_source_is_missing(deal, late, product, source):
+    row = describe("deal", "2026-03-01", deals=[a_deal(**deal), *PRODUCTS[1:]], late=frozenset(late))
+    assert row["product_win_rate"] == product
+    assert row["source_win_rate"] == (source and pytest.approx(source))
+    assert row["amount_to_product_usual"] is None
+
+
+def test_the_owners_usual_cycle_leans_towards_the_companys():
+    deals = [
+        a_deal(),
+        closed("w1", "2026-01-11", "won"),  # 10 days after 1 January
+        closed("w2", "2026-01-31", "won"),  # 30 days
+        closed("l1", "2026-01-05", "lost"),  # how long a loss took says nothing of a win
+        closed("w3", "2026-02-20", "won", owner="r2"),  # 50 days
     ]
-    row = describe("deal", "2026-03-01", deals=[a_deal()], orders=orders)
-    assert (row["customer_orders_1y"], row["customer_spend_1y"]) == (2, 150)
-    row = describe("deal", "2026-03-01", deals=[a_deal(account_id="a3")], orders=orders)
-    assert (row["customer_orders_1y"], row["customer_spend_1y"]) == (0, 0)
-    assert describe("deal", "2026-03-01", deals=[a_deal()])["customer_spend_1y"] is None
+    # Median of the owner's two wins: 20 days; of all three: 30.
+    assert describe("deal", "2026-02-20", deals=deals)["owner_usual_cycle"] == pytest.approx((2 * 20 + 10 * 30) / 12)
+    assert describe("deal", "2026-01-11", deals=deals)["owner_usual_cycle"] == 10
+    assert describe("deal", "2026-01-10", deals=deals)["owner_usual_cycle"] is None  # nothing was won yet
+    new = [a_deal(owner_id="r9"), *deals[1:]]
+    assert describe("deal", "2026-02-20", deals=new)["owner_usual_cycle"] == 30
 
 
-def test_what_was_bought_at_no_known_rate_is_not_known():
-    orders = [an_order(1, "2026-01-05", 200.0, currency="JPY")]
-    row = describe("deal", "2026-03-01", deals=[a_deal()], orders=orders)
-    assert (row["customer_orders_1y"], row["customer_spend_1y"]) == (1, None)
+DESK = [
+    a_deal(owner_id="r1"),
+    a_deal("d2", made="2026-01-10", owner_id="r2"),  # r1's until 1 February
+    a_deal("d3", made="2026-01-15", owner_id="r1"),  # r2's until 5 February
+    a_deal("d4", closed="2026-01-25", outcome="lost"),
+    a_deal("d5", outcome="lost"),  # closed nobody knows when
+    a_deal("d6", kind="lead"),
+    a_deal("d7", made="2026-01-20", closed="2026-02-03", outcome="won", owner_id="r1"),  # handed over once won
+]
+HANDED = [
+    a_change("2026-02-01", "owner_id", "r1", "r2", key="d2"),
+    a_change("2026-02-05", "owner_id", "r2", "r1", key="d3"),
+    a_change("2026-02-06", "owner_id", "r2", "r1", key="d7"),
+]
 
 
-def test_the_customer_counts_from_when_its_record_was_made():
-    account = {
-        "account_id": "a1",
-        "segment": "mid",
-        "employees": 40,
-        "annual_revenue": 5e6,
-        "created_at": day("2026-02-01"),
-    }
-    row = describe("deal", "2026-02-01", deals=[a_deal()], accounts=[account])
-    assert (row["segment"], row["employees"], row["annual_revenue"]) == ("mid", 40, 5e6)
-    assert describe("deal", "2026-01-31", deals=[a_deal()], accounts=[account])["segment"] is None
+@pytest.mark.parametrize(
+    ("as_of", "r1", "r2"),
+    [
+        ("2026-01-09", 2, None),  # d1, d4
+        ("2026-01-10", 3, None),  # and d2, at its own moment
+        ("2026-01-24 23:59:59", 3, 2),  # r2: d3 and d7
+        ("2026-01-25", 2, 2),  # d4 is closed at that moment
+        ("2026-02-01", 1, 3),  # d2 changed hands
+        ("2026-02-03", 1, 2),  # d7 is won
+        ("2026-02-05", 2, 1),
+        ("2026-02-06", 2, 1),  # a deal that was won before is no more work
+    ],
+)
+def test_open_deals_of_the_owner_follow_hand_overs_and_closings(as_of, r1, r2):
+    deals = [*DESK, a_deal("e2", made="2026-12-01", owner_id="r2")]
+    first = describe("deal", as_of, deals=deals, deal_changes=HANDED)
+    assert (first["owner_id"], first["owner_open_deals"]) == ("r1", r1)
+    if r2 is not None:
+        key = "d3" if as_of < "2026-02-05" else "d2"
+        second = describe("deal", as_of, deals=deals, deal_changes=HANDED, key=key)
+        assert (second["owner_id"], second["owner_open_deals"]) == ("r2", r2)
+
+
+def test_a_deal_without_owner_has_no_load_and_without_reps_no_tenure():
+    row = describe("deal", "2026-02-01", deals=[a_deal(owner_id=None)])
+    assert (row["owner_open_deals"], row["owner_tenure_days"]) == (None, None)
+    assert describe("deal", "2026-02-01", deals=[a_deal()])["owner_tenure_days"] is None
+
+
+@pytest.mark.parametrize(("as_of", "days"), [("2026-01-31 12:00", None), ("2026-02-01", 0), ("2026-03-01 12:00", 28)])
+def test_tenure_counts_whole_days_since_hired(as_of, days):
+    reps = [{"rep_id": "r1", "hired_on": day("2026-02-01").date()}, {"rep_id": "r2", "hired_on": None}]
+    assert describe("deal", as_of, deals=[a_deal()], reps=reps)["owner_tenure_days"] == days
+
+
+CALLS = [
+    a_deal(),
+    closed("w1", "2026-01-20", "won", forecast_category="closed"),
+    closed("w2", "2026-01-21", "won", forecast_category="closed"),
+    closed("l1", "2026-01-22", "lost", forecast_category="omitted"),
+    closed("l2", "2026-01-23", "lost", forecast_category="omitted"),
+    closed("w3", "2026-01-24", "won", owner="r2", forecast_category=" COMMIT "),
+]
+CALLED = [
+    a_change("2026-01-10", "forecast_category", "pipeline", "Commit", key="w1"),
+    a_change("2026-01-20", "forecast_category", "Commit", "closed", key="w1"),
+    a_change("2026-01-21", "forecast_category", "best case", "closed", key="w2"),  # never called
+    a_change("2026-01-05", "forecast_category", "committed", "pipeline", key="l1"),  # at first
+    a_change("2026-01-25", "forecast_category", "pipeline", "commit", key="l2"),  # once it was lost
+]
+
+
+def test_how_right_the_owners_calls_have_been():
+    # Called by r1: w1 (won) and l1 (lost). By r2: w3, which nobody changed. In all 2 of 3 were won.
+    row = describe("deal", "2026-02-01", deals=CALLS, deal_changes=CALLED)
+    assert row["owner_call_rate"] == pytest.approx((1 + 10 * 2 / 3) / (2 + 10))
+    row = describe("deal", "2026-01-20", deals=CALLS, deal_changes=CALLED)
+    assert row["owner_call_rate"] == 1  # one call, one win: the company's record is the owner's
+    assert describe("deal", "2026-01-19", deals=CALLS, deal_changes=CALLED)["owner_call_rate"] is None
+    assert describe("deal", "2026-02-01", deals=CALLS)["owner_call_rate"] is None  # calls are not logged
+
+
+STAYS = [
+    a_deal(),
+    a_deal("s1", account_id="big"),
+    a_deal("s2", account_id="a1"),
+    a_deal("s3", closed="2026-01-31", outcome="lost", account_id="big"),
+    a_deal("s4", pipeline="north"),
+]
+LEFT = [
+    a_change("2026-01-11", "stage", "Qualify", "Demo"),
+    a_change("2026-01-05", "stage", "Qualify", "Demo", key="s1"),  # 4 days in Qualify
+    a_change("2026-01-15", "stage", "Demo", "Quote", key="s1"),  # 10 in Demo
+    a_change("2026-01-21", "stage", "Qualify", "Demo", key="s2"),  # 20 in Qualify
+    a_change("2026-02-10", "stage", "Demo", "Quote", key="s2"),  # 20 in Demo
+    a_change("2026-01-31", "stage", "Qualify", "Closed lost", key="s3"),  # 30 in Qualify, till it was lost
+    a_change("2026-01-03", "stage", "Demo", "Quote", key="s4"),  # another pipeline's Demo
+]
+SEGMENTS = [{"account_id": "a1", "segment": "small"}, {"account_id": "big", "segment": "large"}]
+
+
+@pytest.mark.parametrize(
+    ("as_of", "usual", "segment_stays", "segment_days"),
+    [
+        ("2026-01-14", None, 0, 0),  # nobody has left Demo yet
+        ("2026-01-15", 10, 0, 0),  # s1 does at that moment
+        ("2026-02-09 23:59:59", 10, 0, 0),
+        ("2026-02-10", 15, 1, 20),  # medians: of 10 and 20; in the small segment s2's 20
+    ],
+)
+def test_time_in_stage_against_the_usual_and_the_segments(as_of, usual, segment_stays, segment_days):
+    row = describe("deal", as_of, deals=STAYS, deal_changes=LEFT, accounts=SEGMENTS)
+    here = row["days_in_stage"]  # since 11 January
+    wanted = (None, None)
+    if usual:
+        drawn = (segment_stays * segment_days + 10 * usual) / (segment_stays + 10)
+        wanted = (pytest.approx(here / usual), pytest.approx(here / drawn))
+    assert (row["stage_days_to_usual"], row["stage_days_to_segment"]) == wanted
+
+
+def test_a_stay_ends_with_the_deal_and_no_segment_gives_no_segments_usual():
+    # Left Qualify: d1 after 10 days, s1 after 4, s2 after 20, s3 after 30: the median is 15.
+    fresh = a_deal("new", made="2026-01-25", account_id="none")
+    row = describe("deal", "2026-02-09", deals=[*STAYS, fresh], deal_changes=LEFT, accounts=SEGMENTS, key="new")
+    assert (row["stage_days_to_usual"], row["stage_days_to_segment"]) == (1, None)
+    row = describe("deal", "2026-01-30 23:59:59", deals=[*STAYS, fresh], deal_changes=LEFT, key="new")
+    assert row["stage_days_to_usual"] == pytest.approx(row["days_in_stage"] / 10)  # before s3 was lost: of 4, 10 and 20
+
+
+def test_without_a_log_no_stage_is_known_and_so_no_usual():
+    row = describe("deal", "2026-02-09", deals=STAYS, accounts=SEGMENTS)
+    assert (row["stage_days_to_usual"], row["stage_days_to_segment"]) == (None, None)
