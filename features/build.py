@@ -224,26 +224,20 @@ _STATES: dict[Entity, Callable[[Session, frozenset[str]], None]] = {
 }
 
 
-def _in_order(session: Session, found: pa.Table, key: str) -> pd.DataFrame:
+def _in_order(session: Session, found: pa.Table, key: str) -> pa.Table:
     session.local.register("_found", found)
-    return (
-        session.local.sql(
-            f"select f.* from asked a join _found f on f.{key} = a.{key} and f.as_of = a.as_of order by a._row"
-        )
-        .to_arrow_table()
-        .to_pandas()
-    )
+    return session.local.sql(
+        f"select f.* from asked a join _found f on f.{key} = a.{key} and f.as_of = a.as_of order by a._row"
+    ).to_arrow_table()
 
 
-def _typed(table: pd.DataFrame, key: str, chosen: Iterable[Block], numeric: set[str]) -> pd.DataFrame:
-    columns: dict[str, pd.Series] = {key: table[key].astype(object)}
-    columns["as_of"] = table["as_of"].astype("datetime64[us, UTC]")
+def _typed(table: pa.Table, key: str, chosen: Iterable[Block], numeric: set[str]) -> pd.DataFrame:
+    columns: dict[str, pd.Series] = {key: table[key].to_pandas().astype(object)}
+    columns["as_of"] = table["as_of"].to_pandas().astype("datetime64[us, UTC]")
     for feature in [f for block in chosen for f in block.features if f.shown]:
-        if feature.kind == "category":
-            columns[feature.name] = _category(table[feature.name])
-        else:
-            columns[feature.name] = _number(table[feature.name])
-    for name in sorted(c for c in table.columns if c.startswith("x_") and c not in columns):
+        make = _category if feature.kind == "category" else _number
+        columns[feature.name] = make(table[feature.name])
+    for name in sorted(c for c in table.column_names if c.startswith("x_") and c not in columns):
         columns[name] = _number(table[name]) if name in numeric else _category(table[name])
     return pd.DataFrame(columns)
 
@@ -252,14 +246,19 @@ def _moments(values: pd.Series) -> pa.Array:
     return pa.array(values.dt.tz_convert(None).to_numpy("datetime64[us]")).cast(pa.timestamp("us", tz="UTC"))
 
 
-def _number(values: pd.Series) -> pd.Series:
-    return pd.to_numeric(values, errors="coerce").astype(np.float64)
+def _number(values: pa.ChunkedArray) -> pd.Series:
+    if pa.types.is_boolean(values.type) or pa.types.is_integer(values.type) or pa.types.is_decimal(values.type):
+        values = values.cast(pa.float64(), safe=False)
+    if pa.types.is_floating(values.type):
+        return pd.Series(values.to_numpy().astype(np.float64))
+    return pd.to_numeric(values.to_pandas(), errors="coerce").astype(np.float64)
 
 
-def _category(values: pd.Series) -> pd.Series:
-    return (
-        values.astype(object)
-        .where(values.notna(), None)
-        .map(lambda v: None if v is None else str(v))
-        .astype("category")
-    )
+def _category(values: pa.ChunkedArray) -> pd.Series:
+    coded = values.combine_chunks().dictionary_encode()
+    names = [str(value) for value in coded.dictionary.to_pylist()]
+    order = sorted(range(len(names)), key=names.__getitem__)
+    place = np.empty(len(names) + 1, dtype=np.int64)
+    place[order], place[-1] = np.arange(len(names)), -1
+    codes = place[coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
+    return pd.Series(pd.Categorical.from_codes(codes, pd.Index([names[i] for i in order], dtype=object)))

@@ -2,13 +2,11 @@
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crm.company import Company
-from crm.lake import TableView
 from crm.simulate import lake_view, simulate
 from features import engine
 from features.build import KEYS, build
@@ -121,12 +119,7 @@ def test_a_table_of_many_keys_keeps_them_apart(monkeypatch):
         for k in range(2000)
         for i in range(k % 5)
     ]
-    source = TableView(
-        {
-            "deals": pa.Table.from_pylist([a_deal(f"d{k}") | {"closed_at": pd.NaT} for k in range(2000)]),
-            "activities": pa.Table.from_pylist(mails),
-        }
-    )
+    source = view(deals=[a_deal(f"d{k}") for k in range(2000)], activities=mails)
     rows = spine("deal_id", *((f"d{k}", "2026-01-05") for k in range(2000)))
     built = build(source, rows, "deal", company=COMPANY, late=frozenset())
     assert built["emails_in_30d"].tolist() == [k % 5 for k in range(2000)]
