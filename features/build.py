@@ -19,6 +19,7 @@ from crm.stages import stage_order
 from features.as_of import attach_log, attach_state, logged_since
 from features.catalogue import Block, Entity, blocks
 from features.engine import run_blocks
+from features.language import saying_where
 from features.rep_state import attach_quarters, attach_rep_state
 from features.session import DUCKDB, Session, opened
 from features.sources import attach_sources
@@ -79,7 +80,7 @@ def build(
     _check(spine, key)
     chosen = blocks(entity, company)
     late = late_filled(view) if late is None else late
-    with opened(engine, view, company.time_zone) as session:
+    with saying_where(company), opened(engine, view, company.time_zone) as session:
         attach_all(session, view, spine, entity, company, late)
         found = run_blocks(session, chosen, view.present, logged_since(session))
         table = _in_order(session, found, key)
@@ -261,4 +262,4 @@ def _category(values: pa.ChunkedArray) -> pd.Series:
     place = np.empty(len(names) + 1, dtype=np.int64)
     place[order], place[-1] = np.arange(len(names)), -1
     codes = place[coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
-    return pd.Series(pd.Categorical.from_codes(codes, pd.Index([names[i] for i in order], dtype=object)))
+    return pd.Series(pd.Categorical.from_codes(codes, pd.Index([names[i] for i in order])))
