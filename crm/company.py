@@ -9,17 +9,18 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 
 from crm.errors import BadInput
 from crm.fiscal import Grain, Period, period_of
+from crm.yaml_lines import line_of
 
 
 class BadSetting(BadInput):
     """A key or value of company.yaml cannot be used."""
 
-    def __init__(self, key: str, problem: str, mend: str) -> None:
-        super().__init__(f"company.yaml: {key} {problem}. {mend}")
+    def __init__(self, key: str, problem: str, mend: str, line: int | None = None) -> None:
+        super().__init__(f"company.yaml{f' line {line}' if line else ''}: {key} {problem}. {mend}")
 
 
 class _Section(BaseModel):
@@ -76,6 +77,20 @@ class OwnFeature(_Section):
     en: str = Field(description="What it says, in English.")
     zh: str = Field("", description="What it says, in Chinese; the English where empty.")
     can_act: bool = Field(False, description="Whether a rep can change it.")
+    _line: int | None = PrivateAttr(None)
+
+    @property
+    def place(self) -> str:
+        """Where it stands, such as 'company.yaml line 12: feature long_calls'."""
+        line = f" line {self._line}" if self._line else ""
+        return f"company.yaml{line}: feature {self.name}"
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it says the same, wherever it stands."""
+        return isinstance(other, OwnFeature) and self.model_dump() == other.model_dump()
+
+    def __hash__(self) -> int:
+        return hash((self.block, self.name, self.sql))
 
 
 class Company(_Section):
@@ -114,7 +129,8 @@ class Company(_Section):
         if not path.exists():
             return cls()
         try:
-            data = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+            text = path.read_text(encoding="utf-8")
+            data = yaml.safe_load(text) or {}
         except UnicodeDecodeError as error:
             raise BadSetting("the file", f"is not UTF-8 at byte {error.start}", "Save it as UTF-8.") from None
         except yaml.YAMLError as error:
@@ -123,15 +139,18 @@ class Company(_Section):
             ) from None
         if not isinstance(data, dict):
             raise BadSetting("the file", "is no list of keys", "Write lines such as 'base_currency: EUR'.")
-        return cls.parse(data)
+        return cls.parse(data, text)
 
     @classmethod
-    def parse(cls, data: dict[str, Any]) -> Company:
-        """Check settings given as a mapping; errors as in `load`."""
+    def parse(cls, data: dict[str, Any], text: str = "") -> Company:
+        """Check settings given as a mapping, read from a YAML text or not; errors as in `load`."""
         try:
-            return cls.model_validate(data)
+            found = cls.model_validate(data)
         except ValidationError as error:
-            raise _first_problem(error) from None
+            raise _first_problem(error, text) from None
+        for place, own in enumerate(found.features if text else []):
+            own._line = line_of(text, ("features", place))
+        return found
 
     def save(self, path: Path) -> None:
         """Write the settings that differ from the defaults."""
@@ -166,21 +185,22 @@ def _example(model: type[BaseModel], indent: str = "") -> list[str]:
     return lines
 
 
-def _first_problem(error: ValidationError) -> BadSetting:
+def _first_problem(error: ValidationError, text: str) -> BadSetting:
     # A misspelt key first: it may be why another is missing.
     problem = min(error.errors(), key=lambda p: p["type"] != "extra_forbidden")
     where = [str(part) for part in problem["loc"]]
     key = ".".join(where) or "the file"
+    line = line_of(text, problem["loc"]) if text else None
     if problem["type"] == "extra_forbidden":
         near = get_close_matches(where[-1], _keys(where[:-1]), n=1, cutoff=0.5)
         mend = f"Did you mean {near[0]}?" if near else f"Known here: {', '.join(_keys(where[:-1]))}."
-        return BadSetting(key, "is not a known key", mend)
+        return BadSetting(key, "is not a known key", mend, line)
     if problem["type"] == "missing":
-        return BadSetting(key, "is missing", f"Give it: {_described(where)}")
-    text = problem["msg"].removeprefix("Value error, ")
+        return BadSetting(key, "is missing", f"Give it: {_described(where)}", line)
+    said = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error":
-        return BadSetting(key, text, "The default holds when the line is removed.")
-    return BadSetting(key, f"is {problem['input']!r}", text + ".")
+        return BadSetting(key, said, "The default holds when the line is removed.", line)
+    return BadSetting(key, f"is {problem['input']!r}", said + ".", line)
 
 
 def _described(where: list[str]) -> str:

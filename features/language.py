@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import lru_cache
 
@@ -10,6 +11,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError
 
+from crm.company import Company
 from crm.errors import BadInput
 
 SECONDS_A_DAY = 86_400.0
@@ -60,6 +62,19 @@ class BadDefinition(BadInput):
 
     def __init__(self, feature: str, sql: str, problem: str, mend: str) -> None:
         super().__init__(f"Feature {feature}: {problem} in '{sql}'. {mend}")
+        self.feature = feature
+
+
+@contextmanager
+def saying_where(company: Company) -> Iterator[None]:
+    """Let what is wrong with a feature of the company's own begin with its line in company.yaml."""
+    try:
+        yield
+    except BadDefinition as error:
+        for own in company.features:
+            if own.name == error.feature:
+                error.args = (str(error).replace(f"Feature {own.name}", own.place, 1),)
+        raise
 
 
 @lru_cache(maxsize=1024)

@@ -44,24 +44,37 @@ def test_the_example_with_its_marks_removed_is_the_default(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("base_curency: EUR", "company.yaml: base_curency is not a known key. Did you mean base_currency?"),
-        ("fiscal: {zzzz: 4}", "company.yaml: fiscal.zzzz is not a known key. Known here: named_by, start_month."),
-        ("fiscal: {start_moth: 4}", "company.yaml: fiscal.start_moth is not a known key. Did you mean start_month?"),
+        ("base_curency: EUR", "company.yaml line 1: base_curency is not a known key. Did you mean base_currency?"),
+        (
+            "fiscal: {zzzz: 4}",
+            "company.yaml line 1: fiscal.zzzz is not a known key. Known here: named_by, start_month.",
+        ),
+        (
+            "fiscal: {start_moth: 4}",
+            "company.yaml line 1: fiscal.start_moth is not a known key. Did you mean start_month?",
+        ),
         (
             "fiscal: {start_month: 13}",
-            "company.yaml: fiscal.start_month is 13. Input should be less than or equal to 12.",
+            "company.yaml line 1: fiscal.start_month is 13. Input should be less than or equal to 12.",
         ),
         (
             "time_zone: Mars/Olympus",
             (
-                "company.yaml: time_zone is 'Mars/Olympus', which is no time zone; give one such as Asia/Shanghai. "
+                "company.yaml line 1: time_zone is 'Mars/Olympus', which is no time zone; give one such as Asia/Shanghai. "
                 "The default holds when the line is removed."
             ),
         ),
-        ("features: [{block: b, nam: x}]", "company.yaml: features.0.nam is not a known key. Did you mean name?"),
+        (
+            "features: [{block: b, nam: x}]",
+            "company.yaml line 1: features.0.nam is not a known key. Did you mean name?",
+        ),
         (
             "features: [{block: b, name: x, sql: s, en: E}]",
-            "company.yaml: features.0.unit is missing. Give it: Unit of its values.",
+            "company.yaml line 1: features.0.unit is missing. Give it: Unit of its values.",
+        ),
+        (
+            "name: Bell\n\nfeatures:\n  - {block: b, name: f, sql: max(x), unit: d, en: F}\n  - block: b\n    nam: g\n",
+            "company.yaml line 6: features.1.nam is not a known key. Did you mean name?",
         ),
         ("- a\n- b", "company.yaml: the file is no list of keys. Write lines such as 'base_currency: EUR'."),
     ],
@@ -88,3 +101,13 @@ def test_periods_follow_the_fiscal_year_of_the_company():
     company = Company.parse({"fiscal": {"start_month": 4, "named_by": "start"}, "time_zone": "Asia/Shanghai"})
     assert company.period_of(date(2026, 3, 31)).name == "FY2025-Q4"
     assert company.zone.key == "Asia/Shanghai"
+
+
+def test_an_own_feature_knows_its_line_which_is_no_part_of_what_it_says(tmp_path):
+    one = "{block: b, name: f, sql: count(*), unit: count, en: F}"
+    below = load(tmp_path, f"# Ours\nname: Bell\nfeatures:\n  # The first\n  - {one}\n")
+    assert below.features[0].place == "company.yaml line 5: feature f"
+    above = load(tmp_path, f"features: [{one}]\nname: Bell\n")
+    assert above.features[0].place == "company.yaml line 1: feature f"
+    assert above == below
+    assert Company.parse(above.model_dump()).features[0].place == "company.yaml: feature f"

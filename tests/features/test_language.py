@@ -76,7 +76,7 @@ def test_a_feature_of_the_companys_own_is_worked_out_beside_the_others():
 )
 def test_what_only_the_engine_can_refuse_is_named_too(sql, block):
     tables = view(deals=[a_deal()], activities=[a_touch(1, "2026-03-01", "call")])
-    with pytest.raises(BadDefinition, match="Feature mine: the engine cannot use it"):
+    with pytest.raises(BadDefinition, match=r"company\.yaml: feature mine: the engine cannot use it"):
         build(tables, spine("deal_id", ("d1", "2026-03-02")), "deal", company=own(sql, block))
 
 
@@ -88,3 +88,58 @@ def test_how_a_deal_ended_is_out_of_reach():
             "deal",
             company=own("case when loss_reason is null then 1 else 0 end", "deal_context"),
         )
+
+
+IN_A_FILE = """# Our settings
+name: Bell
+features:
+  - block: deal_activity
+    name: talks
+    sql: count(*) filter (where contact)
+    unit: count
+    en: Talks
+  - block: {block}
+    name: mine
+    sql: {sql}
+    unit: count
+    en: Mine
+"""
+
+
+@pytest.mark.parametrize(
+    ("block", "sql", "said"),
+    [
+        (
+            "deal_activity",
+            "max(durations_minutes)",
+            "no column durations_minutes in 'max(durations_minutes)'. Did you mean",
+        ),
+        ("deal_context", "max(close_in_days)", "an aggregate in 'max(close_in_days)'. Use an expression on one row."),
+        (
+            "deal_context",
+            "lower(loss_reason)",
+            "loss_reason, which is filled in later in 'lower(loss_reason)'. Its past",
+        ),
+        ("deal_activity", "(select count(*) from deals)", "a subquery or window in '(select count(*) from deals)'."),
+        ("deal_activity", "max(age) over ()", "a subquery or window in 'max(age) over ()'. Aggregate the block's"),
+        ("deal_activity", "max(getenv('HOME'))", "the function getenv in 'max(getenv('HOME'))'. Allowed: days, abs"),
+        (
+            "deal_activity",
+            "max(columns(*))",
+            "a star in 'max(columns(*))'. Name one column; * stands in count(*) alone",
+        ),
+        ("deal_activity", "sum(kind)", "cannot use it"),
+    ],
+)
+def test_what_is_refused_in_company_yaml_is_said_with_its_line(tmp_path, block, sql, said):
+    path = tmp_path / "company.yaml"
+    path.write_text(IN_A_FILE.format(block=block, sql=sql), encoding="utf-8")
+    with pytest.raises(BadDefinition) as error:
+        build(
+            view(deals=[a_deal()], activities=[a_touch(1, "2026-03-01", "call")]),
+            spine("deal_id", ("d1", "2026-03-02")),
+            "deal",
+            company=Company.load(path),
+        )
+    assert str(error.value).startswith("company.yaml line 9: feature mine: ")
+    assert said in str(error.value)
