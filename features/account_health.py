@@ -1,119 +1,10 @@
-"""Whether an account is well: its orders against its own usual, contracts, service, satisfaction."""
+"""Whether an account is well: service, satisfaction, contact both ways, who works with it; what sort of account."""
 
 from features.catalogue import Block, Feature
 
-_SALE = "kind = 'sale' and (cancelled_at is null or cancelled_at > as_of)"
 _GRADED = "closed_at <= as_of and satisfaction is not null"  # a grade counts as given when the ticket was closed
 
 BLOCKS = (
-    Block(
-        "account_orders",
-        "account",
-        (
-            Feature("orders", f"count(*) filter (where {_SALE})", "count", "Orders so far", "累计订单数", shown=False),
-            Feature(
-                "first_order_days",
-                f"max(age) filter (where {_SALE}) / days(1)",
-                "days",
-                "Days since the first order",
-                "距首单天数",
-            ),
-            Feature(
-                "days_since_order",
-                f"min(age) filter (where {_SALE}) / days(1)",
-                "days",
-                "Days since the last order",
-                "距上次下单天数",
-            ),
-            Feature(
-                "orders_90d",
-                f"count(*) filter (where {_SALE} and age < days(90))",
-                "count",
-                "Orders in the last 90 days",
-                "近90天订单数",
-            ),
-            Feature(
-                "orders_365d",
-                f"count(*) filter (where {_SALE} and age < days(365))",
-                "count",
-                "Orders in the last year",
-                "近一年订单数",
-            ),
-            Feature(
-                "spend_90d",
-                "sum(amount) filter (where age < days(90))",
-                "base currency",
-                "Bought in the last 90 days",
-                "近90天采购额",
-            ),
-            Feature(
-                "spend_365d",
-                "sum(amount) filter (where age < days(365))",
-                "base currency",
-                "Bought in the last year",
-                "近一年采购额",
-            ),
-            Feature(
-                "returns_90d",
-                "count(*) filter (where kind = 'return' and age < days(90))",
-                "count",
-                "Returns in the last 90 days",
-                "近90天退货数",
-            ),
-            Feature(
-                "last_amounts_to_usual",
-                "arg_max(last_amounts / nullif(usual_amounts, 0), place) filter (where kind = 'sale' and place > 3)",
-                "ratio",
-                "Size of the last three orders against the usual",
-                "最近三单金额与平均之比",
-            ),
-            Feature(
-                "last_gaps_to_usual",
-                "arg_max(last_gaps / nullif(usual_gaps, 0), place) filter (where kind = 'sale' and place > 4)",
-                "ratio",
-                "Time between the last orders against the usual",
-                "最近几单间隔与平均之比",
-            ),
-            Feature(
-                "products_bought", "count(distinct product_id)", "count", "Different products bought", "采购过的产品数"
-            ),
-        ),
-        events="purchases",
-        key="account_id",
-        by="account_id",
-        clock="known_at",
-    ),
-    Block(
-        "account_contracts",
-        "account",
-        (
-            Feature(
-                "running_contracts",
-                "count(*) filter (where ended_at is null or ended_at > as_of)",
-                "count",
-                "Running contracts",
-                "有效合同数",
-            ),
-            Feature(
-                "ended_contracts",
-                "count(*) filter (where ended_at <= as_of)",
-                "count",
-                "Ended contracts",
-                "已终止合同数",
-            ),
-            Feature(
-                "contract_days",
-                "max(age) filter (where ended_at is null or ended_at > as_of) / days(1)",
-                "days",
-                "Age of the oldest running contract",
-                "最早有效合同天数",
-            ),
-        ),
-        events="contracts",
-        key="account_id",
-        by="account_id",
-        clock="known_at",
-    ),
     Block(
         "account_service",
         "account",
@@ -165,6 +56,25 @@ BLOCKS = (
         clock="known_at",
     ),
     Block(
+        "account_grades",
+        "account",
+        (
+            Feature(
+                "satisfaction_trend",
+                "avg(satisfaction) filter (where age < days(90)) - avg(satisfaction)",
+                "points of 5",
+                "Satisfaction with service in the last 90 days against the year's",
+                "近90天服务满意度与近一年平均之差",
+                can_act=True,
+            ),
+        ),
+        events="grades",
+        key="account_id",
+        by="account_id",
+        clock="known_at",
+        within=365,
+    ),
+    Block(
         "account_answers",
         "account",
         (
@@ -175,6 +85,13 @@ BLOCKS = (
                 "share of the scale",
                 "Survey answers, recent counting more",
                 "调研评分(近期权重更高)",
+            ),
+            Feature(
+                "survey_trend",
+                "avg(score) filter (where age < days(90)) - avg(score) filter (where age < days(365))",
+                "share of the scale",
+                "Survey answers of the last 90 days against the year's",
+                "近90天调研评分与近一年平均之差",
             ),
         ),
         events="answers",
@@ -195,6 +112,28 @@ BLOCKS = (
                 can_act=True,
             ),
             Feature(
+                "contacts_30d",
+                "count(*) filter (where contact and age < days(30))",
+                "count",
+                "Contacts with the customer in the last 30 days",
+                "近30天互动次数",
+                can_act=True,
+            ),
+            Feature(
+                "inbound_90d",
+                "count(*) filter (where contact and direction = 'in' and age < days(90))",
+                "count",
+                "Contacts that came from the customer in the last 90 days",
+                "近90天客户主动联系次数",
+            ),
+            Feature(
+                "inbound_silent_days",
+                "min(age) filter (where contact and direction = 'in') / days(1)",
+                "days",
+                "Days since the customer last made contact",
+                "距客户上次主动联系天数",
+            ),
+            Feature(
                 "account_silent_days",
                 "min(age) filter (where contact) / days(1)",
                 "days",
@@ -208,31 +147,30 @@ BLOCKS = (
         by="account_id",
         clock="known_at",
     ),
+    # Who looks after the account today is known, but not who did before: its deals' owners stand in.
+    Block(
+        "account_handovers",
+        "account",
+        (
+            Feature(
+                "owner_changes_365d",
+                "count(*)",
+                "count",
+                "Times a deal of the customer got another owner in the last year",
+                "近一年该客户商机更换负责人次数",
+                needs="owner_id",
+            ),
+        ),
+        events="handovers",
+        key="account_id",
+        by="account_id",
+        clock="known_at",
+        within=365,
+    ),
     Block(
         "account_health",
         "account",
         (
-            Feature(
-                "usual_gap_days",
-                "(first_order_days - days_since_order) / nullif(orders - 1, 0)",
-                "days",
-                "Usual days between orders",
-                "通常下单间隔天数",
-            ),
-            Feature(
-                "silence_to_usual",
-                "days_since_order * nullif(orders - 1, 0) / nullif(first_order_days - days_since_order, 0)",
-                "ratio",
-                "Days since the last order against the usual gap",
-                "未下单天数与通常间隔之比",
-            ),
-            Feature(
-                "spend_to_usual",
-                "spend_90d / nullif(greatest(spend_365d, 0) * 90 / nullif(least(first_order_days, 365), 0), 0)",
-                "ratio",
-                "Spend of the last 90 days against the last year's pace",
-                "近90天采购额与年均水平之比",
-            ),
             Feature("industry", "industry", "", "Industry", "行业", kind="category"),
             Feature("segment", "segment", "", "Customer segment", "客户细分", kind="category"),
             Feature("country", "country", "", "Country", "国家", kind="category"),

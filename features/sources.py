@@ -75,10 +75,16 @@ SOURCES: Mapping[str, str] = MappingProxyType(
             union all
             select owner_id, until, -1 from spans where until is not null""",
         "departures": "select account_id, left_at as known_at from contacts where left_at is not null",
+        "contract_ends": """
+            select account_id, day_start(ended_on) as known_at from subscriptions where ended_on is not null""",
         "requests": """
             select account_id, coalesce(recorded_at, opened_at) as known_at, closed_at, satisfaction,
                    lower(severity) in ('severe', 'critical', 'urgent', 'high', 'blocker') as severe
             from tickets""",
+        # A grade counts as given when the ticket was closed.
+        "grades": """
+            select account_id, greatest(closed_at, recorded_at) as known_at, satisfaction
+            from tickets where satisfaction is not null and closed_at is not null""",
         # Answers as a share of their scale, such as nps (0 to 10) or 1-5; without a scale they say nothing.
         "answers": """
             with s as (
@@ -161,6 +167,11 @@ from stays s join deals d using (deal_id)
 left join accounts a on a.account_id = d.account_id and coalesce(a.created_at <= s.known_at, true)
 where s.known_at >= s.since
 """
+# Changes of owner by customer; a first owner is none.
+_HANDOVERS = """
+select d.account_id, l.known_at from logged l join deals d using (deal_id)
+where l.field = 'owner_id' and l.old_value <> l.new_value
+"""
 # Quarters that are over, for who had a target when they ended: what was booked, and the running mean of four.
 _RESULTS = """
 with held as (
@@ -203,7 +214,10 @@ FROM: Mapping[str, str] = MappingProxyType(
         "made_then": "deals",
         "purchases": "orders",
         "contracts": "subscriptions",
+        "contract_ends": "subscriptions",
         "requests": "tickets",
+        "grades": "tickets",
+        "handovers": "deal_changes",
         "answers": "surveys",
         "targets": "goals",
         "results": "goals",
@@ -221,6 +235,9 @@ def attach_sources(session: Session, names: set[str], late: frozenset[str]) -> N
     wanted |= {"closings"} if names & {"results", "team_closings", "stays"} else set()
     for name in sorted(wanted & set(SOURCES)):
         session.make(name, SOURCES[name])
+    if "handovers" in wanted:
+        # A customer that is filled in late was not known then.
+        session.make("handovers", f"{_HANDOVERS} and {'account_id' not in late}")
     if "closings" in wanted:
         _attach_closings(session, late)
     for name, query in (("results", _RESULTS), ("team_closings", _TEAM_CLOSINGS), ("stays", _STAYS)):
