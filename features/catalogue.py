@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from typing import Literal
@@ -21,6 +22,7 @@ _MODULES = (
     "rep_period",
     "rep_pipeline",
     "rep_work",
+    "account_purchases",
     "account_health",
 )
 
@@ -116,11 +118,11 @@ def blocks(entity: Entity, company: Company | None = None) -> tuple[Block, ...]:
     for own in company.features if company else []:
         block = found.get(own.block)
         if block is None:
-            raise BadFeature(
-                f"company.yaml: feature {own.name} names no block: '{own.block}'. Blocks: {', '.join(found)}."
-            )
+            near = get_close_matches(own.block, found, n=1)
+            mend = f"Did you mean {near[0]}?" if near else f"Blocks: {', '.join(found)}."
+            raise BadFeature(f"{own.place} names no block: '{own.block}'. {mend}")
         if own.name in taken:
-            raise BadFeature(f"company.yaml: there is a feature {own.name} already. Give yours another name.")
+            raise BadFeature(f"{own.place}: there is one of that name already. Give yours another name.")
         taken.add(own.name)
         added = Feature(own.name, own.sql, own.unit, own.en, own.zh or own.en, own.can_act)
         found[own.block] = replace(block, features=(*block.features, added))
