@@ -76,29 +76,54 @@ def build(
     Two things are read from the whole view: which columns are filled in late, and, where the company sets no order,
     the order of its stages. Both are facts about how the CRM is used, and the first only ever removes a column.
     """
-    key = KEYS[entity]
-    _check(spine, key)
-    chosen = blocks(entity, company)
+    check_spine(spine, KEYS[entity])
     late = late_filled(view) if late is None else late
-    with saying_where(company), opened(engine, view, company.time_zone) as session:
+    with saying_where(*company.features), opened(engine, view, company.time_zone) as session:
         attach_all(session, view, spine, entity, company, late)
-        found = run_blocks(session, chosen, view.present, logged_since(session))
-        table = _in_order(session, found, key)
-        numeric = {name for name, kind in session.columns("deals").items() if kind in ("double", "bigint")}
-    return _typed(table, key, chosen, numeric)
+        return described(session, view, entity, company)
 
 
 def attach_all(
     session: Session, view: View, spine: pd.DataFrame, entity: Entity, company: Company, late: frozenset[str]
 ) -> None:
     """Make all that the blocks of an entity read: their sources, and `state` for the rows asked for."""
-    _attach_small(session, view, spine, KEYS[entity], company)
+    attach_asked(session, spine, entity, company)
+    attach_standing(session, view, entity, company, late)
+    attach_state_of(session, entity, late)
+
+
+def attach_asked(session: Session, spine: pd.DataFrame, entity: Entity, company: Company) -> None:
+    """Make the tables of the rows asked for and of the fiscal periods that these lie in."""
+    _attach_periods(session.local, spine, company)
+    _attach_points(session.local, spine, KEYS[entity])
+    for name in ("periods", "asked_points"):
+        session.share(name)
+
+
+def attach_standing(session: Session, view: View, entity: Entity, company: Company, late: frozenset[str]) -> None:
+    """Make what is the same for all rows asked for; for reps it ends with the last moment asked for."""
+    attach_rates(session.local, company)
+    _attach_stages(session.local, view, company)
+    for name in ("fx", "stage_places"):
+        session.share(name)
     attach_log(session)
     if entity == "rep":
         attach_quarters(session, company)
     attach_sources(session, {block.events for block in blocks(entity, company)}, late)
+
+
+def attach_state_of(session: Session, entity: Entity, late: frozenset[str]) -> None:
+    """Make `state`: what is known of each row asked for, at its moment."""
     session.make("points", "select * from asked_points")
     _STATES[entity](session, late)
+
+
+def described(session: Session, view: View, entity: Entity, company: Company) -> pd.DataFrame:
+    """Features of the rows asked for, in their order; `state` and the sources must be there."""
+    chosen = blocks(entity, company)
+    found = run_blocks(session, chosen, view.present, logged_since(session))
+    numeric = {name for name, kind in session.columns("deals").items() if kind in ("double", "bigint")}
+    return _typed(_in_order(session, found, KEYS[entity]), KEYS[entity], chosen, numeric)
 
 
 def open_deals(view: View, as_of: datetime | pd.Timestamp) -> pd.DataFrame:
@@ -117,16 +142,14 @@ def open_deals(view: View, as_of: datetime | pd.Timestamp) -> pd.DataFrame:
     return pd.DataFrame({"deal_id": keys, "as_of": pd.Series(moment, index=keys.index).astype("datetime64[us, UTC]")})
 
 
-def _attach_small(session: Session, view: View, spine: pd.DataFrame, key: str, company: Company) -> None:
-    attach_rates(session.local, company)
-    _attach_stages(session.local, view, company)
-    _attach_periods(session.local, spine, company)
-    _attach_points(session.local, spine, key)
-    for name in ("fx", "stage_places", "periods", "asked_points"):
-        session.share(name)
+def check_spine(spine: pd.DataFrame, key: str) -> None:
+    """Refuse rows without key or moment, or with times that are not in UTC.
 
-
-def _check(spine: pd.DataFrame, key: str) -> None:
+    Raises
+    ------
+    BadSpine
+        If so.
+    """
     if missing := {key, "as_of"} - set(spine.columns):
         raise BadSpine(f"The rows have no column {min(missing)}. Give {key} and as_of.")
     if not isinstance(spine["as_of"].dtype, pd.DatetimeTZDtype):

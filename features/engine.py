@@ -58,15 +58,15 @@ def run_blocks(
         If a definition is not allowed, or the engine refuses it.
     """
     gated = [block for block in blocks if block.events]
+    carried = [c for c in session.columns("state") if c in _CARRIED]
     for block in gated:
-        _aggregate(session, block)
+        _aggregate(session, block, carried)
     _join(session, gated, present, logged)
     return _on_rows(session, [f for block in blocks if not block.events for f in block.features])
 
 
-def _aggregate(session: Session, block: Block) -> None:
+def _aggregate(session: Session, block: Block, carried: Sequence[str]) -> None:
     events = session.columns(block.events)
-    carried = [c for c in _CARRIED if c in session.columns("state")]
     known = frozenset(events) | {"age", "as_of"} | set(carried)
     parts = {f: checked(f.name, f.sql, known, _LATER - known, True) for f in block.features}
     wanted = {name: sql for f, checked_sql in parts.items() for name, sql in _columns(f, checked_sql).items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
@@ -50,6 +51,7 @@ class Part:
         return f"{self.kind} {self.value} {self.condition} {self.window.least} {self.window.most} {self.fades}"
 
 
+@lru_cache(maxsize=1024)
 def parts_of(sql: str, moving: frozenset[str]) -> tuple[str, dict[str, Part]] | None:
     """Take a checked definition apart: the expression on named parts, and the parts; None where it needs the gate.
 

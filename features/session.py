@@ -76,6 +76,7 @@ class DuckSession:
 
     def __init__(self, con: duckdb.DuckDBPyConnection, time_zone: str) -> None:
         self.local = con
+        self._columns: dict[str, dict[str, str]] = {}
         con.execute(_DAY_START.format(zone=time_zone))
 
     def share(self, name: str) -> None:
@@ -84,10 +85,14 @@ class DuckSession:
     def make(self, name: str, query: str) -> None:
         """Keep the rows of a query as a table; one of that name is replaced."""
         self.local.execute(f"create or replace temp table {name} as {query}")
+        self._columns.pop(name, None)
 
     def columns(self, name: str) -> dict[str, str]:
         """Columns of a table in their order, with their types in lower case."""
-        return {row[0]: row[1].lower() for row in self.local.sql(f"describe {name}").fetchall()}
+        if name not in self._columns:
+            found = self.local.sql(f"describe {name}").fetchall()
+            self._columns[name] = {row[0]: row[1].lower() for row in found}
+        return self._columns[name]
 
     def rows(self, name: str) -> int:
         """How many rows a table has."""

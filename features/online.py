@@ -1,0 +1,85 @@
+"""Features of single deals or accounts at once: what all rows share is made once and kept, sorted by key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from threading import Lock
+from typing import Literal, Self
+
+import duckdb
+import pandas as pd
+
+from crm.company import Company
+from crm.lake import View
+from crm.quality import late_filled
+from features.build import KEYS, attach_asked, attach_standing, attach_state_of, check_spine, described
+from features.catalogue import blocks
+from features.language import saying_where
+from features.session import DUCKDB, opened
+
+
+class Online:
+    """The tables of one view, held in memory to describe a few rows at a time.
+
+    Gives what `features.build.build` gives for the same rows. A context manager; may be used by several threads, one
+    after the other.
+
+    Parameters
+    ----------
+    view : View
+        Where the events are read from, once.
+    company : Company
+        As in `build`.
+    entity : {'deal', 'account'}
+        Whose features.
+    late : frozenset of str, optional
+        As in `build`.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        company: Company,
+        *,
+        entity: Literal["deal", "account"] = "deal",
+        late: frozenset[str] | None = None,
+    ) -> None:
+        self._view, self._company, self._entity = view, company, entity
+        self._late = late_filled(view) if late is None else late
+        self._lock = Lock()
+        with ExitStack() as stack:
+            self._session = stack.enter_context(opened(DUCKDB, view, company.time_zone))
+            attach_standing(self._session, view, entity, company, self._late)
+            _sort(self._session.local, dict(self._keys()))
+            self._open = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._open.close()
+
+    def describe(self, spine: pd.DataFrame) -> pd.DataFrame:
+        """Features as known at each row's `as_of`; see `build` for the shapes and errors."""
+        check_spine(spine, KEYS[self._entity])
+        with self._lock, saying_where(self._company):
+            attach_asked(self._session, spine, self._entity, self._company)
+            attach_state_of(self._session, self._entity, self._late)
+            return described(self._session, self._view, self._entity, self._company)
+
+    def _keys(self) -> Iterator[tuple[str, str]]:
+        yield from (("deals", "deal_id"), ("logged", "deal_id"), ("accounts", "account_id"))
+        for block in blocks(self._entity, self._company):
+            if block.events:
+                yield block.events, block.key
+
+
+def _sort(con: duckdb.DuckDBPyConnection, keys: dict[str, str]) -> None:
+    # DuckDB skips whole row groups whose keys do not come near the one asked for, if they lie in order.
+    for table, key in keys.items():
+        con.execute(f"create or replace temp table {table} as select * from {table} order by {key}")
