@@ -34,6 +34,44 @@ _COMPANY_HEAD = """# company.yaml
 The settings of a company stand in `company.yaml` of its home. Each may be left out; these are all of them, with their
 defaults. A key that is not known is an error that names the nearest known one.
 """
+_OWN_FEATURES = """## Features of your own
+
+A feature is one SQL expression in a block; the blocks, what each reads and the features they have stand in
+[features.md](features.md). In a block that reads events, it is an aggregate over those that were known at the moment in
+question: `age` is the time since an event in seconds, `days(n)` are n days. In a block that is worked out on the row
+(`deal_context`, `rep_period`, `account_health`), it is an expression on the row's values and on other blocks' features.
+
+```yaml
+features:
+  - block: deal_activity            # contacts on a deal
+    name: long_talks_60d
+    sql: count(*) filter (where duration_minutes >= 30 and age < days(60))
+    unit: count
+    en: Talks of half an hour or more in the last 60 days
+    zh: 近60天半小时以上的沟通次数
+    can_act: true                   # a rep can have more of them
+  - block: account_service          # tickets of a customer
+    name: slow_tickets
+    sql: count(*) filter (where (closed_at is null or closed_at > as_of) and age > days(14))
+    unit: count
+    en: Tickets open for more than two weeks
+  - block: deal_context             # the deal's own row
+    name: amount_a_head
+    sql: amount / nullif(employees, 0)
+    unit: base currency
+    en: Amount for each employee of the customer
+```
+
+A count or sum is 0 where nothing happened. `bellwether features list` shows them among the others, `bellwether features
+describe long_talks_60d` what they rest on. The models get them with the next `bellwether train`; a model that was
+trained on other definitions is not used for scores, and the message says what changed. Another `en` or `zh` changes
+nothing for the models.
+
+Refused, with the line in company.yaml and what to do: a column that is not there (the nearest is named), a column that
+is filled in later (how a deal ended is no clue to how it will end), a moment that may lie ahead, such as a ticket's
+`closed_at`, unless it is asked `closed_at <= as_of` or `closed_at is null or closed_at > as_of`, a subquery, a window,
+a star outside `count(*)`, a function that is not on the list, and a name that is taken.
+"""
 
 
 def tables_page() -> str:
@@ -43,7 +81,7 @@ def tables_page() -> str:
 
 def company_page() -> str:
     """The page on company.yaml, Markdown."""
-    return f"{_COMPANY_HEAD}\n```yaml\n{example_yaml()}```\n"
+    return f"{_COMPANY_HEAD}\n```yaml\n{example_yaml()}```\n\n{_OWN_FEATURES}"
 
 
 def write_pages(folder: Path) -> None:

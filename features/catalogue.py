@@ -10,6 +10,7 @@ from typing import Literal
 
 from crm.company import Company
 from crm.errors import BadInput, NotFound
+from features.language import check_ahead, saying_where
 
 Entity = Literal["deal", "rep", "account"]
 ENTITIES: tuple[Entity, ...] = ("deal", "rep", "account")
@@ -25,6 +26,15 @@ _MODULES = (
     "account_purchases",
     "account_health",
 )
+
+# Columns of events that are filled in after the row was made: an own feature must ask whether that had happened yet.
+_AHEAD = {
+    "contracts": frozenset({"ended_at"}),
+    "purchases": frozenset({"cancelled_at"}),
+    "requests": frozenset({"closed_at", "satisfaction"}),
+    "targets": frozenset({"ends_at", "replaced_at"}),
+    "team_members": frozenset({"ends_at"}),
+}
 
 
 class UnknownFeature(NotFound):
@@ -112,6 +122,8 @@ def blocks(entity: Entity, company: Company | None = None) -> tuple[Block, ...]:
     ------
     BadFeature
         If an own feature names no block, or a name is taken.
+    BadDefinition
+        If an own feature tells what came after the moment in question.
     """
     found = {block.name: block for block in standard_blocks()}
     taken = {feature.name for block in found.values() for feature in block.features}
@@ -124,6 +136,8 @@ def blocks(entity: Entity, company: Company | None = None) -> tuple[Block, ...]:
         if own.name in taken:
             raise BadFeature(f"{own.place}: there is one of that name already. Give yours another name.")
         taken.add(own.name)
+        with saying_where(own):
+            check_ahead(own.name, own.sql, _AHEAD.get(block.events, frozenset()))
         added = Feature(own.name, own.sql, own.unit, own.en, own.zh or own.en, own.can_act)
         found[own.block] = replace(block, features=(*block.features, added))
     return tuple(block for block in found.values() if block.entity == entity)

@@ -11,7 +11,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError
 
-from crm.company import Company
+from crm.company import OwnFeature
 from crm.errors import BadInput
 
 SECONDS_A_DAY = 86_400.0
@@ -54,6 +54,7 @@ _FUNCTIONS = (
     exp.Pow,
     exp.Sign,
 )
+_PLAIN = (exp.And, exp.Or, exp.Paren, exp.Coalesce)
 _FORBIDDEN = (exp.Subquery, exp.Select, exp.Window, exp.Exists)
 
 
@@ -66,12 +67,12 @@ class BadDefinition(BadInput):
 
 
 @contextmanager
-def saying_where(company: Company) -> Iterator[None]:
+def saying_where(*features: OwnFeature) -> Iterator[None]:
     """Let what is wrong with a feature of the company's own begin with its line in company.yaml."""
     try:
         yield
     except BadDefinition as error:
-        for own in company.features:
+        for own in features:
             if own.name == error.feature:
                 error.args = (str(error).replace(f"Feature {own.name}", own.place, 1),)
         raise
@@ -112,6 +113,59 @@ def checked(feature: str, sql: str, columns: frozenset[str], later: frozenset[st
         mend = "Use count, sum, avg, min, max or the like." if aggregate else "Use an expression on one row."
         raise BadDefinition(feature, sql, problem, mend)
     return str(tree.sql(dialect="duckdb"))
+
+
+@lru_cache(maxsize=1024)
+def check_ahead(feature: str, sql: str, ahead: frozenset[str]) -> None:
+    """Refuse a definition that tells from a row what came after the moment in question.
+
+    Parameters
+    ----------
+    ahead : frozenset of str
+        Columns of the events that were filled in after the row was made, such as when a ticket was closed. The gate
+        lets the row through, so the definition itself must ask whether that had happened: `closed_at <= as_of`, or
+        `closed_at is null or closed_at > as_of`.
+
+    Raises
+    ------
+    BadDefinition
+        If it uses one of them otherwise.
+    """
+    try:
+        tree = sqlglot.parse_one(f"select {sql}", read="duckdb")
+    except ParseError:
+        return  # `checked` says what is wrong
+    for column in tree.find_all(exp.Column):
+        if column.name in ahead and not _asks_whether_it_came(column):
+            name = column.name
+            raise BadDefinition(
+                feature,
+                sql,
+                f"{name}, which may lie after the moment in question,",
+                f"Ask '{name} <= as_of', or '{name} is null or {name} > as_of'."
+                if name.endswith("_at")
+                else "Its past values are unknown; use another column.",
+            )
+
+
+def _asks_whether_it_came(column: exp.Column) -> bool:
+    asked = column.parent
+    came = isinstance(asked, (exp.LT, exp.LTE)) and asked.this is column and asked.expression.name == "as_of"
+    if asked is None or not (came or _is_not_yet(asked, column.name)):
+        return False
+    around = asked.parent
+    while isinstance(around, _PLAIN):
+        around = around.parent
+    return isinstance(around, (exp.Where, exp.If))
+
+
+def _is_not_yet(part: exp.Expr, name: str) -> bool:
+    """Whether it is a half of `x is null or x > as_of`."""
+    whole = part.parent
+    return isinstance(whole, exp.Or) and {side.sql().lower() for side in (whole.left, whole.right)} == {
+        f"{name} is null",
+        f"{name} > as_of",
+    }
 
 
 def rows_counted(sql: str) -> str | None:

@@ -50,7 +50,10 @@ def test_a_feature_is_found_by_name_and_a_custom_one_by_its_own():
 
 @pytest.mark.parametrize(
     ("block", "name", "said"),
-    [("deal_activty", "mine", "names no block: 'deal_activty'"), ("deal_activity", "demos", "a feature demos already")],
+    [
+        ("deal_activty", "mine", "feature mine names no block: 'deal_activty'. Did you mean deal_activity?"),
+        ("deal_activity", "demos", "company.yaml: feature demos: there is one of that name already"),
+    ],
 )
 def test_an_own_feature_that_does_not_fit_is_refused(block, name, said):
     own = {"block": block, "name": name, "sql": "count(*)", "unit": "count", "en": "Mine"}
