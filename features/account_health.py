@@ -147,6 +147,23 @@ BLOCKS = (
         by="account_id",
         clock="known_at",
     ),
+    Block(
+        "account_departures",
+        "account",
+        (
+            Feature(
+                "contacts_left_90d",
+                "count(*) filter (where age < days(90))",
+                "count",
+                "People who left the customer in the last 90 days",
+                "近90天离职的客户联系人数",
+            ),
+        ),
+        events="departures",
+        key="account_id",
+        by="account_id",
+        clock="known_at",
+    ),
     # Who looks after the account today is known, but not who did before: its deals' owners stand in.
     Block(
         "account_handovers",

@@ -4,6 +4,7 @@ from features.catalogue import Block, Feature
 
 _STANDS = "(cancelled_at is null or cancelled_at > as_of)"
 _SALE = f"kind = 'sale' and {_STANDS}"
+_GAP = "(first_order_days - days_since_order) / nullif(orders - 1, 0)"
 _RUNNING = "(ended_at is null or ended_at > as_of)"
 
 BLOCKS = (
@@ -181,7 +182,7 @@ BLOCKS = (
         (
             Feature(
                 "usual_gap_days",
-                "(first_order_days - days_since_order) / nullif(orders - 1, 0)",
+                _GAP,
                 "days",
                 "Usual days between orders",
                 "通常下单间隔天数",
@@ -195,8 +196,9 @@ BLOCKS = (
             ),
             Feature(
                 "order_lateness",
-                "(days_since_order - (first_order_days - days_since_order) / nullif(orders - 1, 0))"
-                " / nullif(gap_spread_days, 0)",
+                # A few gaps say little of their spread, so it counts as a quarter of the usual gap at least.
+                f"(days_since_order - {_GAP}) / nullif(case when gap_spread_days >= 0"
+                f" then greatest(gap_spread_days, {_GAP} / 4) end, 0)",
                 "standard deviations",
                 "Days since the last order beyond the usual gap, against how much the gaps vary",
                 "未下单天数超出通常间隔的部分与间隔波动之比",
