@@ -14,7 +14,7 @@ from crm.lake import View, connect
 from serving.home import Home
 from serving.ledger import Ledger
 from serving.scoring import seal_reconstructed
-from training.backtest import reconstruct
+from training.reconstruct import reconstruct
 
 Progress = Callable[[str, float | None], None]
 _POINTS = (2 / 3, 1 / 3)  # of a quarter

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,41 +14,23 @@ import pandas as pd
 from crm.company import Company
 from crm.errors import NotReady
 from crm.lake import View
-from models.amounts import AmountModel
-from models.attainment import AttainmentModel
 from models.learners import Floats
-from models.rolling import won_within
+from models.rolling import log_loss, won_within
 from models.win import WinModel
-from training import plots, registry
-from training.baselines import rate_curves
+from training import plots
+from training.backtest_result import Backtest, TooShort, log
+from training.baselines import BASELINES, SIMPLE, Baseline, available
 from training.fit import win_model
 from training.metrics import skill, win_metrics
-from training.snapshots import deal_snapshots, open_snapshots
+from training.reliability import by_segment, calibration_figures, one_a_cut, reliability
+from training.segments import SEGMENTS, deal_segments, team_of
+from training.snapshots import deal_snapshots
+from training.verdicts import Sentence, differences, verdict
 
-Progress = Callable[[str], None]
+Progress = Callable[[str, float | None], None]
 HORIZONS = (30, 90, 182)
-WAYS = ("forecast", "stage_rate", "base_rate")
-RECONSTRUCTED = "reconstructed"
-_FEW_DRAWS = 500
-
-
-class TooShort(NotReady):
-    """There is no past date with enough history before and enough time since."""
-
-    def __init__(self, days: int) -> None:
-        super().__init__(
-            f"The history is too short for a forecast of the past: deals closed before {days} days ago are needed. "
-            "Import more history, or wait."
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Backtest:
-    """Past forecasts, a row a deal, date and horizon, and figures a way of forecasting and horizon."""
-
-    table: pd.DataFrame
-    summary: pd.DataFrame
-    run_id: str = ""
+MAIN = 90
+"""Horizon at which the verdict is given, and learners compete: they take long."""
 
 
 def backtest(
@@ -62,39 +44,90 @@ def backtest(
     tracking: str | None = None,
     seed: int = 0,
     model: WinModel | None = None,
+    rivals: Sequence[str] | None = None,
     progress: Progress | None = None,
 ) -> Backtest:
-    """Refit at past dates and compare with the base rate and the stage rate, in time order.
+    """Refit at past dates and compare with the baselines, in time order.
 
     Parameters
     ----------
     until : datetime, UTC
         Up to when outcomes are known.
     dates, weeks_apart : int
-        How many past dates, and how far apart; a horizon is judged on the dates whose outcomes are all known.
+        How many past dates each horizon gets at least, where the history has them, and how far apart; a horizon is
+        judged on all dates whose outcomes are all known.
     tracking : str, optional
-        Where to log table and figure; unset: nowhere.
+        Where to log tables and figures; unset: nowhere.
     model : WinModel, optional
         Settings to try instead of the defaults.
+    rivals : sequence of str, optional
+        Names in `training.baselines.BASELINES`; unset: all that are installed. The base rate is always there.
+    progress : callable, optional
+        Told in words what is being done, and the share done.
 
     Raises
     ------
     NotReady
         If the history is too short for a single past date.
     """
-    say = progress or (lambda _: None)
+    say = progress or (lambda _text, _done: None)
+    say("Snapshots of past weeks", None)
     rows = deal_snapshots(view, company, until=until, folder=folder)
+    rows = rows.assign(_team=team_of(view, rows))
     end = pd.Timestamp(until)
+    kinds = {
+        name: kind for name, kind in available().items() if name == "base_rate" or rivals is None or name in rivals
+    }
+    cuts = judged_dates(rows, end, dates=dates, weeks_apart=weeks_apart)
     found = []
-    for cut in past_dates(rows, end, dates=dates, weeks_apart=weeks_apart):
-        say(f"Forecasts as of {cut:%Y-%m-%d}")
-        found.append(_forecasts(rows, cut, end, model or light_model(company, seed=seed)))
+    for done, cut in enumerate(cuts):
+        say(f"Forecasts as of {cut:%Y-%m-%d}", done / len(cuts))
+        found.append(_forecasts(rows, cut, end, model or light_model(company, seed=seed), kinds=kinds))
     table = pd.concat([f for f in found if len(f)], ignore_index=True) if any(len(f) for f in found) else pd.DataFrame()
     if not len(table):
         raise TooShort(min(HORIZONS))
-    summary = summarise(table)
-    run_id = _log(table, summary, tracking, end) if tracking else ""
-    return Backtest(table, summary, run_id)
+    say("Figures", None)
+    result = _judged(table, wanted=dates)
+    settings = {"dates": table["as_of"].nunique(), "weeks_apart": weeks_apart, "seed": seed}
+    return replace(result, run_id=log(result, tracking=tracking, until=end, params=settings)) if tracking else result
+
+
+def _judged(table: pd.DataFrame, *, wanted: int) -> Backtest:
+    main = main_horizon(table)
+    part = one_a_cut(table[table["horizon_days"] == main])
+    y, ways = part["won"].to_numpy(bool), ways_of(part)
+    losses = {way: log_loss(y, part[way].to_numpy(np.float64)) for way in ways}
+    compared = differences(losses, part["deal_id"])
+    past = per_date(part)
+    bins = reliability(part["forecast"].to_numpy(np.float64), y, deal=part["deal_id"])
+    said = verdict(
+        compared,
+        of=Sentence(f"a win within {main} days", f"{main}天内赢单"),
+        unit=Sentence("deals", "商机"),
+        measure=Sentence("log loss", "对数损失"),
+        dates=part["as_of"].nunique(),
+        wanted=wanted,
+    )
+    calibration = calibration_figures(part).rename_axis("measure").reset_index()
+    more = {"calibration": calibration, "reliability": bins, "segments": by_segment(part, SEGMENTS), "dates": past}
+    figures = {"reliability": plots.reliability_svg(part), "dates": plots.dates_svg(past)}
+    return Backtest("win", table, summarise(table), compared, said, more, figures, remarks=_remarks())
+
+
+def _remarks() -> tuple[str, ...]:
+    missing = set(BASELINES) - set(available())
+    return tuple(f"Not compared: {name}, which is not installed (pip install {name})." for name in sorted(missing))
+
+
+def main_horizon(table: pd.DataFrame) -> int:
+    """The horizon of the verdict: 90 days, or the longest one on record below it."""
+    known = [int(days) for days in table["horizon_days"].unique() if days <= MAIN]
+    return max(known)
+
+
+def ways_of(table: pd.DataFrame) -> list[str]:
+    """Ways of forecasting that have a probability in every row, the forecast first."""
+    return [way for way in ("forecast", *available()) if way in table and table[way].notna().all()]
 
 
 def compare(
@@ -124,10 +157,11 @@ def compare(
         of the first one's log loss that it saves, with its 90 % interval over deals.
     """
     end = pd.Timestamp(until)
-    cuts = past_dates(rows, end - pd.Timedelta(days=days - min(HORIZONS)), dates=dates, weeks_apart=weeks_apart)
+    cuts = past_dates(rows, end, dates=dates, weeks_apart=weeks_apart, days=days)
+    plain = {"base_rate": available()["base_rate"]}
     tables: dict[str, pd.DataFrame] = {}
     for name, model in models.items():
-        parts = [part for cut in cuts if len(part := _forecasts(rows, cut, end, model, [days]))]
+        parts = [p for cut in cuts if len(p := _forecasts(rows, cut, end, model, [days], kinds=plain))]
         if not parts:
             raise TooShort(days)
         tables[name] = pd.concat(parts, ignore_index=True)
@@ -145,26 +179,53 @@ def light_model(company: Company, *, seed: int = 0) -> WinModel:
     return win_model(company, seed=seed, trees=60, rows=20_000, replicates=0, cuts=1)
 
 
-def past_dates(rows: pd.DataFrame, until: pd.Timestamp, *, dates: int, weeks_apart: int) -> list[pd.Timestamp]:
-    """Dates of the snapshots' grid, newest first, from the shortest horizon before `until` back."""
+def past_dates(
+    rows: pd.DataFrame, until: pd.Timestamp, *, dates: int, weeks_apart: int, days: float = min(HORIZONS)
+) -> list[pd.Timestamp]:
+    """Dates of the snapshots' grid, newest first, from `days` before `until` back."""
     grid = pd.DatetimeIndex(rows["as_of"].unique()).sort_values()
     chosen: list[pd.Timestamp] = []
-    for date in grid[grid <= until - pd.Timedelta(days=min(HORIZONS))][::-1]:
+    for date in grid[grid <= until - pd.Timedelta(days=days)][::-1]:
         if len(chosen) < dates and (not chosen or chosen[-1] - date >= pd.Timedelta(weeks=weeks_apart)):
             chosen.append(date)
     return chosen
+
+
+def judged_dates(rows: pd.DataFrame, until: pd.Timestamp, *, dates: int, weeks_apart: int) -> list[pd.Timestamp]:
+    """Evenly spaced past dates, newest first, so many that each horizon has at least `dates`, if there are so many."""
+    grid = past_dates(rows, until, dates=len(rows), weeks_apart=weeks_apart)
+    wanted = {cut for days in HORIZONS for cut in [c for c in grid if c + pd.Timedelta(days=days) <= until][:dates]}
+    return sorted(wanted, reverse=True)
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """Log loss, Brier, calibration and skill against the base rate, a row a horizon and way of forecasting."""
     rows: list[dict[str, Any]] = []
     for days, part in table.groupby("horizon_days"):
-        rows += [{"horizon_days": days, "way": way, **win_metrics(part, forecast=way)} for way in WAYS]
+        rows += [
+            {"horizon_days": days, "way": way, "dates": part["as_of"].nunique(), **win_metrics(part, forecast=way)}
+            for way in ways_of(part)
+        ]
     return pd.DataFrame(rows)
 
 
+def per_date(table: pd.DataFrame, *, rival: str = "base_rate") -> pd.DataFrame:
+    """Skill against a rival at each past date: `as_of`, `skill`, `low`, `high`, `mean_forecast`, `realised_share`."""
+    rows = []
+    for cut, part in table.groupby("as_of"):
+        found = skill(part, forecast="forecast", rival=rival)
+        rows.append((cut, found.skill, found.low, found.high, part["forecast"].mean(), part["won"].mean(), len(part)))
+    return pd.DataFrame(rows, columns="as_of skill low high mean_forecast realised_share rows".split())
+
+
 def _forecasts(
-    rows: pd.DataFrame, cut: pd.Timestamp, until: pd.Timestamp, model: WinModel, horizons: Sequence[int] = HORIZONS
+    rows: pd.DataFrame,
+    cut: pd.Timestamp,
+    until: pd.Timestamp,
+    model: WinModel,
+    horizons: Sequence[int] = HORIZONS,
+    *,
+    kinds: Mapping[str, type[Baseline]],
 ) -> pd.DataFrame:
     """What would have been said at `cut` of the deals open then, beside what came."""
     deals = rows[rows["as_of"] == cut].reset_index(drop=True)
@@ -172,102 +233,22 @@ def _forecasts(
         model.fit(rows[rows["as_of"] <= cut], until=cut)
     except NotReady:  # nothing closed yet, or one outcome only
         return pd.DataFrame()
-    rated = rate_curves(rows, deals, until=cut, horizon_weeks=model.horizon_weeks)
     parts = []
     for days in horizons:
         if cut + pd.Timedelta(days=days) > until:
             continue
-        said: dict[str, Floats] = {name: curves.by(float(days))[0] for name, curves in rated.items()}
-        parts.append(
-            pd.DataFrame(
-                {
-                    "deal_id": deals["deal_id"],
-                    "as_of": cut,
-                    "horizon_days": days,
-                    "won": won_within(deals, until, float(days)),
-                    "forecast": model.won_within(deals, days),
-                    **said,
-                }
-            )
-        )
+        said = {
+            name: _rival(kind, rows, deals, cut, days) for name, kind in kinds.items() if name in SIMPLE or days == MAIN
+        }
+        keys = {"deal_id": deals["deal_id"], "as_of": cut, "horizon_days": days}
+        came = {"won": won_within(deals, until, float(days)), "forecast": model.won_within(deals, days)}
+        parts.append(pd.DataFrame({**keys, **came, **said}).join(deal_segments(deals, deals.get("_team"))))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def _log(table: pd.DataFrame, summary: pd.DataFrame, tracking: str, until: pd.Timestamp) -> str:
-    metrics = {
-        f"{row['way']}_{row['horizon_days']}d_{name}": float(row[name])
-        for row in summary.to_dict("records")
-        for name in ("log_loss", "brier", "calibration_error", "skill", "skill_low", "skill_high")
-        if np.isfinite(row[name])
-    }
-    longest = table[table["horizon_days"] == table["horizon_days"].max()]
-    return registry.log_run(
-        "backtest",
-        tracking=tracking,
-        params={"dates": table["as_of"].nunique()},
-        metrics=metrics,
-        tags={"until": until.isoformat()},
-        tables={"forecasts": table, "summary": summary},
-        figures={"reliability": plots.reliability_svg(longest)},
-    )
-
-
-def reconstruct(
-    view: View,
-    company: Company,
-    *,
-    as_ofs: Sequence[datetime],
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> dict[str, pd.DataFrame]:
-    """Forecasts of past dates, each by a model that saw only what was known then.
-
-    Parameters
-    ----------
-    as_ofs : sequence of datetime, UTC
-        Past dates.
-
-    Returns
-    -------
-    dict of str to pd.DataFrame
-        'deals', 'reps', 'teams' with the columns of the score files and `as_of`; dates without enough history are
-        left out.
-    """
-    say = progress or (lambda _: None)
-    found: dict[str, list[pd.DataFrame]] = {"deals": [], "reps": [], "teams": []}
-    if not as_ofs:
-        return {name: pd.DataFrame() for name in found}
-    rows = deal_snapshots(view, company, until=max(as_ofs))
-    for as_of in as_ofs:
-        say(f"Forecasts as of {as_of:%Y-%m-%d}")
-        for name, table in _reconstruct_one(view, company, rows, pd.Timestamp(as_of), seed).items():
-            found[name].append(table)
-    return {name: pd.concat(t, ignore_index=True) if t else pd.DataFrame() for name, t in found.items()}
-
-
-def _reconstruct_one(
-    view: View, company: Company, rows: pd.DataFrame, as_of: pd.Timestamp, seed: int
-) -> dict[str, pd.DataFrame]:
-    win = light_model(company, seed=seed)
-    deals = open_snapshots(view, company, as_of=as_of)
+def _rival(kind: type[Baseline], rows: pd.DataFrame, deals: pd.DataFrame, cut: pd.Timestamp, days: float) -> Floats:
+    """A baseline's forecast; where nothing was watched long enough for it yet, the base rate's."""
     try:
-        win.fit(rows, until=as_of)  # what was made or became known later is not looked at
+        return kind(days).fit(rows, until=cut).predict_proba_won(deals)
     except NotReady:
-        return {}
-    end = company.period_of(as_of.tz_convert(company.time_zone).date()).bounds(company.time_zone)[1]
-    scored = win.score(deals, as_of=as_of, period_end=pd.Timestamp(end).tz_convert("UTC"))
-    amounts = AmountModel(seed).fit(view, company, until=as_of)
-    scored.insert(5, "expected_amount", scored["win_probability"].to_numpy() * amounts.when_won(deals))
-    found = {"deals": scored, **_reconstruct_periods(view, company, win, scored, as_of, seed)}
-    return {name: table.assign(as_of=as_of, model_version=RECONSTRUCTED) for name, table in found.items()}
-
-
-def _reconstruct_periods(
-    view: View, company: Company, win: WinModel, scored: pd.DataFrame, as_of: pd.Timestamp, seed: int
-) -> dict[str, pd.DataFrame]:
-    try:
-        model = AttainmentModel(seed, draws=_FEW_DRAWS, periods=1).fit(view, company, until=as_of, win=win)
-        reps, teams, _ = model.score(view, company, as_of=as_of, deals_scored=scored)
-    except NotReady:  # nothing was sold yet
-        return {}
-    return {"reps": reps, "teams": teams}
+        return available()["base_rate"](days).fit(rows[rows["as_of"] <= cut], until=cut).predict_proba_won(deals)

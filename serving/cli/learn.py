@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from serving.home import Home
+    from training.backtest_result import Backtest
     from training.registry import What
 
 models = typer.Typer(no_args_is_help=True, help="Versions of the models: list, promote, roll back.")
@@ -86,40 +89,54 @@ def _train(home: Home, what: What, as_of: datetime | None, seed: int) -> None:
 
 
 def backtest(
+    what: Annotated[Model, typer.Argument(help="Which model.")] = Model.win,
     home: HomeDir = None,
     as_of: AsOf = None,
-    dates: Annotated[int, typer.Option(min=1, max=26, help="How many past dates.")] = 6,
+    dates: Annotated[int, typer.Option(min=1, max=26, help="How many past dates, or periods.")] = 6,
+    out: Annotated[Path | None, typer.Option(help="Folder for the tables (CSV) and figures (SVG).")] = None,
     reconstruct: Annotated[
         bool, typer.Option("--reconstruct", help="Seal forecasts of past dates in the ledger, marked as such.")
     ] = False,
     seed: Seed = 0,
 ) -> None:
-    """Forecast past dates from what was known then, and compare with the base rate and the stage rate.
+    """Forecast past dates from what was known then, and compare with rivals: rates, the rep's own call, learners.
 
-    Example: bellwether backtest --dates 6
+    Example: bellwether backtest win --dates 6 --out backtest
     """
     from crm.lake import newest_event
-    from training.backtest import backtest as run
+    from training.backtest_result import write
+    from training.backtests import run
 
     place = home_that_is(home)
     view, company = place.lake.view(), place.company()
     until = moment_of(as_of) or newest_event(view)
     with progress("Backtest") as tell:
         found = run(
-            view,
-            company,
-            until=until,
-            folder=place.snapshots,
-            dates=dates,
-            tracking=place.tracking,
-            seed=seed,
-            progress=lambda text: tell(text, None),
-        )
-    columns = ["horizon_days", "way", "log_loss", "brier", "skill", "skill_low", "skill_high", "rows"]
-    rows = [[f"{v:.4g}" if isinstance(v, float) else v for v in row] for row in found.summary[columns].to_numpy(object)]
-    echo_table(columns, rows)
+            what.value, view, company, until=until, folder=place.snapshots, dates=dates, tracking=place.tracking,
+            seed=seed, progress=tell,
+        )  # fmt: skip
+    _show_backtest(found)
+    for path in write(found, out) if out is not None else []:
+        typer.echo(f"written: {path}")
     if reconstruct:
         _reconstruct(place, until, dates, seed)
+
+
+def _show_backtest(found: Backtest) -> None:
+    for table in (
+        found.summary,
+        found.differences,
+        *(found.more[name] for name in ("calibration",) if name in found.more),
+    ):
+        echo_table(list(table.columns), [[_cell(value) for value in row] for row in table.to_numpy(object)])
+    for line in (*found.remarks, found.verdict.en):
+        typer.echo(line)
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, float):
+        return f"{value:.4g}" if math.isfinite(value) else ""
+    return value
 
 
 def _reconstruct(home: Home, until: datetime, dates: int, seed: int) -> None:

@@ -9,7 +9,7 @@ from crm.lake import TableView
 from models.win import WinModel
 from tests.features.history import as_it_was
 from tests.features.small_company import small_company
-from training.backtest import reconstruct
+from training.reconstruct import reconstruct
 from training.snapshots import deal_snapshots, open_snapshots
 
 # Four weeks before the history ends; by then the model has found fields that add something certain.
