@@ -71,14 +71,14 @@ class Encoder:
 
     def trees(self, X: pd.DataFrame) -> Floats:
         """Matrix for trees, shape (n, n_features): values as they are, categories as codes, NaN where missing."""
-        columns = [_numeric(X, n.name) for n in self.numbers_] + [_codes(X, c) for c in self.categories_]
+        columns = [numeric(X, n.name) for n in self.numbers_] + [_codes(X, c) for c in self.categories_]
         return np.column_stack(columns) if columns else np.empty((len(X), 0))
 
     def linear(self, X: pd.DataFrame) -> Floats:
         """Matrix for linear models, shape (n, n_columns): standardised, missing flagged, categories one-hot."""
         columns: list[Floats] = []
         for number in self.numbers_:
-            values = _numeric(X, number.name)
+            values = numeric(X, number.name)
             gaps = np.isnan(values)
             scaled = (_signed_log(values) if number.logged else values) - number.centre
             columns.append(np.where(gaps, 0.0, np.clip(scaled / number.scale, -_CLIP, _CLIP)))
@@ -120,7 +120,8 @@ def _is_number(values: pd.Series) -> bool:
     return bool(pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype))
 
 
-def _numeric(X: pd.DataFrame, name: str) -> Floats:
+def numeric(X: pd.DataFrame, name: str) -> Floats:
+    """A column as numbers, shape (n,): NaN where missing, infinite, or where there is no such column."""
     if name not in X:
         return np.full(len(X), np.nan)
     values = pd.to_numeric(X[name], errors="coerce").to_numpy(np.float64, na_value=np.nan)

@@ -1,4 +1,4 @@
-"""When in the calendar deals close: the pull of a month's or quarter's end and of the weekday, from past closings."""
+"""When in the calendar deals close: the pull of a quarter's months, their ends and the weekday, from past closings."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from models.win_curve import Curves
 Seconds = npt.NDArray[np.int64]
 _DAY = 86_400
 _TO_END = np.array([2, 5, 10, 16, 32])  # days to the month's end, its last day counted as 1
+_MONTHS = 3  # of a quarter: its first tends to be slow, its last busy
 _PSEUDO = 10.0  # closings that each group is drawn to the mean by
 
 
@@ -65,10 +66,10 @@ class ClosingCalendar:
         return shares[0], shares[1]
 
     def _rates(self, days: Seconds, open_deals: Floats, closings: pd.Series) -> tuple[Floats, Floats]:
-        """Pull by group of days to a month's or quarter's end, and by weekday."""
+        """Pull by month of the quarter and days to its end, and by weekday."""
         day = closings.to_numpy("datetime64[D]").astype(np.int64)
         counts = np.bincount(day - days[0], minlength=len(days))[: len(days)].astype(np.float64)
-        by_end = _pull(self._group(days), counts, open_deals, 2 * len(_TO_END))
+        by_end = _pull(self._group(days), counts, open_deals, _MONTHS * len(_TO_END))
         expected = open_deals * by_end[self._group(days)]
         return by_end, _pull(_weekday(days), counts, expected, 7)
 
@@ -87,8 +88,8 @@ class ClosingCalendar:
         date = days.astype("datetime64[D]")
         month = date.astype("datetime64[M]")
         left = ((month + 1).astype("datetime64[D]") - date).astype(np.int64)
-        ends_quarter = (month.astype(np.int64) - (self.start_month - 1)) % 3 == 2
-        return np.searchsorted(_TO_END, left, side="left") + len(_TO_END) * ends_quarter
+        of_quarter = (month.astype(np.int64) - (self.start_month - 1)) % _MONTHS
+        return np.searchsorted(_TO_END, left, side="left") + len(_TO_END) * of_quarter
 
 
 def seconds_of(as_of: pd.Series) -> Seconds:

@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from models.encoding import Encoder
+from models.encoding import Encoder, numeric
 from models.learners import Blend, Floats, Matrix, even_rows, probability, safe_logit
 from models.win_calendar import ClosingCalendar, seconds_of
 from models.win_curve import BinRows, Curves, Fate, bin_rows, curves_of, known_bins
 
 Rows = npt.NDArray[np.intp]
-_LAG_COLUMNS = 3
+_LAG_COLUMNS = 4  # weeks ahead, the calendar's pull on a win and on a loss, the deal's age by then
+_AGE = "days_open"
 _LAG_GROUPS = np.array([1.0, 4.0, 13.0]) * 7  # days: where the logistic lets a stage's odds change
 _CHUNK = 2_000
 
@@ -161,7 +162,9 @@ class WinCore:
         lag = self._middle(bin_)
         # At the end, so that the codes' columns keep their numbers.
         seen, at = np.unique(row, return_inverse=True)
-        return np.column_stack([self.encoder_.trees(X.iloc[seen])[at], lag / 7, self._pulls(X, row, bin_)])
+        # Trees can't add: an age at which deals end shows only in the sum of age and lag.
+        age = numeric(X, _AGE)[row] + lag
+        return np.column_stack([self.encoder_.trees(X.iloc[seen])[at], lag / 7, self._pulls(X, row, bin_), age])
 
     def _lagged_linear(self, X: pd.DataFrame, row: Rows, bin_: Rows) -> Floats:
         seen, at = np.unique(row, return_inverse=True)
@@ -194,6 +197,9 @@ class WinCore:
         won = self.won_.contributions(matrix, mix.trees, lag_owner).reshape(n, k, trees_p + 1)
         lost = self.lost_.contributions(matrix, mix.trees, lag_owner).reshape(n, k, trees_p + 1)
         by_won, by_lost = _slopes(won.sum(axis=2), lost.sum(axis=2))
+        if _AGE in self.names:
+            for parts in (won, lost):
+                parts[:, :, self.names.index(_AGE)] += parts[:, :, trees_p - 1]
         return np.einsum("nk,nkp->np", by_won, won[:, :, :p]) + np.einsum("nk,nkp->np", by_lost, lost[:, :, :p])
 
     def _lag_owner(self, owner: Rows, width: int, trees_p: int) -> Rows:

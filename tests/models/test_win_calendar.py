@@ -53,8 +53,11 @@ def test_a_rush_at_quarter_ends_is_learnt_and_known_for_quarters_to_come(rushed)
 
 def test_the_fiscal_year_says_which_months_end_a_quarter():
     shifted = ClosingCalendar(start_month=2).fit(history(6), UNTIL)
-    # With quarters ending in January, April and so on, March ends none: its rush is taken for any such month's.
-    assert pull(shifted, "2026-02-27", low=0.0, high=2.0) > 2
+    # With quarters ending in January, April and so on, March is the second month of one, and so is June.
+    assert pull(shifted, "2026-03-30", low=0.0, high=2.0) == pytest.approx(6 / 1.11, rel=0.25)
+    assert pull(shifted, "2026-02-27", low=0.0, high=2.0) < 1.3
+    # A calendar told of no quarter's end in March would take the rush of one month in three for every month's.
+    assert pull(shifted, "2026-04-29", low=0.0, high=2.0) < 1.3
 
 
 def test_inside_a_bin_the_share_follows_the_pull_and_meets_its_edges(rushed):
