@@ -106,7 +106,7 @@ def calibration_figures(table: pd.DataFrame, *, forecast: str = "forecast", seed
     sums = np.column_stack([np.bincount(codes, weights=term, minlength=len(names)) for term in terms.T])
     draws = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), _RESAMPLES)
     lowest = floor(p, deal=deal)
-    found, resampled = (_measures(s, start, lowest) for s in (sums.sum(axis=0)[None, :], draws @ sums))
+    found, resampled = (_measures(s, start, lowest) for s in (sums.sum(axis=0)[None, :], np.asarray(draws @ sums)))
     rows = {name: _with_interval(name, found[name][0], resampled[name]) for name in MEASURES}
     return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"])
 

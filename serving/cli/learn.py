@@ -123,11 +123,8 @@ def backtest(
 
 
 def _show_backtest(found: Backtest) -> None:
-    for table in (
-        found.summary,
-        found.differences,
-        *(found.more[name] for name in ("calibration",) if name in found.more),
-    ):
+    calibration = [found.more[name] for name in ("calibration",) if name in found.more]
+    for table in (found.summary, found.differences, *calibration):
         echo_table(list(table.columns), [[_cell(value) for value in row] for row in table.to_numpy(object)])
     for line in (*found.remarks, found.verdict.en):
         typer.echo(line)
