@@ -1,80 +1,30 @@
-"""An account's orders, contracts, service and answers, worked out by hand."""
+"""An account's service, answers, contacts and owners, worked out by hand."""
 
 from math import exp
 
 import pytest
 
-from tests.features.rows import a_touch, an_order, day, describe
+from tests.features.rows import a_change, a_deal, a_touch, day, describe
 
 ACCOUNT = [{"account_id": "a1", "industry": "steel", "created_at": day("2025-01-01")}]
 
 
-def test_orders_against_the_accounts_own_usual():
-    orders = [
-        an_order(1, "2025-12-02", 100.0),
-        an_order(2, "2025-12-12", 100.0, product_id="p1"),
-        an_order(3, "2025-12-22", 100.0),
-        an_order(4, "2026-01-01", 100.0),
-        an_order(5, "2026-01-31", 40.0, product_id="p2"),
-        an_order(6, "2026-03-02", 40.0),
-        an_order(7, "2026-02-01", 30.0, kind="return"),
-        an_order(8, "2026-04-20", 500.0),
-    ]
-    row = describe("account", "2026-04-01", accounts=ACCOUNT, orders=orders)
-    assert {
-        "first_order_days": 120,
-        "days_since_order": 30,
-        "orders_90d": 2,  # the order of 1 January is exactly 90 days old
-        "orders_365d": 6,
-        "spend_90d": 50,
-        "spend_365d": 450,
-        "returns_90d": 1,
-        "products_bought": 2,
-        "usual_gap_days": 90 / 5,
-        "silence_to_usual": 30 / 18,
-        "last_amounts_to_usual": pytest.approx((100 + 40 + 40) / 3 / 80),
-        "last_gaps_to_usual": pytest.approx((10 + 30 + 30) / 3 / 18),
-        "spend_to_usual": pytest.approx(50 / (450 * 90 / 120)),
-        "account_age_days": 455,
-        "industry": "steel",
-    }.items() <= row.items()
+def a_ticket(number: int, opened: str, closed: str | None = None, grade: int | None = None, **more) -> dict:
+    row = {"ticket_id": f"k{number}", "account_id": "a1", "opened_at": day(opened), "closed_at": closed and day(closed)}
+    return row | {"satisfaction": grade} | more
 
 
-def test_an_account_that_never_ordered():
-    row = describe("account", "2026-04-01", accounts=ACCOUNT, orders=[an_order(1, "2026-03-01", 5.0, account_id="a2")])
-    assert (row["orders_90d"], row["spend_90d"], row["days_since_order"], row["silence_to_usual"]) == (0, 0, None, None)
-
-
-def test_an_order_counts_until_it_is_cancelled():
-    orders = [an_order(1, "2026-01-01", 5.0), an_order(2, "2026-03-01", 5.0, cancelled_at=day("2026-03-11"))]
-    assert describe("account", "2026-03-10", accounts=ACCOUNT, orders=orders)["days_since_order"] == 9
-    assert describe("account", "2026-03-11", accounts=ACCOUNT, orders=orders)["days_since_order"] == 69
-
-
-def test_contracts_run_until_the_day_without_service():
-    def contract(number, start, end=None):
-        row = {"subscription_id": f"s{number}", "account_id": "a1", "started_on": day(start).date()}
-        return row | {"ended_on": end and day(end).date()}
-
-    contracts = [
-        contract(1, "2025-01-01", "2026-01-01"),
-        contract(2, "2026-01-11"),
-        contract(3, "2026-02-01", "2026-06-01"),
-    ]
-    row = describe("account", "2026-03-02", accounts=ACCOUNT, subscriptions=contracts)
-    assert (row["running_contracts"], row["ended_contracts"], row["contract_days"]) == (2, 1, 50)
+def an_answer(number: int, at: str, score: float, scale: str | None = "1-5", **more) -> dict:
+    row = {"response_id": f"q{number}", "account_id": "a1", "asked_at": day(at), "score": score, "scale": scale}
+    return row | more
 
 
 def test_open_tickets_and_satisfaction():
-    def ticket(number, opened, closed=None, satisfaction=None, severity="minor"):
-        row = {"ticket_id": f"k{number}", "account_id": "a1", "opened_at": day(opened), "severity": severity}
-        return row | {"closed_at": closed and day(closed), "satisfaction": satisfaction}
-
     tickets = [
-        ticket(1, "2025-12-31", "2026-01-05", 2),
-        ticket(2, "2026-03-01", "2026-03-03", 5),
-        ticket(3, "2026-03-11", "2026-04-15", 1),  # still open on 31 March, its grade still to come
-        ticket(4, "2026-03-21", severity="Severe"),
+        a_ticket(1, "2025-12-31", "2026-01-05", 2),
+        a_ticket(2, "2026-03-01", "2026-03-03", 5),
+        a_ticket(3, "2026-03-11", "2026-04-15", 1),  # still open on 31 March, its grade still to come
+        a_ticket(4, "2026-03-21", severity="Severe"),
     ]
     row = describe("account", "2026-03-31", accounts=ACCOUNT, tickets=tickets)
     old, new = exp(-90 / 90), exp(-30 / 90)
@@ -88,16 +38,11 @@ def test_open_tickets_and_satisfaction():
 
 
 def test_answers_are_shares_of_their_scale():
-    def answer(number, score, scale):
-        return {
-            "response_id": f"q{number}",
-            "account_id": "a1",
-            "asked_at": day("2026-03-01"),
-            "score": score,
-            "scale": scale,
-        }
-
-    surveys = [answer(1, 8.0, "nps"), answer(2, 2.0, "1-5"), answer(3, 70.0, None)]
+    surveys = [
+        an_answer(1, "2026-03-01", 8.0, "nps"),
+        an_answer(2, "2026-03-01", 2.0, "1-5"),
+        an_answer(3, "2026-03-01", 70.0, None),
+    ]
     row = describe("account", "2026-03-01", accounts=ACCOUNT, surveys=surveys)
     assert row["survey_score"] == pytest.approx((0.8 + 0.25) / 2)
 
@@ -110,3 +55,87 @@ def test_contacts_with_the_account():
     ]
     row = describe("account", "2026-03-03", accounts=ACCOUNT, activities=touches)
     assert (row["contacts_90d"], row["account_silent_days"]) == (1, 30)
+
+
+def test_satisfaction_of_the_last_ninety_days_against_the_years():
+    tickets = [
+        a_ticket(1, "2025-02-20", "2025-03-30", 1),  # over a year ago
+        a_ticket(2, "2025-12-20", "2025-12-31", 4),  # graded 90 days ago, no longer one of the last 90
+        a_ticket(3, "2025-12-20", "2026-01-01", 2),
+        a_ticket(4, "2026-03-30", "2026-03-31", 3),  # graded this very moment
+        a_ticket(5, "2026-03-30", "2026-03-31 00:01", 5),  # and one later
+        a_ticket(6, "2026-03-30", "2026-03-31", recorded_at=day("2026-03-31")),
+    ]
+    row = describe("account", "2026-03-31", accounts=ACCOUNT, tickets=tickets)
+    assert row["satisfaction_trend"] == pytest.approx((2 + 3) / 2 - (4 + 2 + 3) / 3)
+    early = describe("account", "2025-12-31", accounts=ACCOUNT, tickets=tickets)
+    assert early["satisfaction_trend"] == pytest.approx(4 - (1 + 4) / 2)
+    assert describe("account", "2026-06-30", accounts=ACCOUNT, tickets=tickets)["satisfaction_trend"] is None
+
+
+def test_answers_of_the_last_ninety_days_against_the_years():
+    surveys = [
+        an_answer(1, "2025-03-31", 5.0),  # a year ago
+        an_answer(2, "2025-04-01", 4.0),
+        an_answer(3, "2026-02-01", 2.0),
+        an_answer(4, "2026-03-31", 5.0, "nps"),
+        an_answer(5, "2026-03-01", 9.0, "nps", recorded_at=day("2026-04-01")),
+    ]
+    row = describe("account", "2026-03-31", accounts=ACCOUNT, surveys=surveys)
+    # Shares of the scale: 4 of 1-5 is 3/4, 2 is 1/4, 5 of 0-10 is 1/2.
+    assert row["survey_trend"] == pytest.approx((1 / 4 + 1 / 2) / 2 - (3 / 4 + 1 / 4 + 1 / 2) / 3)
+
+
+def test_contact_both_ways():
+    touches = [
+        a_touch(1, "2025-11-01", "email", "in"),
+        a_touch(2, "2026-01-30", "call", "in"),  # 60 days before
+        a_touch(3, "2026-03-01", "email", "out"),  # 30 days before, no longer one of the last 30
+        a_touch(4, "2026-03-02", "email", "out"),
+        a_touch(5, "2026-03-20", "note", "in"),  # no contact
+        a_touch(6, "2026-03-21", "visit"),
+        a_touch(7, "2026-03-31", "call", "out"),
+        a_touch(8, "2026-03-31 00:01", "call", "in"),
+        a_touch(9, "2026-03-31", "call", "in", account_id="a2"),
+    ]
+    row = describe("account", "2026-03-31", accounts=ACCOUNT, activities=touches)
+    assert (row["contacts_30d"], row["contacts_90d"]) == (3, 5)
+    assert (row["inbound_90d"], row["inbound_silent_days"], row["account_silent_days"]) == (1, 60, 0)
+
+
+def test_people_who_left():
+    def person(number, left, account="a1"):
+        return {"contact_id": f"c{number}", "account_id": account, "left_at": left and day(left)}
+
+    contacts = [person(1, "2025-12-31"), person(2, "2026-01-01"), person(3, "2026-03-31"), person(4, "2026-04-01")]
+    contacts += [person(5, None), person(6, "2026-03-01", "a2")]
+    row = describe("account", "2026-03-31", accounts=ACCOUNT, contacts=contacts)
+    assert row["contacts_left_90d"] == 2  # the first left 90 days before
+    assert describe("account", "2026-03-31", accounts=ACCOUNT)["contacts_left_90d"] is None
+
+
+def test_deals_that_got_another_owner():
+    deals = [a_deal("d1"), a_deal("d2", made="2025-02-01"), a_deal("d3", account_id="a2")]
+    log = [
+        a_change("2025-03-01", "owner_id", "r1", "r2", key="d2"),  # over a year ago
+        a_change("2025-03-31", "owner_id", "r2", "r3", key="d2"),  # 365 days ago
+        a_change("2026-01-02", "owner_id", None, "r2"),  # the first owner is no other one
+        a_change("2026-02-01", "owner_id", "r2", "r1"),
+        a_change("2026-03-01", "owner_id", "r1", "r3", recorded_at=day("2026-04-01")),
+        a_change("2026-02-01", "owner_id", "r2", "r1", key="d3"),
+        a_change("2026-02-01", "amount", "1", "2"),
+    ]
+    tables = {"accounts": ACCOUNT, "deals": deals, "deal_changes": log}
+    assert describe("account", "2026-03-31", **tables)["owner_changes_365d"] == 2
+    assert describe("account", "2026-04-01", **tables)["owner_changes_365d"] == 2  # one more, one less
+    # A customer that is filled in later tells nothing; nor does a log without owners.
+    assert describe("account", "2026-03-31", **tables, late=frozenset({"account_id"}))["owner_changes_365d"] == 0
+    assert describe("account", "2025-02-01", **tables)["owner_changes_365d"] is None  # no owner was logged yet
+
+
+def test_where_a_table_is_absent_what_rests_on_it_is_missing():
+    row = describe("account", "2026-03-31", accounts=ACCOUNT)
+    names = ["open_tickets", "tickets_90d", "satisfaction_trend", "survey_trend", "contacts_30d", "inbound_90d"]
+    assert [row[name] for name in [*names, "owner_changes_365d", "contracts_begun_180d", "orders_365d"]] == [None] * 9
+    quiet = describe("account", "2026-03-31", accounts=ACCOUNT, tickets=[a_ticket(1, "2026-01-01", account_id="a2")])
+    assert (quiet["open_tickets"], quiet["oldest_ticket_days"], quiet["satisfaction_trend"]) == (0, None, None)
