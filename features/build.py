@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 
 import duckdb
@@ -39,6 +39,7 @@ def build(
     company: Company,
     engine: str = DUCKDB,
     late: frozenset[str] | None = None,
+    only: Collection[str] | None = None,
 ) -> pd.DataFrame:
     """Features as known at each row's `as_of`.
 
@@ -56,6 +57,8 @@ def build(
         What runs the definitions.
     late : frozenset of str, optional
         Columns of deals that are treated as not known; unset: `crm.quality.late_filled`.
+    only : collection of str, optional
+        These features alone; unset: all of them.
 
     Returns
     -------
@@ -79,16 +82,24 @@ def build(
     check_spine(spine, KEYS[entity])
     late = late_filled(view) if late is None else late
     with saying_where(*company.features), opened(engine, view, company.time_zone) as session:
-        attach_all(session, view, spine, entity, company, late)
-        return described(session, view, entity, company)
+        chosen = blocks(entity, company, only)
+        attach_all(session, view, spine, entity, company, late, chosen)
+        found = described(session, view, entity, chosen)
+    return found if only is None else found[[KEYS[entity], "as_of", *only]]
 
 
 def attach_all(
-    session: Session, view: View, spine: pd.DataFrame, entity: Entity, company: Company, late: frozenset[str]
+    session: Session,
+    view: View,
+    spine: pd.DataFrame,
+    entity: Entity,
+    company: Company,
+    late: frozenset[str],
+    chosen: Collection[Block],
 ) -> None:
     """Make all that the blocks of an entity read: their sources, and `state` for the rows asked for."""
     attach_asked(session, spine, entity, company)
-    attach_standing(session, view, entity, company, late)
+    attach_standing(session, view, entity, company, late, chosen)
     attach_state_of(session, entity, late)
 
 
@@ -100,7 +111,9 @@ def attach_asked(session: Session, spine: pd.DataFrame, entity: Entity, company:
         session.share(name)
 
 
-def attach_standing(session: Session, view: View, entity: Entity, company: Company, late: frozenset[str]) -> None:
+def attach_standing(
+    session: Session, view: View, entity: Entity, company: Company, late: frozenset[str], chosen: Collection[Block]
+) -> None:
     """Make what is the same for all rows asked for; for reps it ends with the last moment asked for."""
     attach_rates(session.local, company)
     _attach_stages(session.local, view, company)
@@ -109,7 +122,7 @@ def attach_standing(session: Session, view: View, entity: Entity, company: Compa
     attach_log(session)
     if entity == "rep":
         attach_quarters(session, company)
-    attach_sources(session, {block.events for block in blocks(entity, company)}, late)
+    attach_sources(session, {block.events for block in chosen}, late)
 
 
 def attach_state_of(session: Session, entity: Entity, late: frozenset[str]) -> None:
@@ -118,9 +131,8 @@ def attach_state_of(session: Session, entity: Entity, late: frozenset[str]) -> N
     _STATES[entity](session, late)
 
 
-def described(session: Session, view: View, entity: Entity, company: Company) -> pd.DataFrame:
+def described(session: Session, view: View, entity: Entity, chosen: Sequence[Block]) -> pd.DataFrame:
     """Features of the rows asked for, in their order; `state` and the sources must be there."""
-    chosen = blocks(entity, company)
     found = run_blocks(session, chosen, view.present, logged_since(session))
     numeric = {name for name, kind in session.columns("deals").items() if kind in ("double", "bigint")}
     return _typed(_in_order(session, found, KEYS[entity]), KEYS[entity], chosen, numeric)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
@@ -10,7 +11,7 @@ from typing import Literal
 
 from crm.company import Company
 from crm.errors import BadInput, NotFound
-from features.language import check_ahead, saying_where
+from features.language import check_ahead, columns_of, saying_where
 
 Entity = Literal["deal", "rep", "account"]
 ENTITIES: tuple[Entity, ...] = ("deal", "rep", "account")
@@ -39,6 +40,11 @@ _AHEAD = {
 
 class UnknownFeature(NotFound):
     """No such feature."""
+
+    @classmethod
+    def of(cls, entity: str, name: str) -> UnknownFeature:
+        """The error that names entity and feature, and where all stand."""
+        return cls(f"There is no feature {name} of a {entity}. All of them: bellwether features list.")
 
 
 class BadFeature(BadInput):
@@ -115,11 +121,18 @@ def standard_blocks() -> tuple[Block, ...]:
     return tuple(block for name in _MODULES for block in import_module(f"features.{name}").BLOCKS)
 
 
-def blocks(entity: Entity, company: Company | None = None) -> tuple[Block, ...]:
+def blocks(entity: Entity, company: Company | None = None, only: Collection[str] | None = None) -> tuple[Block, ...]:
     """Blocks of an entity, with the company's own features appended to theirs.
+
+    Parameters
+    ----------
+    only : collection of str, optional
+        Leave out what neither is one of these features nor goes into one.
 
     Raises
     ------
+    UnknownFeature
+        If `only` names what is none.
     BadFeature
         If an own feature names no block, or a name is taken.
     BadDefinition
@@ -140,7 +153,23 @@ def blocks(entity: Entity, company: Company | None = None) -> tuple[Block, ...]:
             check_ahead(own.name, own.sql, _AHEAD.get(block.events, frozenset()))
         added = Feature(own.name, own.sql, own.unit, own.en, own.zh or own.en, own.can_act)
         found[own.block] = replace(block, features=(*block.features, added))
-    return tuple(block for block in found.values() if block.entity == entity)
+    chosen = tuple(block for block in found.values() if block.entity == entity)
+    return chosen if only is None else _pruned(entity, chosen, only)
+
+
+def _pruned(entity: Entity, found: tuple[Block, ...], only: Collection[str]) -> tuple[Block, ...]:
+    all_of_them = {feature.name: feature for block in found for feature in block.features}
+    needed: set[str] = set()
+    ahead = [name for name in only if not name.startswith("x_")]
+    while ahead:
+        if (name := ahead.pop()) not in all_of_them:
+            raise UnknownFeature.of(entity, name)
+        if name not in needed:
+            needed.add(name)
+            # A column of that name may be the state's own: then it is no feature that is needed.
+            ahead += [c for c in columns_of(all_of_them[name].sql) if c in all_of_them and c != name]
+    kept = (replace(b, features=tuple(f for f in b.features if f.name in needed)) for b in found)
+    return tuple(block for block in kept if block.features)
 
 
 def features(entity: Entity, company: Company | None = None) -> list[Feature]:
@@ -162,4 +191,4 @@ def feature(entity: Entity, name: str, company: Company | None = None) -> Featur
     if name.startswith("x_"):
         plain = name.removeprefix("x_").replace("_", " ")
         return Feature(name, name, "", plain.capitalize(), plain)
-    raise UnknownFeature(f"There is no feature {name} of a {entity}. All of them: bellwether features list.")
+    raise UnknownFeature.of(entity, name)

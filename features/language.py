@@ -168,6 +168,7 @@ def _is_not_yet(part: exp.Expr, name: str) -> bool:
     }
 
 
+@lru_cache(maxsize=1024)
 def rows_counted(sql: str) -> str | None:
     """For a definition that is one sum: the count of the rows that it adds up, as SQL; else None."""
     tree = sqlglot.parse_one(f"select {sql}", read="duckdb").expressions[0].transform(_days)
@@ -176,6 +177,12 @@ def rows_counted(sql: str) -> str | None:
     if isinstance(tree, exp.Filter) and isinstance(tree.this, exp.Sum):
         return str(exp.Filter(this=exp.Count(this=exp.Star()), expression=tree.expression).sql(dialect="duckdb"))
     return None
+
+
+@lru_cache(maxsize=1024)
+def columns_of(sql: str) -> frozenset[str]:
+    """Names of the columns that a definition reads."""
+    return frozenset(column.name for column in sqlglot.parse_one(f"select {sql}", read="duckdb").find_all(exp.Column))
 
 
 def _clauses(select: exp.Select) -> bool:

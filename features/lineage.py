@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cache, lru_cache
+from functools import cache
 from types import MappingProxyType
 
 import pandas as pd
@@ -18,6 +18,7 @@ from crm.lake import TableView, connect
 from crm.schema import LOGGED_FIELDS, SEQUENCE, TABLES, arrow_schema
 from features.build import KEYS, attach_all
 from features.catalogue import Block, Entity, Feature, UnknownFeature, blocks, feature
+from features.language import columns_of
 from features.session import DuckSession
 
 Columns = frozenset[str]
@@ -69,7 +70,7 @@ def _reads(entity: Entity, chosen: tuple[Block, ...]) -> Mapping[str, Columns]:
             by = _state_column(entity, block.by)
             gated |= {one.name: _gated(entity, block, one) | by | _needed(one) for one in block.features}
     made = {
-        one.name: frozenset().union(*(gated.get(c, _state_column(entity, c)) for c in _names(one.sql)))
+        one.name: frozenset().union(*(gated.get(c, _state_column(entity, c)) for c in columns_of(one.sql)))
         for block in chosen
         if not block.events
         for one in block.features
@@ -79,7 +80,7 @@ def _reads(entity: Entity, chosen: tuple[Block, ...]) -> Mapping[str, Columns]:
 
 def _gated(entity: Entity, block: Block, one: Feature) -> Columns:
     source = _made(entity)[block.events]
-    names = {*_names(one.sql), *_names(block.clock), block.key}
+    names = {*columns_of(one.sql), *columns_of(block.clock), block.key}
     return frozenset().union(*(source.get(name, frozenset()) for name in names))
 
 
@@ -95,12 +96,6 @@ def _state_column(entity: Entity, name: str) -> Columns:
     return _made(entity)["state"].get(name, custom)
 
 
-@lru_cache(maxsize=1024)
-def _names(sql: str) -> Columns:
-    tree = sqlglot.parse_one(f"select {sql}", read="duckdb")
-    return frozenset(column.name for column in tree.find_all(exp.Column))
-
-
 @cache
 def _made(entity: Entity) -> Mapping[str, Mapping[str, Columns]]:
     """Columns of the state and of each source of an entity, and what they rest on."""
@@ -110,7 +105,7 @@ def _made(entity: Entity) -> Mapping[str, Mapping[str, Columns]]:
     with connect() as con:
         empty.attach(con)
         noted = _Noting(DuckSession(con, "UTC"))
-        attach_all(noted, empty, spine, entity, Company(), frozenset())
+        attach_all(noted, empty, spine, entity, Company(), frozenset(), blocks(entity))
     return noted.rests
 
 

@@ -47,10 +47,11 @@ class Online:
     ) -> None:
         self._view, self._company, self._entity = view, company, entity
         self._late = late_filled(view) if late is None else late
+        self._blocks = blocks(entity, company)
         self._lock = Lock()
         with ExitStack() as stack:
             self._session = stack.enter_context(opened(DUCKDB, view, company.time_zone))
-            attach_standing(self._session, view, entity, company, self._late)
+            attach_standing(self._session, view, entity, company, self._late, self._blocks)
             _sort(self._session.local, dict(self._keys()))
             self._open = stack.pop_all()
 
@@ -67,14 +68,14 @@ class Online:
     def describe(self, spine: pd.DataFrame) -> pd.DataFrame:
         """Features as known at each row's `as_of`; see `build` for the shapes and errors."""
         check_spine(spine, KEYS[self._entity])
-        with self._lock, saying_where(self._company):
+        with self._lock, saying_where(*self._company.features):
             attach_asked(self._session, spine, self._entity, self._company)
             attach_state_of(self._session, self._entity, self._late)
-            return described(self._session, self._view, self._entity, self._company)
+            return described(self._session, self._view, self._entity, self._blocks)
 
     def _keys(self) -> Iterator[tuple[str, str]]:
         yield from (("deals", "deal_id"), ("logged", "deal_id"), ("accounts", "account_id"))
-        for block in blocks(self._entity, self._company):
+        for block in self._blocks:
             if block.events:
                 yield block.events, block.key
 

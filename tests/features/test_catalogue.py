@@ -59,3 +59,20 @@ def test_an_own_feature_that_does_not_fit_is_refused(block, name, said):
     own = {"block": block, "name": name, "sql": "count(*)", "unit": "count", "en": "Mine"}
     with pytest.raises(BadFeature, match=said):
         blocks("deal", Company.parse({"features": [own]}))
+
+
+def test_only_some_features_bring_what_goes_into_them():
+    """A rate is made of counts in other blocks; blocks that it does not need are left out."""
+    chosen = blocks("deal", only=["owner_win_rate"])
+    assert {block.name for block in chosen} == {"deal_context", "owner_record", "company_record"}
+    assert {f.name for block in chosen for f in block.features} == {
+        "owner_win_rate",
+        "owner_wins",
+        "owner_closed",
+        "company_win_rate",
+    }
+
+
+def test_only_what_is_no_feature_is_refused():
+    with pytest.raises(UnknownFeature, match="no feature speed of a deal"):
+        blocks("deal", only=["speed"])
