@@ -56,7 +56,8 @@ SOURCES: Mapping[str, str] = MappingProxyType(
         # A deal on an owner's desk is one more from the day it came, one less from the day it was closed or handed on.
         "desk": """
             with c as (
-                select deal_id, old_value, new_value, known_at, row_number() over w as nth, lead(known_at) over w as until
+                select deal_id, old_value, new_value, known_at, row_number() over w as nth,
+                       lead(known_at) over w as until
                 from logged where field = 'owner_id' window w as (partition by deal_id order by place)
             ),
             held as (
