@@ -1,0 +1,193 @@
+"""Spark as the engine: DuckDB's SQL in its words, the lake's Parquet files or Arrow tables as its tables."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING
+
+import duckdb
+import pyarrow as pa
+from sqlglot import exp
+
+from crm.errors import NotReady
+from crm.lake import LakeView, View
+from crm.schema import TABLES
+from features.spark_sql import parsed, spark_sql
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+HERE = "local[2]"
+_ALWAYS = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.timestampType": "TIMESTAMP_LTZ",
+    "spark.sql.caseSensitive": "false",
+}
+_HERE_ONLY = {
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    "spark.sql.shuffle.partitions": "4",
+}
+_QUIET = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.log.level": "ERROR"}
+
+
+class NoSpark(NotReady):
+    """Spark cannot be had."""
+
+
+class SparkEngine:
+    """A Spark session of its own on a view: its tables are seen by nobody else.
+
+    Parameters
+    ----------
+    spark : SparkSession
+        In UTC and ANSI mode.
+    local : DuckDBPyConnection
+        DuckDB with the view attached.
+    view : View
+        The canonical tables; each is handed to Spark when a statement first names it.
+    time_zone : str
+        Where the company's days begin.
+    """
+
+    def __init__(self, spark: SparkSession, local: duckdb.DuckDBPyConnection, view: View, time_zone: str) -> None:
+        from pyspark.errors import PySparkException
+
+        self.errors: tuple[type[Exception], ...] = (PySparkException,)
+        self.local = local
+        self._spark = spark
+        self._view = view
+        self._time_zone = time_zone
+        self._frames: dict[str, DataFrame] = {}
+        self._truths: set[str] = set()
+
+    def share(self, name: str) -> None:
+        """Hand a table of `local` to Spark."""
+        self._name(name, self._spark.createDataFrame(self.local.sql(f"select * from {name}").to_arrow_table()))
+
+    def make(self, name: str, query: str) -> None:
+        """Keep the rows of a query as a table; one of that name is replaced."""
+        # Without the cut, each table would carry the plans of all before it, which Spark would go through every time.
+        self._name(name, self._query(query).localCheckpoint())
+
+    def columns(self, name: str) -> dict[str, str]:
+        """Columns of a table in their order, with their types in lower case."""
+        self._attach({name})
+        return dict(self._frames[name].dtypes)
+
+    def fetch(self, query: str) -> pa.Table:
+        """The rows of a query, in no order unless it says one."""
+        return self._query(query).toArrow()
+
+    def close(self) -> None:
+        """Give back what Spark keeps for this session."""
+        for name in self._frames:
+            self._spark.catalog.dropTempView(name)
+
+    def _query(self, query: str) -> DataFrame:
+        tree = parsed(query)
+        self._attach({table.name for table in tree.find_all(exp.Table)})
+        return self._spark.sql(spark_sql(tree, self._time_zone, self._truths))
+
+    def _attach(self, names: set[str]) -> None:
+        for name in sorted(names & TABLES.keys() - self._frames.keys()):
+            self._name(name, self._canonical(name))
+
+    def _canonical(self, name: str) -> DataFrame:
+        if isinstance(self._view, LakeView) and (paths := self._view.paths(name)):
+            columns = ", ".join(f"`{f.name}` {_spark_type(f.type)}" for f in self._view.schema(name))
+            return self._spark.read.schema(columns).parquet(*map(_plain, paths))
+        return self._spark.createDataFrame(self._view.arrow(name))
+
+    def _name(self, name: str, frame: DataFrame) -> None:
+        frame.createOrReplaceTempView(name)
+        self._frames[name] = frame
+        self._truths |= {column for column, kind in frame.dtypes if kind == "boolean"}
+
+
+@contextmanager
+def spark_engine(address: str, view: View, local: duckdb.DuckDBPyConnection, time_zone: str) -> Iterator[SparkEngine]:
+    """Spark on a view; what it keeps is given back at the end, Spark itself stays for the next time.
+
+    Parameters
+    ----------
+    address : str
+        `spark` for Spark in this process's own JVM, `spark://host:port` for a cluster, `sc://host:port` for a server
+        that speaks Spark Connect.
+    view : View
+        The canonical tables. On a cluster, a lake's folder must be readable there under the same path.
+    local : DuckDBPyConnection
+        DuckDB with the view attached.
+    time_zone : str
+        Where the company's days begin.
+
+    Raises
+    ------
+    NoSpark
+        If pyspark or Java is not installed, the address does not answer, or Spark runs at another address.
+    """
+    spark = _started(address).newSession()
+    for name, value in _ALWAYS.items():
+        spark.conf.set(name, value)
+    engine = SparkEngine(spark, local, view, time_zone)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+@cache
+def _started(address: str) -> SparkSession:
+    """Spark at an address, started once in a process."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pandas 3, which is not used with Spark
+            from pyspark.errors import PySparkException
+            from pyspark.sql import SparkSession
+    except ImportError:
+        raise NoSpark("Spark is not installed. Install it: pip install 'bellwether[spark]'.") from None
+    # Spark writes every refused statement with its Java trace; what matters of it is in the exception.
+    logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
+    builder = SparkSession.builder.appName("bellwether")
+    try:
+        if address.startswith("sc://"):
+            return builder.remote(address).getOrCreate()
+        master = HERE if address == "spark" else address
+        options = _QUIET | _ALWAYS | {"spark.sql.warehouse.dir": tempfile.gettempdir()}
+        for name, value in (options | (_HERE_ONLY if address == "spark" else {})).items():
+            builder = builder.config(name, value)
+        spark = builder.master(master).getOrCreate()
+    except PySparkException as error:
+        raise NoSpark(f"Spark does not start at {address}: {_said(error)}. Java 17 or newer is needed.") from None
+    if spark.sparkContext.master != master:
+        raise NoSpark(f"Spark runs at {spark.sparkContext.master} in this process. Use that one, or a new process.")
+    return spark
+
+
+def _said(error: Exception) -> str:
+    return str(error).split("\n", 1)[0].removesuffix(".")
+
+
+def _plain(path: str) -> str:
+    # What Spark would take for a pattern of names.
+    return "".join(f"\\{c}" if c in "{}*?[]" else c for c in path)
+
+
+def _spark_type(kind: pa.DataType) -> str:
+    if pa.types.is_timestamp(kind):
+        return "timestamp"
+    if pa.types.is_decimal(kind):
+        return f"decimal({kind.precision}, {kind.scale})"
+    if pa.types.is_date(kind):
+        return "date"
+    if pa.types.is_integer(kind):
+        return "bigint"
+    if pa.types.is_floating(kind):
+        return "double"
+    return "boolean" if pa.types.is_boolean(kind) else "string"
