@@ -15,6 +15,7 @@ import lightgbm as lgb
 import numpy as np
 
 from crm.errors import NotReady
+from models.at_rest_boosters import booster_of
 from models.at_rest_tree import Reader, Writer
 from models.at_rest_values import Array, Arrays, plain
 
@@ -143,9 +144,9 @@ class _Folder:
         if name not in files:
             raise self._bad(name, "it is missing")
         try:
-            return lgb.Booster(model_str=files[name].decode())
-        except (ValueError, lgb.basic.LightGBMError) as error:
-            raise self._bad(name, f"it is no model of LightGBM ({_said(error)})") from error
+            return booster_of(files[name].decode())
+        except ValueError as error:
+            raise self._bad(name, _said(error)) from error
 
     def _bad(self, name: str, wrong: str) -> BadModelFile:
         return BadModelFile(self.folder / name, wrong, self.what)
@@ -156,7 +157,7 @@ def _booster_file(number: int) -> str:
 
 
 def _json(tree: dict[str, Any]) -> bytes:
-    return json.dumps(tree, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(tree, allow_nan=False, separators=(",", ":")).encode()
 
 
 def _no_constant(text: str) -> float:

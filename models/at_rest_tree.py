@@ -24,13 +24,14 @@ CLASSES = frozenset(
     models.calibration.Isotonic models.calibration.Sigmoid
     models.churn.ChurnModel models.churn._Core
     models.encoding.Encoder models.encoding._Category models.encoding._Number
-    models.learners.Blend models.learners.Line
+    models.learners.Blend models.learners.Line models.learners.TreeShape
     models.prior.RateCurves models.prior.SmallModel
     models.rolling.Gain
     models.simulation.Spread
     models.win.WinModel models.win._Replicate
     models.win_calendar.ClosingCalendar
     models.win_core.Effort models.win_core.Mix models.win_core.WinCore
+    models.win_params.WinParams
     models.win_past.Choice
     """.split()
 )
