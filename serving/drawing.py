@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import pickle
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 import altair as alt
+import pandas as pd
 import vl_convert
 
 from serving.format import Formats
@@ -70,8 +70,8 @@ def made_once(make: Callable[..., Figure]) -> Callable[..., Figure]:
 
     @wraps(make)
     def found(f: Formats, **given: Any) -> Figure:
-        seen = (f.language.code, f.currency, str(f.zone), f.now.astimezone(f.zone).year, sorted(given.items()))
-        key = sha256(pickle.dumps(seen)).digest()
+        seen = (f.language.code, f.currency, str(f.zone), f.now.astimezone(f.zone).year, _whole(given))
+        key = sha256(repr(seen).encode()).digest()
         with lock:
             if key in kept:
                 kept.move_to_end(key)
@@ -84,6 +84,14 @@ def made_once(make: Callable[..., Figure]) -> Callable[..., Figure]:
         return figure
 
     return found
+
+
+def _whole(given: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Arguments with all values of tables, of which pandas writes only some."""
+    return [
+        (k, v.reset_index().to_dict("list") if isinstance(v, pd.Series | pd.DataFrame) else v)
+        for k, v in sorted(given.items())
+    ]
 
 
 def make_figure(
