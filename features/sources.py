@@ -75,6 +75,34 @@ SOURCES: Mapping[str, str] = MappingProxyType(
             select owner_id, since as known_at, 1 as step from spans
             union all
             select owner_id, until, -1 from spans where until is not null""",
+        # Time spent in a stage, known when it was left for another or the deal was closed.
+        "stays": """
+            with c as (
+                select deal_id, old_value, new_value, known_at, row_number() over w as nth,
+                       lead(known_at) over w as until
+                from logged where field = 'stage' window w as (partition by deal_id order by place)
+            ),
+            held as (
+                select d.deal_id, d.created_at as since, c.known_at as until,
+                       case when c.deal_id is not null then c.old_value
+                            when here.stage is null then beginning.stage else d.stage end as stage
+                from deals d left join c on c.deal_id = d.deal_id and c.nth = 1
+                left join stage_places here on here.stage = d.stage and here.pipeline = coalesce(d.pipeline, '*')
+                left join stage_places beginning on beginning.place = 0
+                     and beginning.pipeline = coalesce(d.pipeline, '*')
+                union all
+                select deal_id, known_at, until, new_value from c
+            ),
+            spans as (
+                select coalesce(d.pipeline, '*') || '/' || h.stage as stage_key, d.account_id, h.since,
+                       least(h.until, d.closed_at) as known_at
+                from held h join deals d using (deal_id) where d.outcome = 'open' or d.closed_at >= h.since
+            )
+            select s.stage_key, s.stage_key || '/' || a.segment as segment_stage_key, s.known_at,
+                   (epoch(s.known_at) - epoch(s.since)) / 86400 as days
+            from spans s left join accounts a on a.account_id = s.account_id
+                 and coalesce(a.created_at <= s.known_at, true)
+            where s.known_at >= s.since""",
         "departures": "select account_id, left_at as known_at from contacts where left_at is not null",
         "contract_ends": """
             select account_id, day_start(ended_on) as known_at from subscriptions where ended_on is not null""",
@@ -145,28 +173,8 @@ select d.deal_id, s.owner_id, s.account_id, s.product_id, s.source, d.closed_at 
        case when d.outcome = 'won' then (epoch(d.closed_at) - epoch(d.created_at)) / 86400 end as cycle_days,
        called.deal_id is not null or coalesce(lower(trim(s.forecast_category)) in ('commit', 'committed'), false)
            as committed,
-       s.stage, coalesce(s.stage_since, d.created_at) as stage_since, 'all' as company
+       'all' as company
 from deal_state s join deals d using (deal_id) left join called using (deal_id)
-"""
-# Time spent in a stage, known when it was left for another or the deal was closed.
-_STAYS = """
-with moved as (
-    select deal_id, old_value as stage, known_at,
-           lag(known_at) over (partition by deal_id order by place) as since
-    from logged where field = 'stage'
-),
-stays as (
-    select m.deal_id, m.stage, coalesce(m.since, d.created_at) as since, m.known_at
-    from moved m join deals d using (deal_id) where d.closed_at is null or m.known_at <= d.closed_at
-    union all
-    select deal_id, stage, stage_since, known_at from closings
-)
-select coalesce(d.pipeline, '*') || '/' || s.stage as stage_key,
-       coalesce(d.pipeline, '*') || '/' || s.stage || '/' || a.segment as segment_stage_key,
-       s.known_at, (epoch(s.known_at) - epoch(s.since)) / 86400 as days
-from stays s join deals d using (deal_id)
-left join accounts a on a.account_id = d.account_id and coalesce(a.created_at <= s.known_at, true)
-where s.known_at >= s.since
 """
 # Changes of owner by customer; a first owner is none.
 _HANDOVERS = """
@@ -233,7 +241,7 @@ FROM: Mapping[str, str] = MappingProxyType(
 def attach_sources(session: Session, names: set[str], late: frozenset[str]) -> None:
     """Materialise the sources that are needed; tables, `logged`, `fx` and `stage_places` must be there."""
     wanted = names | ({"targets"} if "results" in names else set())
-    wanted |= {"closings"} if names & {"results", "team_closings", "stays"} else set()
+    wanted |= {"closings"} if names & {"results", "team_closings"} else set()
     for name in sorted(wanted & set(SOURCES)):
         session.make(name, SOURCES[name])
     if "handovers" in wanted:
@@ -241,7 +249,7 @@ def attach_sources(session: Session, names: set[str], late: frozenset[str]) -> N
         session.make("handovers", f"{_HANDOVERS} and {'account_id' not in late}")
     if "closings" in wanted:
         _attach_closings(session, late)
-    for name, query in (("results", _RESULTS), ("team_closings", _TEAM_CLOSINGS), ("stays", _STAYS)):
+    for name, query in (("results", _RESULTS), ("team_closings", _TEAM_CLOSINGS)):
         if name in wanted:
             session.make(name, query)
 

@@ -179,7 +179,7 @@ STAYS = [
     a_deal(),
     a_deal("s1", account_id="big"),
     a_deal("s2", account_id="a1"),
-    a_deal("s3", closed="2026-01-31", outcome="lost", account_id="big"),
+    a_deal("s3", closed="2026-01-31", outcome="lost", account_id="big", stage="Closed lost"),
     a_deal("s4", pipeline="north"),
 ]
 LEFT = [
