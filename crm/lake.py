@@ -119,6 +119,10 @@ class LakeView:
         """Tables that have been imported."""
         return frozenset(self.cut.tables)
 
+    def at(self, tables: Mapping[str, int]) -> LakeView:
+        """The same lake at other versions of its tables."""
+        return LakeView(self._root, Cut(0, dict(tables)))
+
     def paths(self, table: str) -> list[str]:
         """Parquet files of a table, readable by any engine."""
         if table not in self.cut.tables:
