@@ -128,6 +128,16 @@ def test_equal_figures_are_drawn_once():
     assert drawing._drawn.cache_info().misses == before + 2  # both sizes
 
 
+def test_a_table_that_differs_in_one_value_deep_inside_gives_another_figure():
+    def figure(middle: float) -> Figure:
+        curve = pd.DataFrame({"day": np.arange(0, 700, 7), "won": 0.2, "lost": 0.1})
+        curve.loc[50, "won"] = middle
+        return charts.win_curve(formats("en"), title="t", curve=curve, as_of=NOW.date(), period_end=None)
+
+    assert figure(0.2).raw != figure(0.2 + 1e-9).raw
+    assert figure(0.2) is figure(0.2)
+
+
 @given(st.lists(st.floats(0, 100), min_size=2, max_size=4))
 def test_end_labels_keep_apart_and_inside(values):
     labels = charts._end_labels([("text", v, "") for v in values], top=100.0, height=240)
