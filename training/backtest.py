@@ -103,7 +103,7 @@ def _judged(table: pd.DataFrame, *, wanted: int) -> Backtest:
     said = verdict(
         compared,
         of=Sentence(f"a win within {main} days", f"{main}天内赢单"),
-        unit=Sentence("deals", "商机"),
+        unit=Sentence("deals", "个商机"),
         measure=Sentence("log loss", "对数损失"),
         dates=part["as_of"].nunique(),
         wanted=wanted,

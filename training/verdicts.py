@@ -22,6 +22,8 @@ NAMES = {
     "odoo_bayes": ("Odoo's recipe", "Odoo的评分方法"),
     "logistic": ("logistic regression", "逻辑回归"),
     "catboost": ("CatBoost", "CatBoost"),
+    "churn_rate": ("the base rate", "基准流失率"),
+    "silence_rate": ("the rate by silence", "按静默时长的流失率"),
     "run_rate": ("the run-rate", "按当前进度推算"),
     "pipeline_rate": ("pipeline times stage rate plus new business", "阶段赢单率乘管道加新业务"),
     "redrawn_weeks": ("redrawn weeks", "按周重抽样"),
@@ -92,7 +94,7 @@ def verdict(
     return Sentence(
         f"On {dates} past {past}{few_en}, {rows:,} forecasts of {of.en} for {units:,} {unit.en} were {english}; "
         f"{gain_en}.",
-        f"在{dates}个过去的时点上{few_zh}，对{units:,}个{unit.zh}的{rows:,}次{of.zh}预测{chinese}；{gain_zh}。",
+        f"在{dates}个过去的时点上{few_zh}，对{units:,}{unit.zh}的{rows:,}次{of.zh}预测{chinese}；{gain_zh}。",
     )
 
 

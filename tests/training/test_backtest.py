@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from features.build import open_deals
+from models.win_params import WinParams
 from training.backtest import backtest, compare, judged_dates, light_model, past_dates
 from training.backtest_result import TooShort, write
 from training.baselines import SIMPLE, BaseRate, LogisticBaseline
@@ -106,7 +107,10 @@ def test_the_base_rate_is_the_share_won_among_past_snapshots(tiny, tiny_rows):
 
 
 def test_settings_are_compared_on_the_same_deals(tiny, tiny_rows):
-    models = {"default": light_model(tiny.company), "per deal": light_model(tiny.company).set_params(weighting="deal")}
+    models = {
+        "default": light_model(tiny.company),
+        "per deal": light_model(tiny.company).set_params(params=WinParams(weighting="deal")),
+    }
     table = compare(tiny_rows, models, until=tiny.until, dates=1, days=30)
     assert list(table["model"]) == ["default", "per deal"]
     assert table["rows"].nunique() == 1
