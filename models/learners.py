@@ -23,7 +23,6 @@ Floats = npt.NDArray[np.float64]
 THREADS = 1
 WORKERS = 2
 _EDGE = 1e-6
-_PENALTY = 10.0
 
 
 @contextmanager
@@ -70,6 +69,22 @@ class Line:
     mean: Floats
 
 
+@dataclass(frozen=True, slots=True)
+class TreeShape:
+    """How boosted trees are grown; `penalty` is the leaves' where half the rows are true, `depth` -1 sets no limit.
+
+    The defaults hold back strongly, as rows of one deal repeat each other and most fields say little.
+    """
+
+    leaves: int = 15
+    depth: int = 6
+    min_rows: int = 100
+    penalty: float = 10.0
+    rate: float = 0.05
+    row_share: float = 0.7
+    column_share: float = 0.7
+
+
 class Blend:
     """Boosted trees and ridge logistic for one binary outcome; which share each has is decided by the caller.
 
@@ -79,15 +94,16 @@ class Blend:
         Number of trees; 0 leaves the boosted part out.
     ridge : float
         Inverse strength of the logistic's ridge; 0 leaves the logistic out.
-
-    Notes
-    -----
-    Trees: 15 leaves no deeper than 6, rate .05, at least 100 rows a leaf, 70 % of rows and columns a tree.
+    shape : TreeShape, optional
+        How the trees are grown.
     """
 
-    def __init__(self, *, trees: int = 150, ridge: float = 0.1, random_state: int = 0) -> None:
+    def __init__(
+        self, *, trees: int = 150, ridge: float = 0.1, shape: TreeShape | None = None, random_state: int = 0
+    ) -> None:
         self.trees = trees
         self.ridge = ridge
+        self.shape = shape or TreeShape()
         self.random_state = random_state
 
     def fit(
@@ -168,17 +184,18 @@ class Blend:
         if not self.trees or not T.shape[1]:
             return
         share = float(np.clip(weight @ y / weight.sum(), 0.001, 0.999))
+        shape = self.shape
         settings = {
             "objective": "binary",
-            "num_leaves": 15,
-            "max_depth": 6,
-            "learning_rate": 0.05,
-            "min_data_in_leaf": int(np.clip(len(y) / 20, 5, 100)),
-            "bagging_fraction": 0.7,
+            "num_leaves": shape.leaves,
+            "max_depth": shape.depth,
+            "learning_rate": shape.rate,
+            "min_data_in_leaf": int(np.clip(len(y) / 20, 5, shape.min_rows)),
+            "bagging_fraction": shape.row_share,
             "bagging_freq": 1,
-            "feature_fraction": 0.7,
-            # 10 where half the rows are true; a row of a rarer outcome tells less, in proportion to its variance.
-            "lambda_l2": _PENALTY * 4 * share * (1 - share),
+            "feature_fraction": shape.column_share,
+            # A row of a rarer outcome tells less, in proportion to its variance.
+            "lambda_l2": shape.penalty * 4 * share * (1 - share),
             "max_bin": 127,
             "cat_smooth": 20.0,
             "seed": self.random_state,

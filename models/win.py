@@ -7,33 +7,32 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from sklearn.base import BaseEstimator
 
 from crm.errors import NotReady
-from models.calibration import calibrated, keep_if_better
+from models.calibration import calibrated, fit_calibrator, keep_if_better
 from models.explain import explanation, in_probability, shared_remainder, shown
 from models.intervals import resampled_deals, spread_around
 from models.learners import Floats, even_rows, one_thread, probability, safe_logit, side_by_side
 from models.prior import RateCurves, SmallModel, trust
-from models.rolling import known_at, plan
+from models.rolling import plan
 from models.win_calendar import ClosingCalendar, seconds_of
-from models.win_core import Effort, Mix, WinCore
+from models.win_core import Effort, WinCore
 from models.win_curve import Curves, Fate, edges_of, fate
+from models.win_look import closed_deals, learners_at, ridge_at, span_of
 from models.win_note import WinNote, note_of
-from models.win_past import Choice, PastDate, choose, leant, rates
+from models.win_params import WinParams
+from models.win_past import Choice, PastDate, choose, default_mix, leant, mixes_of
 
 if TYPE_CHECKING:
     import shap
 
+FEWEST_TREES = 30
 FEW_DEALS = 1_000  # closed deals below which trees lost to the ridge
-_MIN_CLOSED = 15  # of each outcome, for a past date to be worth a forecast
-_JUDGED_ROWS = 3_000  # a past date
 _CHEAP_DEALS = 4_000  # closed deals below which twice as many past dates are looked at
 _REFERENCE_ROWS = 500
 _REPLICATE_ROWS = 12_000
-_SHORT_HISTORY_DAYS = 365
 
 
 class OneOutcomeOnly(NotReady):
@@ -74,15 +73,18 @@ class WinModel(BaseEstimator):
     start_month : int
         First month of the fiscal year.
     trees, rows : int
-        Trees a learner, and rows it sees at most.
+        Trees a learner has at most, and rows it sees at most.
     replicates : int
         Models on resampled deals behind the interval; 0: no interval.
     cuts : int
         Past dates that decide mix, calibrator and trust; 0: defaults, full trust (for reconstructing the past).
-    half_life_weeks : float, optional
-        Age at which a snapshot counts half; unset: all count alike.
-    weighting : {'snapshot', 'deal'}
-        Whether each snapshot counts the same, as for 'deals open today', or each deal.
+    params : WinParams, optional
+        What was chosen before, as `models.win_search` does; what it leaves open is decided on past dates.
+
+    Attributes
+    ----------
+    params_ : WinParams
+        What this model was made with, nothing left open: given to another one, that one decides nothing anew.
     """
 
     def __init__(
@@ -90,12 +92,11 @@ class WinModel(BaseEstimator):
         random_state: int = 0,
         horizon_weeks: int = 60,
         start_month: int = 1,
-        trees: int = 150,
+        trees: int = 400,
         rows: int = 150_000,
         replicates: int = 20,
         cuts: int = 3,
-        half_life_weeks: float | None = None,
-        weighting: str = "snapshot",
+        params: WinParams | None = None,
     ) -> None:
         self.random_state = random_state
         self.horizon_weeks = horizon_weeks
@@ -104,8 +105,7 @@ class WinModel(BaseEstimator):
         self.rows = rows
         self.replicates = replicates
         self.cuts = cuts
-        self.half_life_weeks = half_life_weeks
-        self.weighting = weighting
+        self.params = params
 
     def fit(self, snapshots: pd.DataFrame, *, until: pd.Timestamp) -> Self:
         """Learn from snapshots as `training.snapshots.deal_snapshots` makes them.
@@ -128,6 +128,7 @@ class WinModel(BaseEstimator):
         rows = snapshots[snapshots["as_of"] <= until].reset_index(drop=True)
         what = fate(rows, until)
         self.until_ = until
+        self.params_ = self.params or WinParams()
         self.n_won_, self.n_lost_ = _outcomes(rows, what)
         self.n_closed_ = self.n_won_ + self.n_lost_
         self.small_ = self.n_closed_ < FEW_DEALS
@@ -138,6 +139,10 @@ class WinModel(BaseEstimator):
         self.rate_ = RateCurves(self.edges_, by_stage=self.choice_.by_stage).fit(rows, what)
         self.fields_ = self._fit_fields(rows, what) if self.choice_.strength else None
         self.calibrator_name_, self.calibrator_ = self._calibrate(until)
+        mix = self.choice_.mix
+        self.params_ = self.params_.decided(
+            trees_share=mix.trees, ever_share=mix.ever, calibrator=self.calibrator_name_
+        )
         self.replicates_ = self._fit_replicates(rows, what)
         self._set_reference(rows)
         return self
@@ -247,8 +252,7 @@ class WinModel(BaseEstimator):
         return spread_around(p, np.array(replicates))
 
     def _look_back(self, rows: pd.DataFrame, until: pd.Timestamp) -> Choice:
-        long_enough = (until - rows["as_of"].min()).days >= _SHORT_HISTORY_DAYS
-        default = Mix(0.5, 0.5 if long_enough else 0.0)
+        default = default_mix(rows, until, self.params_)
         most = trust(self.n_closed_) if self.small_ else 1.0
         if not self.cuts:
             return Choice(mix=default, strength=most)
@@ -256,52 +260,44 @@ class WinModel(BaseEstimator):
         ahead = plan(rows, until, self.base_.curves(rows.iloc[:1]), cuts=self.cuts * (2 if few else 1))
         looked = side_by_side([partial(self._past_date, rows, *span) for span in ahead.spans])
         past = [date for date in looked if date is not None]
-        return choose(past, until, ahead.horizon_days, default=default, most=most)
+        return choose(past, until, ahead.horizon_days, mixes=mixes_of(self.params_, default), most=most)
 
     def _past_date(self, rows: pd.DataFrame, cut: pd.Timestamp, last: pd.Timestamp) -> PastDate | None:
-        train, open_then = known_at(rows, cut), rows[rows["as_of"].between(cut, last)]
-        open_then = open_then.iloc[even_rows(len(open_then), _JUDGED_ROWS, self.random_state)]
-        what = fate(train, cut)
-        closed = _closed_deals(train, what)
-        if min(closed.sum(), (~closed).sum()) < _MIN_CLOSED or not len(open_then):
+        span = span_of(rows, cut, last, edges=self.edges_, start_month=self.start_month, seed=self.random_state)
+        if span is None:
             return None
-        base, stage = rates(train, open_then, cut, self.edges_)
         if self.small_:
-            fields = SmallModel(random_state=self.random_state).fit(train, what)
-            return PastDate(cut, open_then, base, stage, fields=stage.scaled(probability(fields.logits(open_then))))
-        effort = Effort(max(30, self.trees // 2), self.rows // 3, 15_000)
-        core = self._core(effort, ClosingCalendar(self.start_month).fit(train, cut)).fit(
-            train, what, weight=self._weight(train, cut)
-        )
-        return PastDate(cut, open_then, base, stage, parts=core.parts(open_then))
+            return ridge_at(span, seed=self.random_state)
+        # As many trees as in the end: what is decided on weaker models' forecasts does not hold for stronger ones'.
+        effort = self._effort(rows=self.rows // 3, linear_rows=15_000)
+        return learners_at(span, self.params_, effort=effort, seed=self.random_state)
+
+    def _effort(self, *, rows: int, linear_rows: int, part: float = 1.0) -> Effort:
+        most = min(self.trees, self.params_.trees)
+        return Effort(max(FEWEST_TREES, round(part * most)), rows, linear_rows, self.params_.shape)
 
     def _core(self, effort: Effort, calendar: ClosingCalendar) -> WinCore:
         return WinCore(self.edges_, effort=effort, calendar=calendar, random_state=self.random_state)
 
-    def _weight(self, rows: pd.DataFrame, until: pd.Timestamp) -> Floats:
-        weight = np.ones(len(rows))
-        if self.weighting == "deal":
-            weight /= rows.groupby("deal_id")["deal_id"].transform("size").to_numpy(np.float64)
-        if self.half_life_weeks:
-            age = (until - rows["as_of"]).dt.total_seconds().to_numpy(np.float64) / 86_400 / 7
-            weight *= 0.5 ** (age / self.half_life_weeks)
-        return weight / weight.mean()
-
     def _fit_fields(self, rows: pd.DataFrame, what: Fate) -> WinCore | SmallModel:
         if self.small_:
             return SmallModel(random_state=self.random_state).fit(rows, what)
-        effort = Effort(self.trees, self.rows, min(40_000, self.rows // 3))
-        return self._core(effort, self.calendar_).fit(rows, what, weight=self._weight(rows, self.until_))
+        effort = self._effort(rows=self.rows, linear_rows=min(40_000, self.rows // 3))
+        return self._core(effort, self.calendar_).fit(rows, what, weight=self.params_.weights(rows, self.until_))
 
     def _calibrate(self, until: pd.Timestamp) -> tuple[str, Any]:
         if self.small_ or not self.choice_.strength:
             return "none", None
+        kind = self.params_.calibrator
+        if kind is not None:
+            found = fit_calibrator(kind, self.choice_.forecasts, until) if kind != "none" else None
+            return (kind if found is not None else "none"), found
         return keep_if_better(self.choice_.forecasts, until, self.choice_.horizon_days)
 
     def _fit_replicates(self, rows: pd.DataFrame, what: Fate) -> list[_Replicate]:
         kept = even_rows(len(rows), _REPLICATE_ROWS, self.random_state)
         X, fewer = rows.iloc[kept].reset_index(drop=True), what.take(kept)
-        base_weight = self._weight(X, self.until_)
+        base_weight = self.params_.weights(rows, self.until_)[kept]
         drawn = [resampled_deals(X["deal_id"], seed=self.random_state + 1 + b) for b in range(self.replicates)]
         return side_by_side([partial(self._fit_replicate, X, fewer, times, base_weight) for times in drawn])
 
@@ -314,7 +310,7 @@ class WinModel(BaseEstimator):
             if len(np.unique(what.won[drawn][what.closed[drawn]])) < 2:
                 return _Replicate(None, rate)
             return _Replicate(SmallModel(random_state=self.random_state).fit(X.iloc[drawn], what.take(drawn)), rate)
-        effort = Effort(max(30, self.trees // 2), _REPLICATE_ROWS, 5_000)
+        effort = self._effort(rows=_REPLICATE_ROWS, linear_rows=5_000, part=0.5)
         return _Replicate(self._core(effort, self.calendar_).fit(X, what, weight=times * weight), rate)
 
     def _set_reference(self, rows: pd.DataFrame) -> None:
@@ -339,16 +335,10 @@ class WinModel(BaseEstimator):
         return parts
 
 
-def _closed_deals(rows: pd.DataFrame, what: Fate) -> npt.NDArray[np.bool_]:
-    """Whether won, a value for each closed deal."""
-    closed = pd.Series(what.won[what.closed], index=rows["deal_id"].to_numpy(object)[what.closed])
-    return closed.groupby(level=0).first().to_numpy(bool)
-
-
 def _outcomes(rows: pd.DataFrame, what: Fate) -> tuple[int, int]:
     if not len(rows):
         raise NoSnapshots("There is no deal to learn from. Import deals with created_at and outcome first.")
-    closed = _closed_deals(rows, what)
+    closed = closed_deals(rows, what)
     won, lost = int(closed.sum()), int((~closed).sum())
     if not won or not lost:
         raise OneOutcomeOnly(won, lost)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from models.encoding import Encoder, numeric
-from models.learners import Blend, Floats, Matrix, even_rows, probability, safe_logit
+from models.learners import Blend, Floats, Matrix, TreeShape, even_rows, probability, safe_logit
 from models.win_calendar import ClosingCalendar, seconds_of
 from models.win_curve import BinRows, Curves, Fate, bin_rows, curves_of, known_bins
 
@@ -23,11 +23,12 @@ _CHUNK = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is spent on one fit: trees, rows for trees, rows for the logistics."""
+    """How much is spent on one fit: trees and their shape, rows for trees, rows for the logistics."""
 
     trees: int = 150
     rows: int = 150_000
     linear_rows: int = 40_000
+    shape: TreeShape = field(default_factory=TreeShape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ class WinCore:
         matrix = Matrix(
             self._lagged_trees(X, pairs.row, pairs.bin), self._lagged_linear(X, pairs.row[linear], pairs.bin[linear])
         )
-        blend = Blend(trees=self.effort.trees, random_state=self.random_state)
+        blend = Blend(trees=self.effort.trees, shape=self.effort.shape, random_state=self.random_state)
         return blend.fit(
             matrix, y, categorical=self.encoder_.categorical_, linear_rows=linear, weight=weight[pairs.row]
         )
@@ -133,7 +134,7 @@ class WinCore:
         rows = rows[even_rows(len(rows), self.effort.rows, self.random_state)]
         linear = even_rows(len(rows), self.effort.linear_rows, self.random_state)
         matrix = Matrix(self.encoder_.trees(X.iloc[rows]), self.encoder_.linear(X.iloc[rows[linear]]))
-        blend = Blend(trees=self.effort.trees, random_state=self.random_state)
+        blend = Blend(trees=self.effort.trees, shape=self.effort.shape, random_state=self.random_state)
         # All rows of a deal tell of one end: the penalties are measured against deals, not rows.
         once = weight[rows] * X["deal_id"].iloc[rows].nunique() / max(1, len(rows))
         return blend.fit(

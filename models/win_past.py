@@ -13,8 +13,11 @@ from models.prior import RateCurves, pooled_logits
 from models.rolling import Gain, gain, log_loss, won_within
 from models.win_core import Mix, Parts
 from models.win_curve import Curves, fate
+from models.win_params import WinParams
 
-MIXES = tuple(Mix(trees, ever) for trees in (0.5, 1.0, 0.0) for ever in (0.5, 0.0))
+_TREES_SHARES = (0.5, 1.0, 0.0)
+_EVER_SHARES = (0.5, 0.0)
+_SHORT_HISTORY_DAYS = 365
 SHARES = (1.0, 0.75, 0.5, 0.25)
 NO_GAIN = Gain(0.0, -np.inf, np.inf, 0.0, np.inf, 0, 0)
 
@@ -61,7 +64,7 @@ class Choice:
         Gain of the fields' model against the base rate, used or not.
     """
 
-    mix: Mix = MIXES[0]
+    mix: Mix = field(default_factory=Mix)
     by_stage: bool = True
     strength: float = 0.0
     skill: Gain = NO_GAIN
@@ -92,10 +95,27 @@ class _Losses:
         return np.concatenate([c.by(self.days)[0] for c in curves])
 
 
-def choose(past: list[PastDate], until: pd.Timestamp, days: float, *, default: Mix, most: float) -> Choice:
+def default_mix(rows: pd.DataFrame, until: pd.Timestamp, params: WinParams) -> Mix:
+    """The mix where past dates do not say otherwise: with a short history closed deals are the quick ones.
+
+    'Won in the end' is then left to the curve alone, which knows of open deals too.
+    """
+    long_enough = (until - rows["as_of"].min()).days >= _SHORT_HISTORY_DAYS
+    trees, ever = params.trees_share, params.ever_share
+    return Mix(0.5 if trees is None else trees, (0.5 if long_enough else 0.0) if ever is None else ever)
+
+
+def mixes_of(params: WinParams, default: Mix) -> tuple[Mix, ...]:
+    """Mixes that compete, the default first; one only where the parameters leave nothing open."""
+    trees = _TREES_SHARES if params.trees_share is None else (params.trees_share,)
+    ever = _EVER_SHARES if params.ever_share is None else (params.ever_share,)
+    return (default, *(mix for t in trees for e in ever if (mix := Mix(t, e)) != default))
+
+
+def choose(past: list[PastDate], until: pd.Timestamp, days: float, *, mixes: tuple[Mix, ...], most: float) -> Choice:
     """Decide by the log loss of 'won within so many days' on past dates.
 
-    Another mix than the default is taken only if it is better by more than its standard error. The stage rate is leant
+    Another mix than the first is taken only if it is better by more than its standard error. The stage rate is leant
     on where the whole 90 % interval of its gain over the base rate lies above 0. Of the shares 1, 3/4, 1/2, 1/4 (times
     `most`) that the fields' model could have against that rate, the best of those whose interval lies above 0 is taken;
     where there is none, the rate alone is forecast.
@@ -106,12 +126,12 @@ def choose(past: list[PastDate], until: pd.Timestamp, days: float, *, default: M
         Upper bound of the strength, 1 where there are many deals.
     """
     if not past:
-        return Choice(mix=default, horizon_days=days)
+        return Choice(mix=mixes[0], horizon_days=days)
     seen = _Losses(past, until, days)
     y, deals = seen.y, seen.deals
     base = log_loss(y, seen.said([d.base for d in past]))
     stage = log_loss(y, seen.said([d.stage for d in past]))
-    mix = _best_mix(seen, default)
+    mix = _best_mix(seen, mixes)
     by_stage = not gain(stage, base, deals).holds_zero
     rate = stage if by_stage else base
     fields = [d.curves(mix) for d in past]
@@ -152,14 +172,14 @@ def _leant_all(fields: list[Curves], rated: list[Curves], strength: float) -> li
     return [leant(curves, rate, strength) for curves, rate in zip(fields, rated, strict=True)]
 
 
-def _best_mix(seen: _Losses, default: Mix) -> Mix:
+def _best_mix(seen: _Losses, mixes: tuple[Mix, ...]) -> Mix:
     if seen.past[0].parts is None:
-        return default
+        return mixes[0]
     y, deals = seen.y, seen.deals
-    losses = {mix: log_loss(y, seen.said([d.curves(mix) for d in seen.past])) for mix in MIXES}
+    losses = {mix: log_loss(y, seen.said([d.curves(mix) for d in seen.past])) for mix in mixes}
     best = min(losses, key=lambda mix: losses[mix].mean())
-    better = gain(losses[best], losses[default], deals)
-    return best if better.mean > better.se else default
+    better = gain(losses[best], losses[mixes[0]], deals)
+    return best if better.mean > better.se else mixes[0]
 
 
 def rates(train: pd.DataFrame, rows: pd.DataFrame, until: pd.Timestamp, edges: Floats) -> tuple[Curves, Curves]:

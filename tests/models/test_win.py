@@ -8,6 +8,7 @@ import pytest
 
 from models.rolling import gain, log_loss
 from models.win import NoSnapshots, OneOutcomeOnly, WinModel
+from models.win_params import WinParams
 from tests.models.snapshot_company import END, snapshots
 
 LIGHT = {"trees": 60, "rows": 30_000, "replicates": 6, "cuts": 2}
@@ -206,6 +207,16 @@ def test_a_model_survives_pickling_and_the_same_seed_gives_the_same_model(model,
     fitted, few = small
     twin = WinModel(replicates=6).fit(snapshots(300, seed=5), until=END)
     np.testing.assert_array_equal(twin.predict_proba_won(few), fitted.predict_proba_won(few))
+
+
+def test_given_what_another_was_made_with_nothing_is_decided_anew(model, rows):
+    assert None not in (model.params_.trees_share, model.params_.ever_share, model.params_.calibrator)
+    again = WinModel(**LIGHT, params=model.params_).fit(rows, until=END)
+    assert again.params_ == model.params_
+    deals = open_now(rows)
+    np.testing.assert_array_equal(again.predict_proba_won(deals), model.predict_proba_won(deals))
+    told = WinModel(**LIGHT, params=WinParams(trees_share=0.25, ever_share=0.0, calibrator="none")).fit(rows, until=END)
+    assert (told.choice_.mix.trees, told.choice_.mix.ever, told.calibrator_name_) == (0.25, 0.0, "none")
 
 
 def test_a_gain_is_told_with_an_interval_over_deals_not_rows():
