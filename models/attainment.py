@@ -15,10 +15,11 @@ from crm.errors import NotReady
 from crm.lake import View
 from features.build import build, open_deals
 from models.amounts import AmountModel
+from models.attainment_new import new_business
 from models.attainment_past import compare, estimate_spread, past_cuts, pinball
 from models.learners import Floats
 from models.rollup import COMPANY, NOBODY, People, booked, credit_matrix, credits_of, people_at, targets
-from models.simulation import DRAWS, Draws, Spread, draw_period, new_business
+from models.simulation import DRAWS, Draws, Spread, draw_period
 from models.win import WinModel
 
 _AGE_EDGES = (0.0, 1 / 3, 2 / 3, 1.0)
@@ -180,7 +181,7 @@ class AttainmentModel(BaseEstimator):
             win = self._win(deals, days, age, given if end == quarter.end else np.full(len(deals), np.nan))
             amounts = self.amounts_ if metric == "bookings" else None
             counted = deals if metric == "bookings" else deals.assign(amount=1.0)
-            new = new_business(shares, people, at=at, days=days, quarter_ends=_ends(company, closes), metric=metric)
+            new = new_business(shares, people, at=at, days=days, calendar=self.win_.calendar_, metric=metric)
             draws = draw_period(
                 booked(shares, people, opens, at, metric), win, counted, credit, new,
                 amounts=amounts, spread=self.spread_, seed=self.random_state, draws=self.draws,
@@ -196,7 +197,7 @@ class AttainmentModel(BaseEstimator):
         if way == "stage_rate":
             return self.win_.rate_.curves(deals).by(days)[0]
         return given if np.isfinite(given).all() else np.where(
-            np.isfinite(given), given, self.win_.curves(deals).by(days)[0]
+            np.isfinite(given), given, self.win_.won_within(deals, days)
         )  # fmt: skip
 
 
@@ -356,14 +357,6 @@ def _age_name(age: float) -> str:
 
 def _moment(day: date, company: Company) -> pd.Timestamp:
     return pd.Timestamp(day).tz_localize(company.time_zone).tz_convert("UTC")
-
-
-def _ends(company: Company, end: pd.Timestamp) -> list[pd.Timestamp]:
-    """Ends of past fiscal quarters if the period ends with one, else none: then no season is told."""
-    first = pd.Timestamp(end).tz_convert(company.time_zone)
-    if first.day != 1 or (first.month - company.fiscal.start_month) % 3:
-        return []
-    return [(first - pd.DateOffset(months=3 * k)).tz_convert("UTC") for k in range(13)]
 
 
 __all__ = ["COMPANY", "AttainmentModel", "NothingSold", "PeriodForecast"]

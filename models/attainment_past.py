@@ -15,11 +15,12 @@ from crm.fiscal import previous
 from crm.lake import View
 from features.build import build
 from models.amounts import AmountModel
+from models.attainment_new import NewBusiness, new_business
 from models.encoding import Encoder
 from models.learners import THREADS, Floats, even_rows
 from models.prior import RateCurves
 from models.rollup import People, booked, credit_matrix, people_at
-from models.simulation import NewBusiness, Spread, draw_period, new_business
+from models.simulation import Spread, draw_period
 from models.win import WinModel
 from models.win_curve import fate
 
@@ -56,7 +57,7 @@ class PastCut:
     @property
     def judged(self) -> list[int]:
         """Places of the reps who worked then and had something to come or to look back on."""
-        something = (self.credit.sum(axis=1) > 0) | (self.new.rate > 0)
+        something = (self.credit.sum(axis=1) > 0) | (self.new.expected > 0)
         return [i for i, rep in enumerate(self.people.reps) if rep in self.people.working and something[i]]
 
     def draws(self, way: str, spread: Spread, *, seed: int) -> Floats:
@@ -95,7 +96,6 @@ def past_cuts(
     moments = {at: (start, end, age) for start, end in spans for age in AGES for at in [_moment(start, end, age)]}
     rows = _snapshots(view, company, list(moments), spans, until, seed)
     targets = _rep_features(view, company, shares, list(moments))
-    ends = _quarter_ends(company, until)
     found: list[PastCut] = []
     for start, end in spans:
         known = rows[rows["as_of"] <= start]
@@ -106,7 +106,7 @@ def past_cuts(
         amounts = AmountModel(seed).fit(view, company, until=start, snapshots=known)
         for at, (begin, _, age) in moments.items():
             if begin == start:
-                cut = _cut(view, company, shares, rows, at, (start, end, age), model, amounts, ends)
+                cut = _cut(view, company, shares, rows, at, (start, end, age), model, amounts)
                 cut.features = targets[targets["as_of"] == at].reset_index(drop=True)
                 found.append(cut)
     return found
@@ -204,7 +204,7 @@ def _scale(cut: PastCut) -> Floats:
 
 def _cut(
     view: View, company: Company, shares: pd.DataFrame, rows: pd.DataFrame, at: pd.Timestamp,
-    period: tuple[pd.Timestamp, pd.Timestamp, float], model: WinModel, amounts: AmountModel, ends: list[pd.Timestamp],
+    period: tuple[pd.Timestamp, pd.Timestamp, float], model: WinModel, amounts: AmountModel,
 ) -> PastCut:  # fmt: skip
     start, end, age = period
     people = people_at(view, shares, at, at.tz_convert(company.time_zone).date())
@@ -217,9 +217,9 @@ def _cut(
         closed=booked(shares, people, start, at, "bookings"),
         deals=deals,
         credit=credit_matrix(deals["deal_id"], deals["owner_id"].astype(object), shares, people),
-        win={"simulation": model.curves(deals).by(days)[0], "stage_rate": stage.curves(deals).by(days)[0]},
+        win={"simulation": model.won_within(deals, days), "stage_rate": stage.curves(deals).by(days)[0]},
         amounts=amounts,
-        new=new_business(shares, people, at=at, days=days, quarter_ends=ends),
+        new=new_business(shares, people, at=at, days=days, calendar=model.calendar_),
         weekly=_weekly(shares, people, at),
         actual=booked(shares, people, start, end - pd.Timedelta(microseconds=1), "bookings"),
     )  # fmt: skip
@@ -254,16 +254,6 @@ def _periods(
             break
         found.append((start, end))
     return found[::-1]
-
-
-def _quarter_ends(company: Company, until: pd.Timestamp) -> list[pd.Timestamp]:
-    """Ends of the fiscal quarters of the last three years, and of the running one."""
-    period = company.period_of(until.tz_convert(company.time_zone).date())
-    found = []
-    for _ in range(13):
-        found.append(pd.Timestamp(period.bounds(company.time_zone)[1]).tz_convert("UTC"))
-        period = previous(period, "quarter", start_month=company.fiscal.start_month, named_by=company.fiscal.named_by)
-    return found
 
 
 def _moment(start: pd.Timestamp, end: pd.Timestamp, age: float) -> pd.Timestamp:
