@@ -82,5 +82,8 @@ class Online:
 
 def _sort(con: duckdb.DuckDBPyConnection, keys: dict[str, str]) -> None:
     # DuckDB skips whole row groups whose keys do not come near the one asked for, if they lie in order.
+    views = {row[0] for row in con.sql("select view_name from duckdb_views() where not internal").fetchall()}
     for table, key in keys.items():
-        con.execute(f"create or replace temp table {table} as select * from {table} order by {key}")
+        con.execute(f"create or replace temp table _sorted as select * from {table} order by {key}")
+        con.execute(f"drop {'view' if table in views else 'table'} {table}")  # a lake's tables are views on its files
+        con.execute(f"alter table _sorted rename to {table}")
