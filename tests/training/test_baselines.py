@@ -131,6 +131,18 @@ def test_each_gives_a_probability_for_every_open_deal(name, days, tiny_rows):
 
 
 @pytest.mark.parametrize("name", available())
+@pytest.mark.parametrize("outcome", ["won", "lost", "both"])
+@pytest.mark.parametrize("fields", [{}, {"stage": "s", "amount": 5.0}, {"stage": None, "amount": np.nan}])
+def test_deals_without_a_difference_all_get_the_same_finite_chance(name, outcome, fields):
+    ends = {"won": ["won"] * 40, "lost": ["lost"] * 40, "both": ["won", "lost"] * 20}[outcome]
+    rows = snapshots(*((f"d{i}", 0, 5, end, fields) for i, end in enumerate(ends)))
+    said = quick(name, 30.0).fit(rows, until=UNTIL).predict_proba_won(rows)
+    assert np.ptp(said) == pytest.approx(0, abs=1e-9)
+    low, high = {"won": (0.5, 1), "lost": (0, 0.5), "both": (0.4, 0.6)}[outcome]
+    assert low <= said[0] <= high
+
+
+@pytest.mark.parametrize("name", available())
 def test_what_came_later_changes_nothing(name, tiny_rows):
     cut = tiny_rows["as_of"].sort_values().unique()[-12]
     deals = tiny_rows[tiny_rows["as_of"] == cut]

@@ -75,7 +75,7 @@ class CatBoostBaseline(Baseline):
         except ImportError:
             raise NoCatBoost from None
         rows, won = known_rows(snapshots, until, self.days, seed=self.random_state)
-        self.names_ = [name for name in feature_columns(rows) if rows[name].notna().any()]
+        self.names_ = [name for name in feature_columns(rows) if rows[name].nunique(dropna=False) > 1]
         self.words_ = [name for name in self.names_ if not _is_number(rows[name])]
         self.share_ = float((won.sum() + 0.5) / (len(won) + 1))
         self.model_: Any = None
