@@ -1,5 +1,6 @@
 """Small true rows for tests of features, and the features of one entity as plain values."""
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 
 import pandas as pd
@@ -10,6 +11,7 @@ from crm.lake import TableView
 from features.build import KEYS, build
 
 STAGES = ["Qualify", "Demo", "Quote"]
+_FIRST = {"deal": "d1", "rep": "r1", "account": "a1"}
 COMPANY = Company.parse({"base_currency": "EUR", "stages": {"*": STAGES}})
 
 
@@ -51,13 +53,23 @@ def view(**tables: list[dict]) -> TableView:
 def describe(entity, as_of: str, *, key: str | None = None, company: Company = COMPANY, late=frozenset(), **tables):
     """Features of one deal (d1), rep (r1) or account (a1) as of a day; missing values are None."""
     name = KEYS[entity]
-    rows = spine(name, (key or {"deal": "d1", "rep": "r1", "account": "a1"}[entity], as_of))
+    rows = spine(name, (key or _FIRST[entity], as_of))
     row = build(view(**tables), rows, entity, company=company, late=late).iloc[0]
     return {name: None if pd.isna(value) else value for name, value in row.items()}
 
 
+def follow(entity, names: tuple[str, ...], moments: Iterable[str], *, key: str | None = None, **tables):
+    """Some features of one deal (d1), rep (r1) or account (a1) at several moments: by moment, a tuple of values."""
+    moments = list(moments)
+    rows = spine(KEYS[entity], *((key or _FIRST[entity], at) for at in moments))
+    table = build(view(**tables), rows, entity, company=COMPANY, late=frozenset(), only=names)[list(names)]
+    found = table.astype(object).where(table.notna(), None)
+    return dict(zip(moments, found.itertuples(index=False, name=None), strict=True))
+
+
 def spine(name: str, *points: tuple[str, str]) -> pd.DataFrame:
-    frame = pd.DataFrame({name: [p[0] for p in points], "as_of": pd.to_datetime([p[1] for p in points], utc=True)})
+    moments = pd.to_datetime([p[1] for p in points], utc=True, format="ISO8601")
+    frame = pd.DataFrame({name: [p[0] for p in points], "as_of": moments})
     return frame.astype({"as_of": "datetime64[us, UTC]"})
 
 

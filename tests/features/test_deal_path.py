@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from crm.company import Company
-from tests.features.rows import a_change, a_deal, describe
+from tests.features.rows import a_change, a_deal, describe, follow
 
 LOG = [
     a_change("2026-01-11", "stage", "Qualify", "Demo"),
@@ -66,11 +66,12 @@ def test_stages_passed_stepped_back_over_and_skipped(path, passed, back, skipped
 
 
 def test_days_pushed_add_up_and_what_is_pulled_back_takes_none_off():
-    # Pushed by 31 and 30 days by 2 March, pulled by 15 in between; afterwards by 76 from 15 April to 30 June.
-    assert describe("deal", "2026-03-02", deals=[a_deal()], deal_changes=LOG)["close_date_pushed_days"] == 61
-    assert describe("deal", "2026-03-05", deals=[a_deal()], deal_changes=LOG)["close_date_pushed_days"] == 137
-    row = describe("deal", "2026-03-02", deals=[a_deal(), a_deal("d2")], deal_changes=LOG, key="d2")
-    assert row["close_date_pushed_days"] == 0
+    # Pushed by 31 and 30 days by 2 March, pulled by 15 in between; then by 76, from 15 April to 30 June.
+    wanted = {"2026-01-14": (0,), "2026-01-15": (31,), "2026-03-02": (61,), "2026-03-05": (137,)}
+    assert follow("deal", ("close_date_pushed_days",), wanted, deals=[a_deal()], deal_changes=LOG) == {
+        **wanted,
+        "2026-01-14": (None,),  # no close date of any deal was logged yet
+    }
 
 
 def test_a_close_date_first_given_or_taken_away_is_no_push():
@@ -83,20 +84,16 @@ def test_a_close_date_first_given_or_taken_away_is_no_push():
     assert (row["close_date_pushes"], row["close_date_pushed_days"], row["close_date_passed"]) == (0, 0, 0)
 
 
-@pytest.mark.parametrize(
-    ("as_of", "amount", "to_first", "cuts", "rises"),
-    [
-        ("2026-02-16 23:59:59", 100, 1.0, 0, 0),  # nothing changed yet
-        ("2026-02-17", 90, 0.9, 1, 0),  # at its own moment
-        ("2026-02-18", 95.5, 0.955, 1, 1),
-    ],
-)
-def test_the_amount_against_the_one_first_given(as_of, amount, to_first, cuts, rises):
+def test_the_amount_against_the_one_first_given():
+    wanted = {
+        "2026-02-16 23:59:59": (100, 1, 0, 0),  # nothing changed yet
+        "2026-02-17": (90, 90 / 100, 1, 0),  # at its own moment
+        "2026-02-18": (95.5, 95.5 / 100, 1, 1),
+    }
+    names = ("amount", "amount_to_first", "amount_cuts", "amount_rises")
     since = a_change("2026-01-01", "amount", "7", "8", key="d2")  # amounts are logged from January on
     deals = [a_deal(amount=95.5), a_deal("d2", amount=8.0)]
-    row = describe("deal", as_of, deals=deals, deal_changes=[since, *LOG])
-    assert (row["amount"], row["amount_to_first"]) == (amount, pytest.approx(to_first))
-    assert (row["amount_cuts"], row["amount_rises"]) == (cuts, rises)
+    assert follow("deal", names, wanted, deals=deals, deal_changes=[since, *LOG]) == wanted
 
 
 def test_of_two_changes_at_one_moment_the_one_that_came_in_later_is_the_last():

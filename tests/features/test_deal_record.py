@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.features.rows import a_change, a_deal, day, describe
+from tests.features.rows import a_change, a_deal, day, describe, follow
 
 
 def closed(key, at, outcome, owner="r1", account="a2", **more):
@@ -113,27 +113,25 @@ HANDED = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("as_of", "r1", "r2"),
-    [
-        ("2026-01-09", 2, None),  # d1, d4
-        ("2026-01-10", 3, None),  # and d2, at its own moment
-        ("2026-01-24 23:59:59", 3, 2),  # r2: d3 and d7
-        ("2026-01-25", 2, 2),  # d4 is closed at that moment
-        ("2026-02-01", 1, 3),  # d2 changed hands
-        ("2026-02-03", 1, 2),  # d7 is won
-        ("2026-02-05", 2, 1),
-        ("2026-02-06", 2, 1),  # a deal that was won before is no more work
-    ],
-)
-def test_open_deals_of_the_owner_follow_hand_overs_and_closings(as_of, r1, r2):
-    deals = [*DESK, a_deal("e2", made="2026-12-01", owner_id="r2")]
-    first = describe("deal", as_of, deals=deals, deal_changes=HANDED)
-    assert (first["owner_id"], first["owner_open_deals"]) == ("r1", r1)
-    if r2 is not None:
-        key = "d3" if as_of < "2026-02-05" else "d2"
-        second = describe("deal", as_of, deals=deals, deal_changes=HANDED, key=key)
-        assert (second["owner_id"], second["owner_open_deals"]) == ("r2", r2)
+def test_open_deals_of_the_owner_follow_hand_overs_and_closings():
+    names = ("owner_id", "owner_open_deals")
+    first = {
+        "2026-01-09": ("r1", 2),  # d1, d4
+        "2026-01-10": ("r1", 3),  # and d2, at its own moment
+        "2026-01-25": ("r1", 2),  # d4 is closed at that moment
+        "2026-02-01": ("r1", 1),  # d2 is handed to r2
+        "2026-02-05": ("r1", 2),  # d3 comes
+        "2026-02-06": ("r1", 2),  # d7 comes too, but that was won before
+    }
+    assert follow("deal", names, first, deals=DESK, deal_changes=HANDED) == first
+    third = {
+        "2026-01-15": ("r2", 1),  # d3
+        "2026-01-31 23:59:59": ("r2", 2),  # and d7
+        "2026-02-01": ("r2", 3),  # and d2
+        "2026-02-03": ("r2", 2),  # d7 is won
+        "2026-02-05": ("r1", 2),  # itself handed to r1
+    }
+    assert follow("deal", names, third, deals=DESK, deal_changes=HANDED, key="d3") == third
 
 
 def test_a_deal_without_owner_has_no_load_and_without_reps_no_tenure():
@@ -142,10 +140,10 @@ def test_a_deal_without_owner_has_no_load_and_without_reps_no_tenure():
     assert describe("deal", "2026-02-01", deals=[a_deal()])["owner_tenure_days"] is None
 
 
-@pytest.mark.parametrize(("as_of", "days"), [("2026-01-31 12:00", None), ("2026-02-01", 0), ("2026-03-01 12:00", 28)])
-def test_tenure_counts_whole_days_since_hired(as_of, days):
+def test_tenure_counts_whole_days_since_hired():
+    wanted = {"2026-01-31 12:00": (None,), "2026-02-01": (0,), "2026-03-01 12:00": (28,)}
     reps = [{"rep_id": "r1", "hired_on": day("2026-02-01").date()}, {"rep_id": "r2", "hired_on": None}]
-    assert describe("deal", as_of, deals=[a_deal()], reps=reps)["owner_tenure_days"] == days
+    assert follow("deal", ("owner_tenure_days",), wanted, deals=[a_deal()], reps=reps) == wanted
 
 
 CALLS = [
@@ -194,23 +192,16 @@ LEFT = [
 SEGMENTS = [{"account_id": "a1", "segment": "small"}, {"account_id": "big", "segment": "large"}]
 
 
-@pytest.mark.parametrize(
-    ("as_of", "usual", "segment_stays", "segment_days"),
-    [
-        ("2026-01-14", None, 0, 0),  # nobody has left Demo yet
-        ("2026-01-15", 10, 0, 0),  # s1 does at that moment
-        ("2026-02-09 23:59:59", 10, 0, 0),
-        ("2026-02-10", 15, 1, 20),  # medians: of 10 and 20; in the small segment s2's 20
-    ],
-)
-def test_time_in_stage_against_the_usual_and_the_segments(as_of, usual, segment_stays, segment_days):
-    row = describe("deal", as_of, deals=STAYS, deal_changes=LEFT, accounts=SEGMENTS)
-    here = row["days_in_stage"]  # since 11 January
-    wanted = (None, None)
-    if usual:
-        drawn = (segment_stays * segment_days + 10 * usual) / (segment_stays + 10)
-        wanted = (pytest.approx(here / usual), pytest.approx(here / drawn))
-    assert (row["stage_days_to_usual"], row["stage_days_to_segment"]) == wanted
+def test_time_in_stage_against_the_usual_and_the_segments():
+    drawn = (1 * 20 + 10 * 15) / (1 + 10)
+    wanted = {  # d1 is in Demo since 11 January
+        "2026-01-14": (3, None, None),  # nobody has left Demo yet
+        "2026-01-15": (4, 4 / 10, 4 / 10),  # s1 does at that moment, none of the small segment
+        "2026-02-09": (29, 29 / 10, 29 / 10),
+        "2026-02-10": (30, 30 / 15, pytest.approx(30 / drawn)),  # medians: of 10 and 20; of s2's 20 in the segment
+    }
+    names = ("days_in_stage", "stage_days_to_usual", "stage_days_to_segment")
+    assert follow("deal", names, wanted, deals=STAYS, deal_changes=LEFT, accounts=SEGMENTS) == wanted
 
 
 def test_a_stay_ends_with_the_deal_and_no_segment_gives_no_segments_usual():
