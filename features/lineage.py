@@ -52,6 +52,11 @@ def lineage(entity: Entity, name: str, company: Company | None = None) -> tuple[
     return tuple(sorted(column for column in found if not column.endswith(SEQUENCE)))
 
 
+def columns_read(entity: Entity, company: Company | None = None) -> frozenset[str]:
+    """Columns, as `table.column`, that the features of an entity together rest on; of its own `x_*`, those in them."""
+    return frozenset().union(*_reads(entity, blocks(entity, company)).values())
+
+
 def by_table(columns: Iterable[str]) -> str:
     """Columns in words, by table: `activities (deal_id, kind), contacts (seniority)`."""
     tables: dict[str, list[str]] = {}

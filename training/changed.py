@@ -23,8 +23,7 @@ from crm.schema import LOGGED_FIELDS, TABLES
 from crm.stages import stage_order
 from features.as_of import attach_state, logged_since
 from features.build import attach_standing
-from features.catalogue import features
-from features.lineage import lineage
+from features.lineage import columns_read
 from features.session import DUCKDB, opened
 
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
@@ -48,6 +47,8 @@ _ENDS: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
 )
 # A rate holds before the first of its currency too.
 _FIRST = "on_date = min(on_date) over (partition by currency) as first"
+
+_PAIR = ("one", "other")
 
 
 @dataclass(frozen=True)
@@ -82,18 +83,18 @@ def changed_since(before: View, now: View, company: Company) -> datetime | None:
     old, new = (_standing(view, company, read) for view in (before, now))
     if old.facts != new.facts:
         return BEGINNING
-    moments = [_least(old.made, new.made, "created_at"), *_of_ends(before, now, old.unlogged)]
-    moments += [_of_table(name, columns, before, now) for name, columns in read.items() if name != "deals"]
-    return min((m for m in moments if m is not None), default=None)
+    asked = [*_of_ends(old.unlogged), *(one for name in read if name != "deals" for one in _of_table(name, read[name]))]
+    answers = [_answers(view, [query for query, _ in asked]) for view in (before, now)]
+    pairs = [(old.made, new.made, "created_at"), *zip(*answers, [moment for _, moment in asked], strict=True)]
+    return _least(pairs)
 
 
 def _columns_read(company: Company) -> dict[str, list[str]]:
     """Columns that features of deals rest on, by table, with the keys of those that have an end."""
     found: dict[str, set[str]] = {}
-    for one in features("deal", company):
-        for column in lineage("deal", one.name, company):
-            table, _, name = column.partition(".")
-            found.setdefault(table, set()).add(name)
+    for column in columns_read("deal", company):
+        table, _, name = column.partition(".")
+        found.setdefault(table, set()).add(name)
     for table in found.keys() & _ENDS.keys():
         found[table] |= {*TABLES[table].key, *_ENDS[table][1]}
     return {table: sorted(columns) for table, columns in sorted(found.items())}
@@ -114,44 +115,38 @@ def _standing(view: View, company: Company, read: Iterable[str]) -> _Standing:
     return _Standing((late, stage_order(view, company), logged, custom, view.present & set(read)), unlogged, made)
 
 
-def _of_table(name: str, columns: list[str], before: View, now: View) -> datetime | None:
+def _of_table(name: str, columns: list[str]) -> list[tuple[str, str]]:
+    """Queries for what is compared of a table, each with the moment from which one of its rows counts."""
     end, ends = _ENDS.get(name, ("", ()))
     clock = f"coalesce({_CLOCKS.get(name) or TABLES[name].clock or _EVER}, {_EVER})"
     more = f", {_FIRST}" if name == "fx_rates" else ""
     early = ", ".join(f'"{c}"' for c in columns if c not in ends)
-    moments = [_first(f"select {early}{more} from {name}", clock, before, now)]
-    if ends:
-        later = ", ".join(f'"{c}"' for c in (*TABLES[name].key, *ends))
-        moments.append(_first(f"select {later} from {name}", end, before, now))
-    return min((m for m in moments if m is not None), default=None)
+    later = ", ".join(f'"{c}"' for c in (*TABLES[name].key, *ends))
+    found = [(f"select {early}{more} from {name}", clock)]
+    return [*found, (f"select {later} from {name}", end)] if ends else found
 
 
-def _of_ends(before: View, now: View, unlogged: tuple[str, ...]) -> list[datetime | None]:
+def _of_ends(unlogged: tuple[str, ...]) -> list[tuple[str, str]]:
     ended = "select deal_id, created_at, outcome, closed_at from deals"
     when = "coalesce(closed_at, case when outcome <> 'open' then created_at end)"
     # What a deal closed at counts even where the field is not logged.
     closed = f"select {', '.join(['deal_id', 'closed_at', *unlogged])} from deals where outcome <> 'open'"
-    return [_first(ended, when, before, now), _first(closed, "closed_at", before, now)]
+    return [(ended, when), (closed, "closed_at")]
 
 
-def _first(query: str, moment: str, before: View, now: View) -> datetime | None:
-    """The least moment among rows of a query that only one of the views has."""
-    tables = []
-    for view in (before, now):
-        with connect() as con:
-            view.attach(con)
-            tables.append(con.sql(query).to_arrow_table())
-    return _least(tables[0], tables[1], moment)
-
-
-def _least(one: pa.Table, other: pa.Table, moment: str) -> datetime | None:
+def _answers(view: View, queries: list[str]) -> list[pa.Table]:
     with connect() as con:
-        con.register("one", one)
-        con.register("other", other)
-        either = (
-            "select * from one except all select * from other",
-            "select * from other except all select * from one",
-        )
-        both = " union all ".join(f"({half})" for half in either)
-        found = con.sql(f"select min({moment}) from ({both})").fetchall()[0][0]
-    return found if found is None else found.astimezone(UTC)
+        view.attach(con)
+        return [con.sql(query).to_arrow_table() for query in queries]
+
+
+def _least(pairs: Iterable[tuple[pa.Table, pa.Table, str]]) -> datetime | None:
+    """The least moment among rows that only one table of a pair has."""
+    found: list[datetime | None] = []
+    with connect() as con:
+        for one, other, moment in pairs:
+            for name, table in zip(_PAIR, (one, other), strict=True):
+                con.register(name, table)
+            gone, new = (f"select * from {a} except all select * from {b}" for a, b in (_PAIR, _PAIR[::-1]))
+            found += con.sql(f"select min({moment}) from (({gone}) union all ({new}))").fetchall()[0]
+    return min((moment.astimezone(UTC) for moment in found if moment is not None), default=None)

@@ -107,12 +107,12 @@ def test_a_week_more_of_a_company_leaves_its_past_as_it_was():
     assert changed_since(before, now, company) > last - timedelta(days=1)
 
 
-MOMENTS = [pd.Timestamp("2026-06-01", tz="UTC") + k * pd.Timedelta(days=40) for k in range(3)]
+MOMENTS = [pd.Timestamp("2026-06-01", tz="UTC") + k * pd.Timedelta(days=40) for k in (0, 3)]
 SPOILT = "activities.kind deal_changes.new_value deals.source deals.outcome deals.amount contacts.seniority".split()
 SPOILT += "contacts.left_at orders.amount tickets.closed_at accounts.segment deals.closed_at reps.hired_on".split()
 
 
-@settings(max_examples=4)
+@settings(max_examples=3)
 @given(column=st.sampled_from(SPOILT), seed=st.integers(0, 1_000))
 def test_before_the_moment_no_feature_differs(column, seed):
     """A dozen values dealt out anew, and a dozen rows left out."""

@@ -7,6 +7,7 @@ import pytest
 from crm.company import Company
 from crm.lake import TableView
 from crm.schema import arrow_schema
+from features.build import build
 from training.snapshots import deal_snapshots
 
 DAY = pd.Timedelta(days=1)
@@ -67,11 +68,22 @@ def test_too_many_rows_are_thinned_but_not_those_of_the_last_day():
     assert (rows["as_of"] == UNTIL).sum() == 21
 
 
-def test_a_kept_table_is_read_again_as_it_was(tiny, tiny_rows):
-    kept = list((tiny.home / "snapshots").glob("deals-*.parquet"))
-    assert len(kept) == 1
-    again = deal_snapshots(tiny.view, tiny.company, until=tiny.until, folder=tiny.home / "snapshots")
-    pd.testing.assert_frame_equal(again, tiny_rows)
-    earlier = deal_snapshots(tiny.view, tiny.company, until=tiny.until - WEEK, folder=tiny.home / "snapshots")
-    assert earlier["as_of"].max() == tiny.until - WEEK
-    assert len(list((tiny.home / "snapshots").glob("deals-*.parquet"))) == 2
+def test_dates_are_mondays_and_the_last_day():
+    friday = UNTIL + 4 * DAY
+    rows = deal_snapshots(view_of(*FIVE_WEEKS), Company(), until=friday)
+    assert sorted(rows["as_of"].unique())[-2:] == [UNTIL, friday]
+    assert set(rows["as_of"].dt.day_of_week) == {0, 4}
+    every_third = deal_snapshots(view_of(*FIVE_WEEKS), Company(), until=UNTIL, cadence_days=3)
+    assert set((UNTIL - every_third["as_of"]).dt.days) <= set(range(36))
+    grid = every_third.loc[every_third["as_of"] < UNTIL, "as_of"]
+    assert ((grid - pd.Timestamp("1970-01-05", tz="UTC")) % (3 * DAY) == pd.Timedelta(0)).all()
+
+
+def test_they_are_what_the_features_are_on_those_days(tiny, tiny_rows):
+    some = tiny_rows[tiny_rows["as_of"] >= tiny.until - 5 * WEEK].reset_index(drop=True)
+    built = build(tiny.view, some[["deal_id", "as_of"]], "deal", company=tiny.company)
+    for name in built.columns:
+        if isinstance(built[name].dtype, pd.CategoricalDtype):
+            assert built[name].astype(object).equals(some[name].astype(object)), name
+            built[name], some[name] = 0, 0
+    pd.testing.assert_frame_equal(some[built.columns], built, rtol=1e-12, atol=1e-9)
