@@ -18,7 +18,7 @@ from models.amounts import AmountModel
 from models.attainment_new import new_business
 from models.attainment_past import compare, estimate_spread, past_cuts, pinball
 from models.learners import Floats
-from models.rollup import COMPANY, NOBODY, People, booked, credit_matrix, credits_of, people_at, targets
+from models.rollup import COMPANY, NOBODY, People, booked, credit_matrix, credits_of, is_sale, people_at, targets
 from models.simulation import DRAWS, Draws, Spread, draw_period
 from models.win import WinModel
 
@@ -193,12 +193,10 @@ class AttainmentModel(BaseEstimator):
     def _win(self, deals: pd.DataFrame, days: float, age: float, given: Floats) -> Floats:
         if not len(deals):
             return np.zeros(0)
-        way = self.ways_[_age_name(age)]
-        if way == "stage_rate":
-            return self.win_.rate_.curves(deals).by(days)[0]
-        return given if np.isfinite(given).all() else np.where(
-            np.isfinite(given), given, self.win_.won_within(deals, days)
-        )  # fmt: skip
+        if self.ways_[_age_name(age)] == "stage_rate":
+            return self.win_.rate_.curves(deals).by(days)[0] * is_sale(deals)
+        known = np.isfinite(given)
+        return is_sale(deals) * (given if known.all() else np.where(known, given, self.win_.won_within(deals, days)))
 
 
 def _joined(tables: list[pd.DataFrame], key: str) -> pd.DataFrame:

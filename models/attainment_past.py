@@ -19,7 +19,7 @@ from models.attainment_new import NewBusiness, new_business
 from models.encoding import Encoder
 from models.learners import THREADS, Floats, even_rows
 from models.prior import RateCurves
-from models.rollup import People, booked, credit_matrix, people_at
+from models.rollup import People, booked, credit_matrix, is_sale, people_at
 from models.simulation import Spread, draw_period
 from models.win import WinModel
 from models.win_curve import fate
@@ -33,6 +33,8 @@ _DRAWS = 400
 _BLOCK = 4  # weeks redrawn together
 _LEAST_CLOSED = 50
 _MIN_TREES_ROWS = 100
+_COMMON_ERROR, _COMMON_CUTS = 0.08, 4.0
+_OWN_ERROR, _OWN_CUTS = 0.10, 3.0
 
 
 @dataclass
@@ -115,21 +117,35 @@ def past_cuts(
 def estimate_spread(cuts: list[PastCut], *, seed: int) -> Spread:
     """Standard deviation of the error all reps share and of each one's own, beyond the luck of single deals.
 
-    Drawn towards .05 and .10, which count as three cuts; cuts of one period are not independent, so few say little.
+    The shared one is the posterior root mean square given that a cut's relative error has the variance of luck plus
+    its own square. Cuts of one period see much of the same, so together they count as one; .08 counts as four such
+    errors seen without luck. Adding up max(0, error^2 - luck) instead takes luck for an error: ranges too wide. The
+    reps' own is what their errors scatter beyond luck over all cuts, .10 counting as three cuts.
     """
-    common, own = [], []
-    for cut in cuts:
-        draws = cut.draws("simulation", Spread(0.0, 0.0), seed=seed) - cut.closed[:, None]
-        came, said = cut.actual - cut.closed, draws.mean(axis=1)
-        total = max(float(said.sum()), 1e-9)
-        common.append(max(0.0, (came.sum() / total - 1) ** 2 - draws.sum(axis=0).var() / total**2))
-        rest = ((came - said * came.sum() / total) ** 2 - draws.var(axis=1)).sum()
-        own.append(max(0.0, float(rest / max((said**2).sum(), 1e-9))))
-    n = len(cuts)
-    return Spread(
-        float(min(1.0, np.sqrt((sum(common) + 3 * 0.05**2) / (n + 3)))),
-        float(min(1.0, np.sqrt((sum(own) + 3 * 0.10**2) / (n + 3)))),
-    )
+    errors = [_errors(cut, seed) for cut in cuts]
+    error, luck, own, own_luck, size = np.array(errors).T if errors else np.zeros((5, 0))
+    usual = float(size.mean()) if len(size) else 1.0
+    scatter = float((own - own_luck).sum()) + _OWN_CUTS * usual * _OWN_ERROR**2
+    return Spread(_common(error, luck), float(np.sqrt(np.clip(scatter / (size.sum() + _OWN_CUTS * usual), 0.0, 1.0))))
+
+
+def _errors(cut: PastCut, seed: int) -> tuple[float, ...]:
+    """Of what was still to come: relative error of the sum and its variance by luck; the same of reps; their size."""
+    draws = cut.draws("simulation", Spread(0.0, 0.0), seed=seed) - cut.closed[:, None]
+    came, said = cut.actual - cut.closed, draws.mean(axis=1)
+    total = max(float(said.sum()), 1e-9)
+    error = float(np.clip(came.sum() / total - 1, -0.9, 1.5))  # one giant deal tells little of the win rate
+    rest = came - said * came.sum() / total
+    sums = (rest**2).sum(), draws.var(axis=1).sum(), (said**2).sum()
+    return error, float(draws.sum(axis=0).var()) / total**2, *(float(part) / total**2 for part in sums)
+
+
+def _common(error: Floats, luck: Floats) -> float:
+    square = np.linspace(0.005, 0.5, 100)[:, None] ** 2
+    seen = (np.log(luck + square) + error**2 / (luck + square)).sum(axis=1) / len(AGES)
+    before = _COMMON_CUTS * (np.log(square) + _COMMON_ERROR**2 / square)[:, 0]
+    chance = np.exp(-(seen + before - (seen + before).min()) / 2)
+    return float(np.sqrt((chance * square[:, 0]).sum() / chance.sum()))
 
 
 def compare(cuts: list[PastCut], spread: Spread, *, seed: int) -> pd.DataFrame:
@@ -217,7 +233,10 @@ def _cut(
         closed=booked(shares, people, start, at, "bookings"),
         deals=deals,
         credit=credit_matrix(deals["deal_id"], deals["owner_id"].astype(object), shares, people),
-        win={"simulation": model.won_within(deals, days), "stage_rate": stage.curves(deals).by(days)[0]},
+        win={
+            "simulation": model.won_within(deals, days) * is_sale(deals),
+            "stage_rate": stage.curves(deals).by(days)[0] * is_sale(deals),
+        },
         amounts=amounts,
         new=new_business(shares, people, at=at, days=days, calendar=model.calendar_),
         weekly=_weekly(shares, people, at),

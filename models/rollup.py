@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy.sparse import csr_array
 
@@ -28,7 +29,9 @@ with shares as (
     select d.deal_id, coalesce(d.owner_id, ''), 1.0 from deals d
     where d.deal_id not in (select deal_id from deal_splits where share > 0)
 )
-select s.deal_id, s.rep_id, s.share, d.created_at, d.closed_at, d.kind, d.outcome = 'won' as won,
+select s.deal_id, s.rep_id, s.share, d.created_at, d.closed_at, d.kind,
+       d.outcome = 'won' and coalesce(d.kind, '') <> 'lead' as won,
+       d.outcome = 'lost' and coalesce(d.kind, '') <> 'lead' as lost,
        case when d.outcome = 'won' then d.amount::double * fx.rate end as amount
 from shares s join deals d using (deal_id)
 left join fx on fx.currency = coalesce(d.currency, '') and d.closed_at >= fx.valid_from and d.closed_at < fx.valid_to
@@ -42,7 +45,7 @@ from goals g left join fx on fx.currency = coalesce(g.currency, '')
      and $at >= fx.valid_from and $at < fx.valid_to
 where g.product_id is null and g.product_family is null and g.segment is null and g.metric in ('bookings', 'won_deals')
       and g.period_start <= $day and g.period_end > $day and coalesce(g.recorded_at <= $at, true)
-group by all order by all
+group by all having target > 0 order by all
 """
 
 
@@ -72,9 +75,10 @@ class People:
 
 
 def credits_of(view: View, company: Company) -> pd.DataFrame:
-    """One row a deal and person with credit: deal_id, rep_id, share, created_at, closed_at, kind, won, amount.
+    """One row a deal and person with credit: deal_id, rep_id, share, created_at, closed_at, kind, won, lost, amount.
 
-    The amount is the whole deal's when won, in base currency; NaN otherwise.
+    A lead that became a deal counts as neither won nor lost: the deal does. The amount is the whole deal's when won, in
+    base currency; NaN otherwise.
     """
     with connect() as con:
         view.attach(con)
@@ -82,8 +86,13 @@ def credits_of(view: View, company: Company) -> pd.DataFrame:
         rows = con.sql(_CREDITS).df()
     for name in ("created_at", "closed_at"):
         rows[name] = pd.to_datetime(rows[name], utc=True).astype("datetime64[us, UTC]")
-    rows["won"] = rows["won"].astype(bool)
-    return rows
+    return rows.astype({"won": bool, "lost": bool})
+
+
+def is_sale(deals: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Which deals can be won for good: all but leads, shape (n,)."""
+    kind = deals["kind"].astype(object) if "kind" in deals else pd.Series("", index=deals.index)
+    return (kind != "lead").to_numpy(bool)
 
 
 def credit_matrix(deals: Iterable[str], owners: Iterable[Any], shares: pd.DataFrame, people: People) -> csr_array:
@@ -126,7 +135,7 @@ def people_at(view: View, shares: pd.DataFrame, at: pd.Timestamp, today: date) -
 
 
 def targets(view: View, company: Company, at: pd.Timestamp, today: date) -> pd.DataFrame:
-    """Goals for bookings (base currency) and won deals that run at a moment and were known then.
+    """Goals for bookings (base currency) and won deals that run at a moment and were known then; 0 is no goal.
 
     Columns: owner_kind, owner_id ('company' for the company), metric, period_start, period_end (exclusive), target.
     """

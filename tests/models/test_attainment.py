@@ -8,12 +8,20 @@ from scipy.sparse import csr_array
 from crm.company import Company
 from models.amounts import AmountModel
 from models.attainment import AttainmentModel, NothingSold
+from models.attainment_new import NewBusiness, new_business
 from models.rollup import NOBODY, People
-from models.simulation import NewBusiness, Spread, draw_period, new_business
+from models.simulation import Spread, draw_period
+from models.win_calendar import ClosingCalendar
 from tests.builders import a_deal, view_of
 from tests.models.sold_company import sold
 
 AT = pd.Timestamp("2026-06-01", tz="UTC")
+
+
+def even_days():
+    calendar = ClosingCalendar()
+    calendar.won_ = calendar.lost_ = np.ones(15), np.ones(7)  # no day of a quarter or week pulls
+    return calendar
 
 
 def amounts(pool):
@@ -34,7 +42,7 @@ def world(rng, spread, deals=40, reps=5):
     came = np.bincount(owner, weights=worth * (rng.random(deals) < chance), minlength=reps)
     count = rng.poisson(rate * np.exp(shift - (spread.common**2 + spread.own**2) / 2))
     came += [rng.choice(pool, n).sum() for n in count]
-    new = NewBusiness(rate, np.full(reps, pool.mean()), pool, [np.empty(0)] * reps)
+    new = NewBusiness(rate[:, None], [pool], np.ones(reps))
     credit = csr_array((np.ones(deals), (owner, np.arange(deals))), shape=(reps, deals))
     return p, pd.DataFrame({"amount": worth, "kind": "new"}), credit, new, came
 
@@ -73,7 +81,7 @@ def test_without_the_common_error_the_company_range_is_too_narrow():
 
 def test_a_shared_error_leaves_the_mean_where_it_was():
     p = np.array([0.1, 0.4, 0.8])
-    none = NewBusiness(np.zeros(1), np.ones(1), np.ones(1), [np.empty(0)])
+    none = NewBusiness(np.zeros((1, 1)), [np.ones(1)], np.ones(1))
     credit = csr_array(np.ones((1, 3)))
     draws = draw_period(
         np.zeros(1), p, pd.DataFrame(index=range(3)), credit, none, amounts=None, spread=Spread(0.2, 0.1), draws=20_000
@@ -93,12 +101,13 @@ def test_new_business_comes_at_the_pace_of_the_past():
     names = [f"r{rep:02d}" for rep in range(reps)]
     began = dict.fromkeys(names, AT - pd.Timedelta(days=900))
     people = People([*names, NOBODY], {"company": list(range(reps + 1))}, frozenset(names), began)
-    new = new_business(shares, people, at=AT, days=28, quarter_ends=[])
+    new = new_business(shares, people, at=AT, days=28, calendar=even_days())
     # Made in the first 18 of 28 days: on a day at least one with chance 1 - exp(-2/7), in all 18 times that, 4.47.
     expected = 18 * (1 - np.exp(-2 / 7))
-    # A rep's year holds 13 such spans: standard error of the mean of all sqrt(4.47 / (13 * 40)) = .09.
-    assert new.rate[:-1].mean() == pytest.approx(expected, abs=0.3)
-    np.testing.assert_allclose(new.mean[:-1], 100.0)
+    # A half-life of 13 weeks keeps 131 days' worth of deals, halved in variance: 40 reps * 131 * .25 = 1,300 of them,
+    # standard error 2 % of the mean, .1; smoothing over a week blurs the ten days to both sides alike.
+    assert new.rate[:-1].sum(axis=1).mean() == pytest.approx(expected, abs=0.3)
+    np.testing.assert_allclose(new.expected[:-1], 100 * new.rate[:-1].sum(axis=1))
 
 
 def test_a_rep_who_just_began_is_expected_to_sell_as_the_others_do():
@@ -109,9 +118,9 @@ def test_a_rep_who_just_began_is_expected_to_sell_as_the_others_do():
     shares = pd.DataFrame(old, columns="deal_id rep_id share created_at closed_at kind won amount".split())
     began = {"old": AT - pd.Timedelta(days=900), "young": AT}
     people = People(["old", "young", NOBODY], {"company": [0, 1, 2]}, frozenset(["old", "young"]), began)
-    new = new_business(shares, people, at=AT, days=28, quarter_ends=[])
+    new = new_business(shares, people, at=AT, days=28, calendar=even_days())
     # One deal a week, won in two days: four of each four weeks.
-    np.testing.assert_allclose(new.rate, [4.0, 4.0, 4.0], rtol=0.15)
+    np.testing.assert_allclose(new.rate[:, 0], [4.0, 4.0, 4.0], rtol=0.15)
 
 
 def test_without_a_win_there_is_no_forecast_but_a_mend():

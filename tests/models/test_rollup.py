@@ -48,6 +48,19 @@ def test_what_closed_later_or_was_lost_is_not_booked():
     assert booked(shares, people_at(view, shares, AT, TODAY), START, AT, "bookings").tolist() == [1000, 0]
 
 
+def test_a_lead_that_became_a_deal_is_not_won_twice():
+    view = view_of(deals=[won("d1"), won("l1", kind="lead", amount=300)], reps=[a_rep("r1")])
+    shares = credits_of(view, Company())
+    people = people_at(view, shares, AT, TODAY)
+    assert booked(shares, people, START, AT, "bookings").tolist() == [1000, 0]
+    assert booked(shares, people, START, AT, "won_deals").tolist() == [1, 0]
+
+
+def test_a_goal_of_zero_is_no_goal():
+    view = view_of(goals=[goal("g1", "rep", "r1", 0), goal("g2", "rep", "r2", 500)])
+    assert targets(view, Company(), AT, TODAY)["owner_id"].tolist() == ["r2"]
+
+
 def test_a_deal_of_nobody_counts_for_the_company_only():
     view = view_of(deals=[won("d1", owner_id=None)], reps=[a_rep("r1", team_id="north")], teams=TEAMS)
     shares = credits_of(view, Company())
