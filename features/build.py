@@ -261,10 +261,13 @@ _STATES: dict[Entity, Callable[[Session, frozenset[str]], None]] = {
 
 
 def _in_order(session: Session, found: pa.Table, key: str) -> pa.Table:
-    session.local.register("_found", found)
-    return session.local.sql(
-        f"select f.* from asked a join _found f on f.{key} = a.{key} and f.as_of = a.as_of order by a._row"
+    places = pa.array(np.arange(found.num_rows))
+    session.local.register("_found", found.select([key, "as_of"]).append_column("_place", places))
+    order = session.local.sql(
+        f"select f._place from asked a join _found f on f.{key} = a.{key} and f.as_of = a.as_of order by a._row"
     ).to_arrow_table()
+    session.local.unregister("_found")
+    return found.combine_chunks().take(order["_place"].combine_chunks())
 
 
 def _typed(table: pa.Table, key: str, chosen: Iterable[Block], numeric: set[str]) -> pd.DataFrame:

@@ -6,6 +6,7 @@ Many rows on DuckDB get the same numbers from sorted events (`features.running`)
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import duckdb
@@ -15,8 +16,8 @@ from crm.schema import TABLES
 from features.catalogue import Block, Feature
 from features.language import SECONDS_A_DAY, BadDefinition, checked, rows_counted
 from features.parts import parts_of
-from features.running import aggregate
-from features.session import DuckSession, Session
+from features.running import Events, aggregate
+from features.session import Session, better_sorted
 from features.sources import FROM
 
 _LATER = frozenset(c.name for t in TABLES.values() for c in t.columns if c.known == "later")
@@ -29,8 +30,16 @@ _CARRIED = (
     "last_year_began",
     "last_year_ended",
 )
-RUNNING_FROM = 2000  # rows asked for; with fewer, joining costs less than sorting
 _ROWS = "__rows"  # suffix of the count beside a sum
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A block whose tables are made: what stands in that from sorted events, and whether there is one by the gate."""
+
+    block: Block
+    quick: frozenset[str]
+    gated: bool
 
 
 def run_blocks(
@@ -59,31 +68,26 @@ def run_blocks(
     """
     gated = [block for block in blocks if block.events]
     carried = [c for c in session.columns("state") if c in _CARRIED]
-    for block in gated:
-        _aggregate(session, block, carried)
-    _join(session, gated, present, logged)
-    return _on_rows(session, [f for block in blocks if not block.events for f in block.features])
+    _join(session, [_aggregate(session, block, carried) for block in gated], present, logged)
+    names = {f"{blocks[0].entity}_id", "as_of", *(f.name for block in blocks for f in block.features)}
+    return _on_rows(session, [f for block in blocks if not block.events for f in block.features], names)
 
 
-def _aggregate(session: Session, block: Block, carried: Sequence[str]) -> None:
+def _aggregate(session: Session, block: Block, carried: Sequence[str]) -> _Made:
     events = session.columns(block.events)
     known = frozenset(events) | {"age", "as_of"} | set(carried)
     parts = {f: checked(f.name, f.sql, known, _LATER - known, True) for f in block.features}
     wanted = {name: sql for f, checked_sql in parts.items() for name, sql in _columns(f, checked_sql).items()}
     quick = {} if "as_of" in events else _by_running(session, block, wanted, frozenset({"age", "as_of", *carried}))
     slow = ", ".join(f'{sql} as "{name}"' for name, sql in wanted.items() if name not in quick)
-    if not slow:
-        return
-    gate = _gate(block, events, carried)
-    try:
-        found = f"{gate} select _key, as_of, {slow} from seen group by _key, as_of"
-        if quick:
-            session.make(f"gate_{block.name}", found)
-            found = f"select * from block_{block.name} left join gate_{block.name} using (_key, as_of)"
-        session.make(f"block_{block.name}", found)
-    except session.errors:
-        _name_the_culprit(session, {f: f"{gate} select {sql} from seen limit 0" for f, sql in parts.items()})
-        raise
+    if slow:
+        gate = _gate(block, events, carried)
+        try:
+            session.make(f"gate_{block.name}", f"{gate} select _key, as_of, {slow} from seen group by _key, as_of")
+        except session.errors:
+            _name_the_culprit(session, {f: f"{gate} select {sql} from seen limit 0" for f, sql in parts.items()})
+            raise
+    return _Made(block, frozenset(quick), bool(slow))
 
 
 def _columns(feature: Feature, sql: str) -> dict[str, str]:
@@ -92,24 +96,26 @@ def _columns(feature: Feature, sql: str) -> dict[str, str]:
 
 
 def _by_running(session: Session, block: Block, wanted: Mapping[str, str], moving: frozenset[str]) -> Collection[str]:
-    """Make the block's table with what needs no gate; the names of that."""
-    if not isinstance(session, DuckSession) or session.rows("state") < RUNNING_FROM:
+    """Make the block's table with what needs no gate, a row for each of the state's; the names of that."""
+    if not better_sorted(session, "state"):
         return ()
-    taken = {name: apart for name, sql in wanted.items() if (apart := parts_of(sql, moving))}
+    apart = {name: parts_of(sql, moving) for name, sql in wanted.items()}
+    # A sum and its count stay together.
+    taken = {
+        n: parts
+        for n, parts in apart.items()
+        if parts and apart.get(n.removesuffix(_ROWS)) and (f"{n}{_ROWS}" not in apart or apart[f"{n}{_ROWS}"])
+    }
     if not taken:
         return ()
     parts = {part.name: part for _, found in taken.values() for part in found.values()}
-    points = f'select distinct "{block.by}" as _key, as_of from state where "{block.by}" is not null'
+    events = Events(block.events, block.key, block.clock)
     try:
-        table = aggregate(
-            session.local, points, block.events, block.key, block.clock, list(parts.values()), block.within
-        )
+        table = aggregate(session.local, "state", block.by, events, list(parts.values()), block.within)
     except duckdb.Error:  # such as the greatest of days: the gate takes what has no number
         return ()
-    session.local.register("_running", table)
     columns = ", ".join(f'{sql} as "{name}"' for name, (sql, _) in taken.items())
-    session.make(f"block_{block.name}", f"select _key, as_of, {columns} from _running")
-    session.local.unregister("_running")
+    session.keep(f"run_{block.name}", table, f"select {columns} from run_{block.name}")
     return taken.keys()
 
 
@@ -135,21 +141,25 @@ def _moment(block: Block, events: Collection[str]) -> str:
     return f"{known} and epoch(e.{block.clock}) >= epoch(p.as_of) - {block.within * SECONDS_A_DAY}"
 
 
-def _join(session: Session, blocks: Sequence[Block], present: Collection[str], logged: Mapping[str, datetime]) -> None:
-    columns, joins = ["s.*"], []
-    for block in blocks:
-        alias = f"b_{block.name}"
-        joins.append(
-            f'left join block_{block.name} {alias} on {alias}._key = s."{block.by}" and {alias}.as_of = s.as_of'
-        )
-        if FROM[block.events] in present:
-            columns += [_filled(alias, f, present, logged) for f in block.features]
+def _join(session: Session, made: Sequence[_Made], present: Collection[str], logged: Mapping[str, datetime]) -> None:
+    columns = ["s.*"]
+    for each in made:
+        if FROM[each.block.events] in present:
+            columns += [_filled(each, f, present, logged) for f in each.block.features]
         else:
-            columns += [f'null::double as "{f.name}"' for f in block.features]
-    session.make("wide", f"select {', '.join(columns)} from state s {' '.join(joins)}")
+            columns += [f'null::double as "{f.name}"' for f in each.block.features]
+    # Tables from sorted events have a row for each of the state's, in its order.
+    aligned = [f"positional join run_{each.block.name} r_{each.block.name}" for each in made if each.quick]
+    gated = [
+        f'left join gate_{name} g_{name} on g_{name}._key = s."{each.block.by}" and g_{name}.as_of = s.as_of'
+        for each in made
+        if each.gated and (name := each.block.name)
+    ]
+    session.make("wide", f"select {', '.join(columns)} from state s {' '.join([*aligned, *gated])}")
 
 
-def _filled(alias: str, feature: Feature, present: Collection[str], logged: Mapping[str, datetime]) -> str:
+def _filled(made: _Made, feature: Feature, present: Collection[str], logged: Mapping[str, datetime]) -> str:
+    alias = f"{'r' if feature.name in made.quick else 'g'}_{made.block.name}"
     value, needs = f'{alias}."{feature.name}"', feature.needs
     if needs and needs not in present and needs not in logged:
         return f'null::double as "{feature.name}"'
@@ -163,15 +173,15 @@ def _filled(alias: str, feature: Feature, present: Collection[str], logged: Mapp
     return f'{value} as "{feature.name}"'
 
 
-def _on_rows(session: Session, features: Sequence[Feature]) -> pa.Table:
+def _on_rows(session: Session, features: Sequence[Feature], wanted: Collection[str]) -> pa.Table:
     wide = session.columns("wide")
     known = frozenset(wide)
     made = {f: checked(f.name, f.sql, known, _LATER - known, False) for f in features}
     names = {f.name for f in features}
-    kept = ", ".join(f'"{c}"' for c in wide if c not in names)
-    added = "".join(f', {sql} as "{f.name}"' for f, sql in made.items())
+    kept = [f'"{c}"' for c in wide if (c in wanted and c not in names) or c.startswith("x_")]
+    columns = ", ".join([*kept, *(f'{sql} as "{f.name}"' for f, sql in made.items())])
     try:
-        return session.fetch(f"select {kept}{added} from wide")
+        return session.fetch(f"select {columns} from wide")
     except session.errors:
         _name_the_culprit(session, {f: f"select {sql} from wide limit 0" for f, sql in made.items()})
         raise

@@ -27,36 +27,50 @@ _CHUNK = 4_000_000  # pairs of point and event that are held at once
 
 @dataclass(frozen=True)
 class _Sorted:
-    """Events by key and clock, and the points by key and as-of; keys are numbers."""
+    """Events by key and clock, and the distinct points by key and as-of; keys are numbers.
 
-    keys: pa.Table
+    `rows` and `point` say which row of the table asked for is which point; rows without a key are none.
+    """
+
     event_key: Ints
     clock: Ints
     point_key: Ints
     as_of: Ints
     starts: Ints
-    columns: Mapping[str, npt.NDArray[Any]]
+    n_rows: int
+    rows: Ints
+    point: Ints
+    columns: Mapping[str, pa.ChunkedArray]
+
+    def laid_out(self, values: npt.NDArray[Any], empty: npt.NDArray[np.bool_]) -> pa.Array:
+        """Values of the points (missing where `empty`) at the rows of the table asked for."""
+        found, missing = np.zeros(self.n_rows, dtype=values.dtype), np.ones(self.n_rows, dtype=bool)
+        found[self.rows], missing[self.rows] = values[self.point], empty[self.point]
+        return pa.array(found, mask=missing)
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Where events are read, and what they are matched by; see `features.catalogue.Block`."""
+
+    table: str
+    key: str
+    clock: str
 
 
 def aggregate(
-    con: duckdb.DuckDBPyConnection,
-    points: str,
-    events: str,
-    key: str,
-    clock: str,
-    parts: Sequence[Part],
-    within: int | None,
+    con: duckdb.DuckDBPyConnection, asked: str, by: str, events: Events, parts: Sequence[Part], within: int | None
 ) -> pa.Table:
-    """Every part at every point that some event passes to.
+    """Every part for every row of a table.
 
     Parameters
     ----------
     con : DuckDBPyConnection
-        Holds the events.
-    points : str
-        SQL of distinct `_key` and `as_of`.
-    events, key, clock : str
-        Their table; its column that is matched with `_key`; SQL of the moment at which an event was known.
+        Holds the events and the table asked for.
+    asked, by : str
+        A table with `as_of`; its column that is matched with the events' key.
+    events : Events
+        Where they are read.
     parts : sequence of Part
         What is wanted.
     within : int, optional
@@ -64,16 +78,53 @@ def aggregate(
 
     Returns
     -------
-    pa.Table
-        `_key`, `as_of` and one column a part, each by its name.
+    pa.Table, as many rows as the table asked for, in its order
+        One column a part, by its name; missing where no event is seen at all.
     """
-    data = _sorted(con, points, events, key, clock, parts)
+    wanted = dict.fromkeys(sql for part in parts for sql in _reads(part))
+    data = _sorted(con, asked, by, events, list(wanted))
     bounds = _Bounds(data)
-    seen = bounds.of(_inside(Part("count"), within).window)
-    kept = np.flatnonzero(seen[1] > seen[0])
-    columns = {part.name: _worked_out(_inside(part, within), data, bounds, kept) for part in parts}
-    moments = pa.array(data.as_of[kept]).cast(pa.timestamp("us", tz="UTC"))
-    return pa.table({"_key": data.keys["_key"].take(pa.array(data.point_key[kept])), "as_of": moments, **columns})
+    low, high = bounds.of(_inside(Part("count"), within).window)
+    unseen = low >= high
+    made = {part.name: _worked_out(_inside(part, within), data, bounds) for part in parts}
+    return pa.table({name: data.laid_out(values, unseen | empty) for name, (values, empty) in made.items()})
+
+
+def latest(
+    con: duckdb.DuckDBPyConnection,
+    asked: str,
+    by: str,
+    events: Events,
+    order: Sequence[str],
+    fields: Sequence[str],
+) -> pa.Table:
+    """The last change of each field that each row of a table knows of: the greatest by `order`, not by clock.
+
+    Returns
+    -------
+    pa.Table, as many rows as the table asked for, in its order
+        For each field its value (empty text for none), `n_` and the field: how many changes are known, and `since_` and
+        the field: the newest clock among them.
+    """
+    data = _sorted(con, asked, by, events, ["field", "coalesce(new_value, '')", *order])
+    field, value = data.columns["field"].to_numpy(), data.columns["coalesce(new_value, '')"]
+    keys = [_numbers(data.columns[name]) for name in reversed(order)]
+    place = np.empty(len(data.clock), dtype=np.int64)
+    in_order = np.lexsort((*keys, data.event_key))
+    place[in_order] = np.arange(len(in_order))  # those of a later key come after all of an earlier one
+    low, high = _Bounds(data).of(Window())
+    found: dict[str, pa.Array] = {}
+    for name in fields:
+        chosen = np.flatnonzero(field == name)
+        before = np.searchsorted(chosen, np.arange(len(field) + 1))
+        first, last = before[low], before[high]
+        newest = np.append(np.maximum.accumulate(place[chosen]), 0)[last - 1]
+        which = data.laid_out(np.append(in_order, 0)[newest], first >= last)
+        found[name] = value.take(which)
+        found[f"n_{name}"] = data.laid_out(last - first, first >= last)
+        since = data.laid_out(np.append(data.clock[chosen], 0)[last - 1], first >= last)
+        found[f"since_{name}"] = since.cast(pa.timestamp("us", tz="UTC"))
+    return pa.table(found)
 
 
 def _inside(part: Part, within: int | None) -> Part:
@@ -83,30 +134,34 @@ def _inside(part: Part, within: int | None) -> Part:
     return replace(part, window=replace(part.window, most=within * _DAY))
 
 
-def _sorted(
-    con: duckdb.DuckDBPyConnection, points: str, events: str, key: str, clock: str, parts: Sequence[Part]
-) -> _Sorted:
-    wanted = {sql: f"c{i}" for i, sql in enumerate(dict.fromkeys(s for p in parts for s in _reads(p)))}
-    con.execute(f"create or replace temp table _points as {points}")
-    con.execute("""
+def _sorted(con: duckdb.DuckDBPyConnection, asked: str, by: str, events: Events, wanted: Sequence[str]) -> _Sorted:
+    con.execute(f"""
         create or replace temp table _keys as
-        select _key, row_number() over (order by _key) - 1 as code from (select distinct _key from _points)
+        select _key, row_number() over (order by _key) - 1 as code
+        from (select distinct "{by}" as _key from {asked}) where _key is not null
     """)
-    asked = con.sql("""select k.code, epoch_us(p.as_of) as as_of from _points p join _keys k using (_key)
-                       order by 1, 2""").to_arrow_table()
-    chosen = "".join(f", {sql} as {name}" for sql, name in wanted.items())
-    rows = con.sql(f"""select k.code, epoch_us(e.{clock}) as clock{chosen} from {events} e
-                       join _keys k on k._key = e."{key}" where e.{clock} is not null order by 1, 2""").to_arrow_table()
-    keys = con.sql("select _key from _keys order by code").to_arrow_table()
-    event_key = rows["code"].to_numpy()
+    rows = con.sql(f"""
+        select a.rowid as row, k.code, epoch_us(a.as_of) as as_of from {asked} a join _keys k on k._key = a."{by}"
+    """).to_arrow_table()
+    chosen = "".join(f", {sql} as c{i}" for i, sql in enumerate(wanted))
+    read = con.sql(f"""
+        select k.code, epoch_us(e.{events.clock}) as clock{chosen} from {events.table} e
+        join _keys k on k._key = e."{events.key}" where e.{events.clock} is not null order by 1, 2
+    """).to_arrow_table()
+    (n_rows,), (n_keys,) = con.sql(f"select count(*) from {asked} union all select count(*) from _keys").fetchall()
+    moments, which = np.unique(rows["as_of"].to_numpy(), return_inverse=True)
+    points, point = np.unique(rows["code"].to_numpy() * (len(moments) + 1) + which, return_inverse=True)
+    event_key = read["code"].to_numpy()
     return _Sorted(
-        keys,
         event_key,
-        rows["clock"].to_numpy(),
-        asked["code"].to_numpy(),
-        asked["as_of"].to_numpy(),
-        np.searchsorted(event_key, np.arange(len(keys) + 1)),
-        {sql: _plain_array(rows[name]) for sql, name in wanted.items()},
+        read["clock"].to_numpy(),
+        points // (len(moments) + 1),
+        moments[points % (len(moments) + 1)],
+        np.searchsorted(event_key, np.arange(n_keys + 1)),
+        n_rows,
+        rows["row"].to_numpy(),
+        point,
+        {sql: read[f"c{i}"] for i, sql in enumerate(wanted)},
     )
 
 
@@ -119,8 +174,10 @@ def _reads(part: Part) -> list[str]:
     return [*found, f"({part.value})::double"] if part.value else found
 
 
-def _plain_array(column: pa.ChunkedArray) -> npt.NDArray[Any]:
-    """Numbers as they are, null as NaN; text as numbers of its own, null as -1."""
+def _numbers(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    """Numbers as they are, null as NaN; moments as microseconds; text as numbers of its own, null as -1."""
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.int64())
     if pa.types.is_floating(column.type) or (pa.types.is_integer(column.type) and not column.null_count):
         return column.to_numpy()
     return column.combine_chunks().dictionary_encode().indices.fill_null(-1).to_numpy()
@@ -153,47 +210,44 @@ class _Bounds:
         return self._known[age]
 
 
-def _worked_out(part: Part, data: _Sorted, bounds: _Bounds, kept: Ints) -> pa.Array:
-    low, high = (side[kept] for side in bounds.of(part.window))
-    reads = [data.columns[sql] for sql in _reads(part)]
+def _worked_out(part: Part, data: _Sorted, bounds: _Bounds) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+    """Values at the points, and where there are none."""
+    low, high = bounds.of(part.window)
+    reads = [_numbers(data.columns[sql]) for sql in _reads(part)]
     value = reads[-1] if part.value else np.ones(len(data.clock))
     passes = reads[0] > 0 if part.condition else np.ones(len(data.clock), dtype=bool)
     if part.kind == "distinct":
-        return _distinct(part, data, kept, np.flatnonzero(passes & (value >= 0)), value.astype(np.int64))
+        found = _distinct(part, data, np.flatnonzero(passes & (value >= 0)), value.astype(np.int64))
+        return found, np.zeros(len(found), dtype=bool)
     passes &= ~np.isnan(value)
     before = np.concatenate([[0], np.cumsum(passes)])
     low, high = before[low], before[high]
     chosen = np.flatnonzero(passes)
-    return _KINDS[part.kind](part, data.as_of[kept], data.clock[chosen], value[chosen], low, high)
+    none = np.zeros(len(low), dtype=bool) if part.kind in ("count", "filled") else low >= high
+    return _KINDS[part.kind](part, data.as_of, data.clock[chosen], value[chosen], low, high), none
 
 
-def _count(_: Part, __: Ints, ___: Ints, ____: Floats, low: Ints, high: Ints) -> pa.Array:
-    return pa.array(high - low)
+def _count(_: Part, __: Ints, ___: Ints, ____: Floats, low: Ints, high: Ints) -> Ints:
+    return high - low
 
 
-def _newest(_: Part, as_of: Ints, clock: Ints, __: Floats, low: Ints, high: Ints) -> pa.Array:
-    return _age(as_of, clock, high - 1, low < high)
+def _newest(_: Part, as_of: Ints, clock: Ints, __: Floats, ___: Ints, high: Ints) -> Floats:
+    return (as_of - np.append(clock, 0)[high - 1]) / 1e6
 
 
-def _oldest(_: Part, as_of: Ints, clock: Ints, __: Floats, low: Ints, high: Ints) -> pa.Array:
-    return _age(as_of, clock, low, low < high)
+def _oldest(_: Part, as_of: Ints, clock: Ints, __: Floats, low: Ints, ___: Ints) -> Floats:
+    return (as_of - np.append(clock, 0)[low]) / 1e6
 
 
-def _age(as_of: Ints, clock: Ints, place: Ints, some: npt.NDArray[np.bool_]) -> pa.Array:
-    age = np.zeros(len(as_of))
-    age[some] = (as_of[some] - clock[place[some]]) / 1e6
-    return pa.array(age, mask=~some)
-
-
-def _reduced(how: np.ufunc) -> Callable[..., pa.Array]:
-    def reduced(_: Part, __: Ints, ___: Ints, value: Floats, low: Ints, high: Ints) -> pa.Array:
-        return pa.array(_slices(how, value, low, high), mask=low >= high)
+def _reduced(how: np.ufunc) -> Callable[..., Floats]:
+    def reduced(_: Part, __: Ints, ___: Ints, value: Floats, low: Ints, high: Ints) -> Floats:
+        return _slices(how, value, low, high)
 
     return reduced
 
 
-def _average(_: Part, __: Ints, ___: Ints, value: Floats, low: Ints, high: Ints) -> pa.Array:
-    return pa.array(_slices(np.add, value, low, high) / np.maximum(high - low, 1), mask=low >= high)
+def _average(_: Part, __: Ints, ___: Ints, value: Floats, low: Ints, high: Ints) -> Floats:
+    return _slices(np.add, value, low, high) / np.maximum(high - low, 1)
 
 
 def _slices(how: np.ufunc, value: Floats, low: Ints, high: Ints) -> Floats:
@@ -206,7 +260,7 @@ def _slices(how: np.ufunc, value: Floats, low: Ints, high: Ints) -> Floats:
     return result
 
 
-def _faded(part: Part, as_of: Ints, clock: Ints, value: Floats, low: Ints, high: Ints) -> pa.Array:
+def _faded(part: Part, as_of: Ints, clock: Ints, value: Floats, low: Ints, high: Ints) -> Floats:
     many = high - low
     result = np.zeros(len(low))
     ends = np.concatenate([[0], np.cumsum(many)])
@@ -219,10 +273,10 @@ def _faded(part: Part, as_of: Ints, clock: Ints, value: Floats, low: Ints, high:
         )
         weight = np.exp(-((as_of[first:last][point] - clock[event]) / 1e6) / part.fades)
         result[first:last] = np.bincount(point, weight * value[event], len(number))
-    return pa.array(result, mask=low >= high)
+    return result
 
 
-def _distinct(part: Part, data: _Sorted, kept: Ints, chosen: Ints, value: Ints) -> pa.Array:
+def _distinct(part: Part, data: _Sorted, chosen: Ints, value: Ints) -> Ints:
     """Count what began, less what ended: an event stands for its value until it is too old or the value comes again."""
     key, clock, same = data.event_key[chosen], data.clock[chosen], value[chosen]
     order = np.lexsort((clock, same, key))
@@ -233,19 +287,18 @@ def _distinct(part: Part, data: _Sorted, kept: Ints, chosen: Ints, value: Ints) 
         repeats = (key[1:] == key[:-1]) & (same[1:] == same[:-1])
         again[:-1][repeats] = begins[1:][repeats]
     ends = again if part.window.most is None else np.minimum(again, clock + part.window.most + 1)
-    point_key, as_of = data.point_key[kept], data.as_of[kept]
-    return pa.array(_until(key, begins, point_key, as_of) - _until(key, ends, point_key, as_of))
+    return _until(key, begins, data) - _until(key, ends, data)
 
 
-def _until(key: Ints, moment: Ints, point_key: Ints, as_of: Ints) -> Ints:
-    moments, which = np.unique(as_of, return_inverse=True)
+def _until(key: Ints, moment: Ints, data: _Sorted) -> Ints:
+    moments, which = np.unique(data.as_of, return_inverse=True)
     width = len(moments) + 1
     place = np.sort(key * width + np.searchsorted(moments, moment, side="left"))
-    first = np.searchsorted(place, point_key * width)
-    return np.searchsorted(place, point_key * width + which, side="right") - first
+    first = np.searchsorted(place, data.point_key * width)
+    return np.searchsorted(place, data.point_key * width + which, side="right") - first
 
 
-_KINDS: Mapping[str, Callable[..., pa.Array]] = {
+_KINDS: Mapping[str, Callable[..., npt.NDArray[Any]]] = {
     "count": _count,
     "filled": _count,
     "newest": _newest,

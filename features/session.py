@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 import duckdb
 import pyarrow as pa
@@ -16,12 +16,11 @@ DUCKDB = "duckdb"
 SPARK = "spark"
 _ADDRESSES = ("spark://", "sc://", "local")
 _THREADS = 2
+RUNNING_FROM = 2000  # rows; with fewer, joining costs less than sorting
 # DuckDB takes the second midnight where a clock is put back over it; a day begins with the first.
 _DAY_START = """
 create or replace temp macro day_start(day) as (
-    case when (day::timestamp at time zone '{zone}') - interval 1 hour
-              = (day::timestamp - interval 1 hour) at time zone '{zone}' then day::timestamp at time zone '{zone}'
-         when ((day::timestamp at time zone '{zone}') - interval 1 hour) at time zone '{zone}' = day::timestamp
+    case when ((day::timestamp at time zone '{zone}') - interval 1 hour) at time zone '{zone}' = day::timestamp
          then (day::timestamp at time zone '{zone}') - interval 1 hour
          else day::timestamp at time zone '{zone}' end)
 """
@@ -94,6 +93,15 @@ class DuckSession:
             self._columns[name] = {row[0]: row[1].lower() for row in found}
         return self._columns[name]
 
+    def keep(self, name: str, rows: pa.Table, query: str) -> None:
+        """Keep what a query makes of rows, which it calls by the name that the table will have."""
+        self.local.execute(f"drop table if exists {name}")
+        self.local.register(name, rows)
+        self.local.execute(f"create or replace temp table _kept as {query}")
+        self.local.unregister(name)
+        self.local.execute(f"alter table _kept rename to {name}")
+        self._columns.pop(name, None)
+
     def rows(self, name: str) -> int:
         """How many rows a table has."""
         (found,) = self.local.sql(f"select count(*) from {name}").fetchall()[0]
@@ -102,6 +110,11 @@ class DuckSession:
     def fetch(self, query: str) -> pa.Table:
         """The rows of a query, in no order unless it says one."""
         return self.local.sql(query).to_arrow_table()
+
+
+def better_sorted(session: Session, table: str) -> TypeGuard[DuckSession]:
+    """Whether a table asks for so many rows that `features.running` is quicker than joins; DuckDB only."""
+    return isinstance(session, DuckSession) and session.rows(table) >= RUNNING_FROM
 
 
 @contextmanager

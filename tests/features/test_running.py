@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from crm.company import Company
 from crm.simulate import lake_view, simulate
-from features import engine
+from features import session
 from features.build import KEYS, build
 from features.catalogue import ENTITIES
 from features.language import checked
@@ -28,7 +28,7 @@ def company():
 def both_ways(monkeypatch, source, rows, entity, settings_of):
     found = []
     for least in (0, 10**9):
-        monkeypatch.setattr(engine, "RUNNING_FROM", least)
+        monkeypatch.setattr(session, "RUNNING_FROM", least)
         found.append(build(source, rows, entity, company=settings_of, late=frozenset()))
     return found
 
@@ -99,7 +99,7 @@ def test_what_needs_the_gate(sql):
 
 
 def test_an_own_feature_that_is_no_number_is_left_to_the_gate(monkeypatch):
-    monkeypatch.setattr(engine, "RUNNING_FROM", 0)
+    monkeypatch.setattr(session, "RUNNING_FROM", 0)
     own = {"name": "moved_to", "block": "deal_path", "sql": "max(new_day) filter (where field = 'close_date')"}
     settings_of = Company.parse(
         {"base_currency": "EUR", "features": [own | {"unit": "date", "en": "Furthest day", "zh": "最远日期"}]}
@@ -112,7 +112,7 @@ def test_an_own_feature_that_is_no_number_is_left_to_the_gate(monkeypatch):
 
 def test_a_table_of_many_keys_keeps_them_apart(monkeypatch):
     """Two thousand deals with k mod 5 mails each: the count is k mod 5 for each, whatever lies next to it."""
-    monkeypatch.setattr(engine, "RUNNING_FROM", 0)
+    monkeypatch.setattr(session, "RUNNING_FROM", 0)
     mails = [
         {"activity_id": f"{k}-{i}", "occurred_at": pd.Timestamp("2026-01-02", tz="UTC"), "kind": "email"}
         | {"direction": "in", "deal_id": f"d{k}"}
