@@ -1,7 +1,9 @@
 """The record of owner, company, product, source and stage, from deals closed and stages left before."""
 
 import pytest
+from sqlglot import exp, parse_one
 
+from features.catalogue import blocks
 from tests.features.rows import a_change, a_deal, day, describe, follow
 
 
@@ -216,3 +218,15 @@ def test_a_stay_ends_with_the_deal_and_no_segment_gives_no_segments_usual():
 def test_without_a_log_no_stage_is_known_and_so_no_usual():
     row = describe("deal", "2026-02-09", deals=STAYS, accounts=SEGMENTS)
     assert (row["stage_days_to_usual"], row["stage_days_to_segment"]) == (None, None)
+
+
+def test_all_that_rests_on_the_owners_own_record_tells_who_the_owner_is():
+    every = {one.name: one for block in blocks("deal") for one in block.features}
+    telling = {name for name, one in every.items() if one.identity}
+    by_owner = {one.name for block in blocks("deal") if block.by == "owner_id" for one in block.features}
+    on_record = {"owner_id", "owner_tenure_days"}
+    # What is made of them: an expression on the row that names one.
+    made = {n for n, one in every.items() if by_owner & {c.name for c in parse_one(one.sql).find_all(exp.Column)}}
+    assert telling == by_owner | on_record | made
+    assert {"owner_win_rate", "owner_call_rate", "amount_to_owner_usual"} <= made
+    assert not every["owner_changes"].identity  # of the deal, whoever they were
