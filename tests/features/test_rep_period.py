@@ -5,7 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from tests.features.rows import a_change, a_deal, a_goal, day, describe
+from crm.company import Company
+from tests.features.rows import COMPANY, STAGES, a_change, a_deal, a_goal, day, describe
 
 GOALS = [
     a_goal(1, "2025-10-01", "2026-01-01", 1000.0),
@@ -193,3 +194,34 @@ def test_without_goals_all_that_rests_on_them_is_missing():
     row = describe("rep", "2026-04-20", deals=DEALS, deal_changes=LOG)
     names = ["target", "goal_booked", "goal_pace", "last_attainment", "mean_attainment", "past_attainment"]
     assert [row[name] for name in [*names, "pipeline_cover", "weighted_cover"]] == [None] * 8
+
+
+def test_a_quarter_begins_where_the_company_is():
+    """In Shanghai the quarter from 1 April on begins on 31 March at 16:00 UTC."""
+    company = COMPANY.model_copy(update={"time_zone": "Asia/Shanghai"})
+    deals = [
+        a_deal("w1", closed="2026-03-31 15:59", outcome="won", amount=1.0),
+        a_deal("w2", closed="2026-03-31 16:00", outcome="won", amount=10.0),
+    ]
+    goals = [a_goal(1, "2026-01-01", "2026-04-01", 4.0), a_goal(2, "2026-04-01", "2026-07-01", 40.0)]
+    row = describe("rep", "2026-03-31 16:00", deals=deals, goals=goals, company=company)
+    assert (row["booked_in_period"], row["goal_booked"], row["last_attainment"]) == (10, 10 / 40, 1 / 4)
+    row = describe("rep", "2026-03-31 15:59", deals=deals, goals=goals, company=company)
+    assert (row["booked_in_period"], row["goal_booked"], row["last_attainment"]) == (1, 1 / 4, None)
+
+
+def test_quarters_follow_the_fiscal_year():
+    """A fiscal year from February on has quarters from February, May, August and November on."""
+    company = Company.parse({"base_currency": "EUR", "stages": {"*": STAGES}, "fiscal": {"start_month": 2}})
+    goals = [
+        a_goal(1, "2025-11-01", "2025-12-01", 1.0),
+        a_goal(2, "2025-12-01", "2026-01-01", 2.0),
+        a_goal(3, "2026-01-01", "2026-02-01", 5.0),
+        a_goal(4, "2026-02-01", "2026-05-01", 90.0),
+        a_goal(5, "2026-01-01", "2026-04-01", 7000.0),  # a calendar quarter is none here
+    ]
+    deals = [a_deal("w", closed="2026-01-31", outcome="won", amount=4.0)]
+    hired = [{"rep_id": "r1", "hired_on": date(2025, 11, 30)}]
+    row = describe("rep", "2026-04-20", deals=deals, goals=goals, reps=hired, company=company)
+    assert (row["target"], row["last_attainment"], row["booked_in_period"]) == (90, 4 / 8, 0)
+    assert (row["period_days_left"], row["quarters_since_hired"]) == (11, 1)
