@@ -76,7 +76,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class _Losses:
+class Seen:
     """Outcomes and losses of several past dates below each other."""
 
     past: list[PastDate]
@@ -127,7 +127,7 @@ def choose(past: list[PastDate], until: pd.Timestamp, days: float, *, mixes: tup
     """
     if not past:
         return Choice(mix=mixes[0], horizon_days=days)
-    seen = _Losses(past, until, days)
+    seen = Seen(past, until, days)
     y, deals = seen.y, seen.deals
     base = log_loss(y, seen.said([d.base for d in past]))
     stage = log_loss(y, seen.said([d.stage for d in past]))
@@ -172,7 +172,7 @@ def _leant_all(fields: list[Curves], rated: list[Curves], strength: float) -> li
     return [leant(curves, rate, strength) for curves, rate in zip(fields, rated, strict=True)]
 
 
-def _best_mix(seen: _Losses, mixes: tuple[Mix, ...]) -> Mix:
+def _best_mix(seen: Seen, mixes: tuple[Mix, ...]) -> Mix:
     if seen.past[0].parts is None:
         return mixes[0]
     y, deals = seen.y, seen.deals
