@@ -34,7 +34,7 @@ _HERE_ONLY = {
     "spark.driver.host": "127.0.0.1",
     "spark.sql.shuffle.partitions": "4",
 }
-_QUIET = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.log.level": "ERROR"}
+_QUIET = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.log.level": "FATAL"}
 
 
 class NoSpark(NotReady):
@@ -69,7 +69,7 @@ class SparkEngine:
 
     def share(self, name: str) -> None:
         """Hand a table of `local` to Spark."""
-        self._name(name, self._spark.createDataFrame(self.local.sql(f"select * from {name}").to_arrow_table()))
+        self._name(name, self._frame(self.local.sql(f"select * from {name}").to_arrow_table()))
 
     def make(self, name: str, query: str) -> None:
         """Keep the rows of a query as a table; one of that name is replaced."""
@@ -83,7 +83,8 @@ class SparkEngine:
 
     def fetch(self, query: str) -> pa.Table:
         """The rows of a query, in no order unless it says one."""
-        return self._query(query).toArrow()
+        with _no_word_of_pandas():
+            return self._query(query).toArrow()
 
     def close(self) -> None:
         """Give back what Spark keeps for this session."""
@@ -103,7 +104,11 @@ class SparkEngine:
         if isinstance(self._view, LakeView) and (paths := self._view.paths(name)):
             columns = ", ".join(f"`{f.name}` {_spark_type(f.type)}" for f in self._view.schema(name))
             return self._spark.read.schema(columns).parquet(*map(_plain, paths))
-        return self._spark.createDataFrame(self._view.arrow(name))
+        return self._frame(self._view.arrow(name))
+
+    def _frame(self, rows: pa.Table) -> DataFrame:
+        with _no_word_of_pandas():
+            return self._spark.createDataFrame(rows)
 
     def _name(self, name: str, frame: DataFrame) -> None:
         frame.createOrReplaceTempView(name)
@@ -146,8 +151,7 @@ def spark_engine(address: str, view: View, local: duckdb.DuckDBPyConnection, tim
 def _started(address: str) -> SparkSession:
     """Spark at an address, started once in a process."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pandas 3, which is not used with Spark
+        with _no_word_of_pandas():
             from pyspark.errors import PySparkException
             from pyspark.sql import SparkSession
     except ImportError:
@@ -168,6 +172,14 @@ def _started(address: str) -> SparkSession:
     if spark.sparkContext.master != master:
         raise NoSpark(f"Spark runs at {spark.sparkContext.master} in this process. Use that one, or a new process.")
     return spark
+
+
+@contextmanager
+def _no_word_of_pandas() -> Iterator[None]:
+    # pyspark warns of pandas 3; rows go to and fro as Arrow tables, which pandas has no part in.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+        yield
 
 
 def _said(error: Exception) -> str:

@@ -69,7 +69,8 @@ def _division(node: exp.Div) -> exp.Expression:
     if _never_zero(below):
         return exp.Div(this=exp.cast(above.copy(), "double"), expression=exp.cast(below.copy(), "double"))
     return _spelt(
-        "case when :b = 0 then cast(:a as double) * double('Infinity') else cast(:a as double) / cast(:b as double) end",
+        "case when :b = 0 then cast(:a as double) * double('Infinity')"
+        " else cast(:a as double) / cast(:b as double) end",
         a=above,
         b=below,
     )
@@ -128,20 +129,22 @@ def _true_or_false(node: exp.Expression, truths: Collection[str]) -> bool:
     return isinstance(node, (exp.Predicate, exp.Connector, exp.Not, exp.Boolean, exp.LogicalOr, exp.LogicalAnd))
 
 
+# Java reads 12d and 12f as numbers; DuckDB reads 1_000.
+_READ = """case when not rlike(cast(:x as string), '[0-9.][dDfF] *$') then
+try_cast(regexp_replace(cast(:x as string), '(?<=[0-9])_(?=[0-9])', '') as double) end"""
+# Spark reads 2026 and 2026-03 as days; DuckDB reads 2026/03/01.
+_READ_DAY = """try_cast(regexp_extract(translate(trim(cast(:x as string)), '/', '-'),
+'^([0-9]{4,}-[0-9]{1,2}-[0-9]{1,2})([T ][0-9].*)?$', 1) as date)"""
+
+
 def _tried(node: exp.TryCast) -> exp.Expression:
     kind = node.to.this
-    if kind == exp.DataType.Type.DOUBLE:  # Java reads 12d and 12f as numbers; DuckDB reads 1_000
-        return _spelt(
-            "case when not rlike(cast(:x as string), '[0-9.][dDfF] *$') then"
-            " try_cast(regexp_replace(cast(:x as string), '(?<=[0-9])_(?=[0-9])', '') as double) end",
-            x=node.this,
-        )
-    if kind == exp.DataType.Type.DATE:  # Spark reads 2026 and 2026-03 as days; DuckDB reads 2026/03/01
-        return _spelt(
-            "try_cast(regexp_extract(translate(trim(cast(:x as string)), '/', '-'),"
-            " '^([0-9]{4,}-[0-9]{1,2}-[0-9]{1,2})([T ][0-9].*)?$', 1) as date)",
-            x=node.this,
-        )
+    if kind == exp.DataType.Type.DOUBLE:
+        return _spelt(_READ, x=node.this)
+    if kind == exp.DataType.Type.DATE:
+        return _spelt(_READ_DAY, x=node.this)
+    if kind in exp.DataType.INTEGER_TYPES:
+        return _spelt(f"try_cast(rint({_READ}) as {node.to.sql('spark')})", x=node.this)
     return node
 
 
