@@ -121,9 +121,13 @@ def _of_table(name: str, columns: list[str]) -> list[tuple[str, str]]:
     clock = f"coalesce({_CLOCKS.get(name) or TABLES[name].clock or _EVER}, {_EVER})"
     more = f", {_FIRST}" if name == "fx_rates" else ""
     early = ", ".join(f'"{c}"' for c in columns if c not in ends)
-    later = ", ".join(f'"{c}"' for c in (*TABLES[name].key, *ends))
     found = [(f"select {early}{more} from {name}", clock)]
-    return [*found, (f"select {later} from {name}", end)] if ends else found
+    if ends:
+        # Of a row that was written down after its end, nothing was known before.
+        later = ", ".join(f'"{c}"' for c in (*TABLES[name].key, *ends))
+        known = f"case when {end} is not null then greatest({end}, {clock}) end"
+        found.append((f"select {later}, {known} as known from {name}", "known"))
+    return found
 
 
 def _of_ends(unlogged: tuple[str, ...]) -> list[tuple[str, str]]:

@@ -84,7 +84,7 @@ def _train_win(
     view: View, company: Company, tracking: str, folder: Path | None, as_of: datetime, seed: int, say: Progress
 ) -> TrainResult:
     say("Snapshots of past weeks")
-    rows = deal_snapshots(view, company, until=as_of, folder=folder)
+    rows = deal_snapshots(view, company, until=as_of, folder=folder, progress=lambda text, _done: say(text))
     say(f"Fitting the win model on {len(rows):,} snapshots")
     model = win_model(company, seed=seed).fit(rows, until=pd.Timestamp(as_of))
     table = model.choice_.table

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -19,6 +20,7 @@ from training.weeks import Weeks, kept_weeks
 
 MAX_ROWS = 250_000
 _MONDAY = pd.Timestamp("1970-01-05", tz="UTC")
+_DIGITS = 10
 _BLOCK = 13  # dates that are worked out together: one alone costs nearly as much
 Progress = Callable[[str, float], None]
 _SPINE = """
@@ -76,9 +78,9 @@ def deal_snapshots(
     Returns
     -------
     pd.DataFrame
-        `deal_id`, `as_of`, one column a feature, `_closed_at` (missing while open), `_outcome` ('won', 'lost',
-        'open'), `_observed_until`. Deals that ended at an unknown time are left out, and so are dates before the first
-        closing on record.
+        `deal_id`, `as_of`, one column a feature (numbers to ten digits), `_closed_at` (missing while open), `_outcome`
+        ('won', 'lost', 'open'), `_observed_until`. Deals that ended at an unknown time are left out, and so are dates
+        before the first closing on record.
     """
     spine = _thinned(_spine(view, until, cadence_days), max_rows)
     keeping = (
@@ -186,10 +188,17 @@ def _by_week(table: pd.DataFrame) -> dict[pd.Timestamp, pa.Table]:
         if isinstance(values.dtype, pd.CategoricalDtype):
             columns[name] = pa.array(values.astype(object).where(values.notna(), None), pa.string())
         else:
-            columns[name] = pa.array(values.to_numpy(np.float64))
+            columns[name] = pa.array(_rounded(values.to_numpy(np.float64)))
     rows = pa.table(columns)
     places = table.groupby("as_of", sort=True).indices
     return {pd.Timestamp(week): rows.take(place) for week, place in places.items()}
+
+
+def _rounded(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Ten digits of each value: sums of floats may be added up in another order, which must not show."""
+    known = np.isfinite(values) & (values != 0)
+    scale = 10.0 ** (_DIGITS - 1 - np.floor(np.log10(np.abs(values, where=known, out=np.ones_like(values)))))
+    return np.where(known, np.round(values * scale) / scale, values)
 
 
 def _joined(tables: list[pa.Table]) -> pd.DataFrame:

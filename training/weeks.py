@@ -62,6 +62,8 @@ class Weeks:
     def drop_what_changed(self, view: LakeView, company: Company) -> None:
         """Drop the weeks that may differ in a view from what they were in the one that they were made from."""
         state = self.folder / _STATE
+        for part in self.folder.glob("*.part"):
+            part.unlink()
         if state.exists():
             before = json.loads(state.read_text(encoding="utf-8"))
             if before == view.cut.tables:
@@ -69,8 +71,8 @@ class Weeks:
             since = _since(view.at(before), view, company)
         else:
             since = BEGINNING
-        for path in [*self.folder.glob("*.parquet"), *self.folder.glob("*.part")]:
-            if path.suffix == ".part" or (since is not None and _week_of(path) >= since):
+        for path in self.folder.glob("*.parquet"):
+            if since is not None and _week_of(path) >= since:
                 path.unlink()
         # Only now: a run that is cut off before finds the old state and drops the same weeks again.
         part = state.with_suffix(f".{os.getpid()}.part")

@@ -86,4 +86,4 @@ def test_they_are_what_the_features_are_on_those_days(tiny, tiny_rows):
         if isinstance(built[name].dtype, pd.CategoricalDtype):
             assert built[name].astype(object).equals(some[name].astype(object)), name
             built[name], some[name] = 0, 0
-    pd.testing.assert_frame_equal(some[built.columns], built, rtol=1e-12, atol=1e-9)
+    pd.testing.assert_frame_equal(some[built.columns], built, rtol=1e-9, atol=0)
