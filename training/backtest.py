@@ -108,8 +108,14 @@ def _judged(table: pd.DataFrame, *, wanted: int) -> Backtest:
         dates=part["as_of"].nunique(),
         wanted=wanted,
     )
-    calibration = calibration_figures(part).rename_axis("measure").reset_index()
-    more = {"calibration": calibration, "reliability": bins, "segments": by_segment(part, SEGMENTS), "dates": past}
+    calibration = {days: calibration_figures(one_a_cut(rows)) for days, rows in table.groupby("horizon_days")}
+    more = {
+        "calibration": calibration[main].rename_axis("measure").reset_index(),
+        "calibration_by_horizon": pd.concat(calibration, names=["horizon_days", "measure"]).reset_index(),
+        "reliability": bins,
+        "segments": by_segment(part, SEGMENTS),
+        "dates": past,
+    }
     figures = {"reliability": plots.reliability_svg(part), "dates": plots.dates_svg(past)}
     return Backtest("win", table, summarise(table), compared, said, more, figures, remarks=_remarks())
 
