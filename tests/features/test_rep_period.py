@@ -79,7 +79,7 @@ def test_a_target_counts_from_when_it_was_written_down_and_the_newest_holds():
         a_goal(2, "2026-04-01", "2026-07-01", 3000.0, recorded_at=day("2026-05-01")),
     ]
     assert describe("rep", "2026-04-20", deals=DEALS, goals=goals)["target"] == 4000
-    assert describe("rep", "2026-05-02", deals=DEALS, goals=goals)["target"] == 3000
+    assert describe("rep", "2026-05-01", deals=DEALS, goals=goals)["target"] == 3000
 
 
 def test_open_amounts_that_are_not_logged_are_missing_not_0():
