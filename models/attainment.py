@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator
 
 from crm.company import Company
@@ -15,21 +15,18 @@ from crm.errors import NotReady
 from crm.lake import View
 from features.build import build, open_deals
 from models.amounts import AmountModel
-from models.attainment_new import new_business
+from models.attainment_new import NewBusiness, new_business
 from models.attainment_past import compare, estimate_spread, past_cuts, pinball
+from models.attainment_rows import PeriodForecast, explained, first_period, joined, rows_of
 from models.learners import Floats
-from models.rollup import COMPANY, NOBODY, People, booked, credit_matrix, credits_of, is_sale, people_at, targets
+from models.rollup import COMPANY, booked, credit_matrix, credits_of, is_sale, people_at, targets
 from models.simulation import DRAWS, Draws, Spread, draw_period
 from models.win import WinModel
+from models.win_calendar import seconds_of
 
 _AGE_EDGES = (0.0, 1 / 3, 2 / 3, 1.0)
 _AGE_NAMES = ("early", "middle", "late")
 _SHARED_WAYS = ("simulation", "stage_rate")  # those that give draws of single deals, so that sums agree
-_COLUMNS = (
-    "period_start period_end metric target actual_to_date p10 p50 p90 p_attain "
-    "expected_closed expected_open expected_new"
-).split()
-_REASONS = "entity entity_id feature value text contribution base_value prediction".split()
 
 
 class NothingSold(NotReady):
@@ -42,36 +39,8 @@ class NothingSold(NotReady):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class PeriodForecast:
-    """The simulation of one period and metric, with the expected parts behind it.
-
-    Attributes
-    ----------
-    draws : Draws
-        Closed, deals, new business; sums of them are reps, teams, company.
-    open_deals : shape (deals,)
-        Expected value of each open deal, in full.
-    expected_new : shape (reps,)
-    """
-
-    start: date
-    end: date
-    metric: str
-    people: People
-    deals: pd.DataFrame
-    draws: Draws
-    open_deals: Floats
-    expected_new: Floats
-
-    @property
-    def expected_open(self) -> Floats:
-        """Expected from open deals by rep, shape (reps,)."""
-        return np.asarray(self.draws.credit @ self.open_deals)
-
-
 class AttainmentModel(BaseEstimator):
-    """Bookings and won deals of a period, by rep, team and company.
+    """Bookings, won deals and the share won of a period, by rep, team and company.
 
     Closed so far, plus each open deal won by the period's end with the win model's chance, plus deals not made yet at
     the rep's own pace; errors that deals share are learnt from past cuts. The win model's chances are
@@ -144,15 +113,15 @@ class AttainmentModel(BaseEstimator):
         wanted = {(quarter.start, quarter.end, "bookings")} | {
             (g.period_start, g.period_end, g.metric) for g in goals.itertuples()
         }
-        reps, teams, explained = [], [], []
+        reps, teams, reasons = [], [], []
         ordered = sorted(wanted, key=lambda w: (w[:2] != (quarter.start, quarter.end), w[2] != "bookings", *w))
         for forecast in self.forecasts(view, company, as_of=at, deals_scored=deals_scored, periods=ordered):
-            rows = _rows(forecast, goals, default=(forecast.start, forecast.end) == (quarter.start, quarter.end))
+            rows = rows_of(forecast, goals, default=(forecast.start, forecast.end) == (quarter.start, quarter.end))
             reps.append(rows[0])
             teams.append(rows[1])
             if forecast.metric == "bookings" and len(rows[0]):
-                explained.append(_explained(forecast, rows[0]["rep_id"]))
-        return _joined(reps, "rep_id"), _joined(teams, "team_id"), _first_period(explained)
+                reasons.append(explained(forecast, rows[0]["rep_id"]))
+        return joined(reps, "rep_id"), joined(teams, "team_id"), first_period(reasons)
 
     def forecasts(
         self,
@@ -171,127 +140,58 @@ class AttainmentModel(BaseEstimator):
         spine = open_deals(view, at)
         deals = build(view, spine, "deal", company=company)
         credit = credit_matrix(deals["deal_id"], deals["owner_id"].astype(object), shares, people)
-        quarter = company.period_of(today)
-        given = deals["deal_id"].map(_given(deals_scored)).to_numpy(np.float64)
+        ends = company.period_of(today).end
         found = []
         for start, end, metric in periods:
             opens, closes = (_moment(day, company) for day in (start, end))
             days = (closes - at).total_seconds() / 86_400
             age = 1 - days / ((closes - opens).total_seconds() / 86_400)
-            win = self._win(deals, days, age, given if end == quarter.end else np.full(len(deals), np.nan))
-            amounts = self.amounts_ if metric == "bookings" else None
-            counted = deals if metric == "bookings" else deals.assign(amount=1.0)
+            chances = self._chances(deals, days, age, deals_scored if end == ends else deals_scored.iloc[:0])
             new = new_business(shares, people, at=at, days=days, calendar=self.win_.calendar_, metric=metric)
-            draws = draw_period(
-                booked(shares, people, opens, at, metric), win, counted, credit, new,
-                amounts=amounts, spread=self.spread_, seed=self.random_state, draws=self.draws,
-            )  # fmt: skip
-            worth = np.nan_to_num(self.amounts_.when_won(deals)) if amounts else np.ones(len(deals))
-            found.append(PeriodForecast(start, end, metric, people, deals, draws, win * worth, new.expected))
+            so_far = {m: booked(shares, people, opens, at, m) for m in ("bookings", "won_deals", "lost_deals")}
+            draws = self._draws(metric, so_far, chances, deals, credit, new)
+            worth = np.nan_to_num(self.amounts_.when_won(deals)) if metric == "bookings" else np.ones(len(deals))
+            found.append(PeriodForecast(start, end, metric, people, deals, draws, chances[0] * worth, new.expected))
         return found
 
-    def _win(self, deals: pd.DataFrame, days: float, age: float, given: Floats) -> Floats:
+    def _draws(
+        self, metric: str, so_far: dict[str, Floats], chances: tuple[Floats, Floats], deals: pd.DataFrame,
+        credit: csr_array, new: NewBusiness,
+    ) -> Draws:  # fmt: skip
+        return draw_period(
+            so_far["bookings" if metric == "bookings" else "won_deals"], chances[0], deals, credit, new,
+            amounts=self.amounts_ if metric == "bookings" else None,
+            lost=(so_far["lost_deals"], chances[1]) if metric == "conversion_rate" else None,
+            spread=self.spread_, seed=self.random_state, draws=self.draws,
+        )  # fmt: skip
+
+    def _chances(
+        self, deals: pd.DataFrame, days: float, age: float, deals_scored: pd.DataFrame
+    ) -> tuple[Floats, Floats]:
+        """Of each open deal, to be won and to be lost within so many days: two of shape (n,)."""
         if not len(deals):
-            return np.zeros(0)
+            return np.zeros(0), np.zeros(0)
         if self.ways_[_age_name(age)] == "stage_rate":
-            return self.win_.rate_.curves(deals).by(days)[0] * is_sale(deals)
-        known = np.isfinite(given)
-        return is_sale(deals) * (given if known.all() else np.where(known, given, self.win_.won_within(deals, days)))
+            chances = self.win_.rate_.curves(deals).by(days)
+        else:
+            chances = _given(deals_scored, deals)
+            if not np.isfinite(chances).all():
+                ahead = np.full(len(deals), days)
+                own = self.win_.calendar_.by(self.win_.curves(deals), seconds_of(deals["as_of"]), ahead)
+                chances = np.where(np.isfinite(chances), chances, own)
+        return chances[0] * is_sale(deals), chances[1] * is_sale(deals)
 
 
-def _joined(tables: list[pd.DataFrame], key: str) -> pd.DataFrame:
-    filled = [table for table in tables if len(table)]
-    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=[key, *_COLUMNS])
-
-
-def _first_period(explained: list[pd.DataFrame]) -> pd.DataFrame:
-    """Reasons of one period a rep: the fiscal quarter's if there is one."""
-    if not explained:
-        return pd.DataFrame(columns=_REASONS)
-    reasons = pd.concat(explained, ignore_index=True)
-    first = reasons.groupby("entity_id")["_period"].transform("first")
-    return reasons.loc[reasons["_period"] == first, _REASONS].reset_index(drop=True)
-
-
-def _given(deals_scored: pd.DataFrame) -> dict[str, float]:
-    if "p_win_in_period" not in deals_scored or "deal_id" not in deals_scored:
-        return {}
-    return dict(zip(deals_scored["deal_id"], deals_scored["p_win_in_period"].astype(float), strict=True))
-
-
-def _rows(forecast: PeriodForecast, goals: pd.DataFrame, *, default: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rows of reps and teams; whoever has no goal is forecast for bookings of the fiscal quarter."""
-    same = (
-        (goals["period_start"] == forecast.start)
-        & (goals["period_end"] == forecast.end)
-        & (goals["metric"] == forecast.metric)
-    )
-    mine = goals[same]
-    default = default and forecast.metric == "bookings"
-    people, draws = forecast.people, forecast.draws
-    totals = draws.reps
-    target = {kind: dict(zip(g["owner_id"], g["target"], strict=True)) for kind, g in mine.groupby("owner_kind")}
-    busy = (totals.max(axis=1) > 0) & (
-        (draws.closed > 0) | (forecast.expected_open > 0) | np.array([r in people.working for r in people.reps])
-    )
-    reps = [
-        {"rep_id": rep, **_line(forecast, totals, [i], target.get("rep", {}).get(rep))}
-        for i, rep in enumerate(people.reps)
-        if rep != NOBODY and (rep in target.get("rep", {}) or (default and busy[i]))
-    ]
-    named = target.get("team", {}) | target.get("company", {})
-    teams = [
-        {"team_id": team, **_line(forecast, totals, members, named.get(team))}
-        for team, members in people.teams.items()
-        if team in named or default
-    ]
-    return pd.DataFrame(reps, columns=["rep_id", *_COLUMNS]), pd.DataFrame(teams, columns=["team_id", *_COLUMNS])
-
-
-def _line(forecast: PeriodForecast, totals: Floats, members: list[int], target: float | None) -> dict[str, Any]:
-    sums = forecast.draws.of(members, totals)
-    low, middle, high = np.quantile(sums, [0.1, 0.5, 0.9])
-    goal = np.nan if target is None else float(target)
-    closed = float(forecast.draws.closed[members].sum())
-    return {
-        "period_start": forecast.start,
-        "period_end": forecast.end,
-        "metric": forecast.metric,
-        "target": goal,
-        "actual_to_date": closed,
-        "p10": low,
-        "p50": middle,
-        "p90": high,
-        "p_attain": (float((sums >= goal).sum()) + 1) / (len(sums) + 2) if np.isfinite(goal) else np.nan,
-        "expected_closed": closed,
-        "expected_open": float(forecast.expected_open[members].sum()),
-        "expected_new": float(forecast.expected_new[members].sum()),
-    }
-
-
-def _explained(forecast: PeriodForecast, wanted: pd.Series) -> pd.DataFrame:
-    """What each rep's expected total is made of: closed, every open deal, new business."""
-    people, draws = forecast.people, forecast.draws
-    places = [people.place[rep] for rep in wanted]
-    credit = draws.credit.tocoo()
-    deal = np.asarray(forecast.deals["deal_id"], dtype=object)
-    chosen = np.isin(credit.row, places) & (forecast.open_deals[credit.col] > 0)
-    rows, columns = credit.row[chosen], credit.col[chosen]
-    closed, new, worth = draws.closed[places], forecast.expected_new[places], forecast.open_deals[columns]
-    parts = pd.DataFrame(
-        {
-            "place": np.concatenate([places, rows, places]).astype(np.intp),
-            "feature": [*["closed"] * len(places), *("deal:" + deal[columns]), *["new business"] * len(places)],
-            "value": np.concatenate([closed, worth, new]),
-            "contribution": np.concatenate([closed, worth * credit.data[chosen], new]),
-        }
-    )
-    total = draws.closed + forecast.expected_open + forecast.expected_new
-    place = parts.pop("place").to_numpy()
-    parts.insert(0, "entity", "rep")
-    parts.insert(1, "entity_id", np.array(people.reps, dtype=object)[place])
-    parts.insert(4, "text", parts["feature"].str.removeprefix("deal:"))
-    return parts.assign(base_value=0.0, prediction=total[place], _period=f"{forecast.start} {forecast.end}")
+def _given(deals_scored: pd.DataFrame, deals: pd.DataFrame) -> Floats:
+    """Chances to be won and lost in the period that were worked out before, shape (2, n); NaN where there are none."""
+    found = np.full((2, len(deals)), np.nan)
+    if "deal_id" not in deals_scored:
+        return found
+    for row, name in enumerate(("p_win_in_period", "p_lose_in_period")):
+        if name in deals_scored:
+            known = dict(zip(deals_scored["deal_id"], deals_scored[name].astype(float), strict=True))
+            found[row] = deals["deal_id"].map(known).to_numpy(np.float64)
+    return found
 
 
 def _best_ways(past: pd.DataFrame) -> dict[str, str]:

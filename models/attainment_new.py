@@ -30,8 +30,8 @@ class NewBusiness:
 
     Attributes
     ----------
-    rate : shape (reps, kinds)
-        Expected number.
+    rate, lost : shape (reps, kinds)
+        Expected number won, and lost.
     pools : list of arrays
         By kind, amounts of such deals in the company, base currency; 1 where deals are counted.
     level : shape (reps,)
@@ -39,6 +39,7 @@ class NewBusiness:
     """
 
     rate: Floats
+    lost: Floats
     pools: list[Floats]
     level: Floats
 
@@ -56,6 +57,10 @@ class NewBusiness:
             value = pool[rng.integers(0, len(pool), len(place))]
             total += np.bincount(place, weights=value, minlength=count.size).reshape(count.shape)
         return total * self.level[:, None]
+
+    def draw_lost(self, draws: int, rng: np.random.Generator) -> Floats:
+        """Numbers of deals made and lost in the period, shape (reps, draws)."""
+        return rng.poisson(self.lost.sum(axis=1)[:, None], (len(self.lost), draws)).astype(np.float64)
 
 
 def new_business(
@@ -89,18 +94,19 @@ def new_business(
     there = np.array([rep in people.working or rep == "" for rep in people.reps])
     began = np.array([(at - people.began.get(rep, at)).total_seconds() / _DAY for rep in people.reps])
     if not len(known):
-        return NewBusiness(np.zeros((reps, 1)), [np.zeros(1)], np.ones(reps))
+        return NewBusiness(np.zeros((reps, 1)), np.zeros((reps, 1)), [np.zeros(1)], np.ones(reps))
     history = float(known["age"].max()) - _FIRST_DAYS
     seen = np.clip(np.minimum(began, history), 0, None)
     ahead = int(np.ceil(days))
     pulls = [_daily(calendar, at, int(history) + _FIRST_DAYS + 1, ahead, won=won) for won in (True, False)]
-    rate, pools = [], []
+    made, ended, pools = [], [], []
     for _, deals in known.groupby("kind"):
         fresh = deals[deals["age"] < history]
-        won_each = _won_by_end(fresh, ahead, pulls) * days / max(ahead, 1)
-        rate.append(_pace(fresh, seen, there) * won_each)
+        made.append(_pace(fresh, seen, there) * there * days / max(ahead, 1))
+        ended.append(_ended(fresh, ahead, pulls))
         pools.append(_pool(deals, days, metric))
-    return NewBusiness(np.array(rate).T * there[:, None], pools, _levels(known, reps, metric))
+    rate, lost = (np.array(made).T * each for each in np.array(ended).T)
+    return NewBusiness(rate, lost, pools, _levels(known, reps, metric))
 
 
 def _known(deals: pd.DataFrame, people: People, at: pd.Timestamp, metric: str) -> pd.DataFrame:
@@ -129,18 +135,18 @@ def _daily(calendar: ClosingCalendar, at: pd.Timestamp, back: int, ahead: int, *
     return each[:back][::-1], each[back:]
 
 
-def _won_by_end(deals: pd.DataFrame, ahead: int, pulls: list[tuple[Floats, Floats]]) -> float:
-    """Expected wins by the end if one such deal is made on each of the days ahead."""
+def _ended(deals: pd.DataFrame, ahead: int, pulls: list[tuple[Floats, Floats]]) -> tuple[float, float]:
+    """Expected wins and losses by the end if one such deal is made on each of the days ahead."""
     win, loss = (_hazard(deals, ahead, past, won=won) for won, (past, _) in zip((True, False), pulls, strict=True))
-    alive, total = np.ones(ahead), 0.0
+    alive, won, lost = np.ones(ahead), 0.0, 0.0
     for life in range(ahead):
         made = np.arange(ahead - life)  # deals made on later days are not that old before the end
         part = 0.5 if life == 0 else 1.0
         wins = alive[made] * np.minimum(part * win[life] * pulls[0][1][made + life], 1.0)
         losses = (alive[made] - wins) * np.minimum(part * loss[life] * pulls[1][1][made + life], 1.0)
         alive[made] -= wins + losses
-        total += float(wins.sum())
-    return total
+        won, lost = won + float(wins.sum()), lost + float(losses.sum())
+    return won, lost
 
 
 def _hazard(deals: pd.DataFrame, days: int, past: Floats, *, won: bool) -> Floats:

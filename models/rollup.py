@@ -18,6 +18,8 @@ from crm.money import attach_rates
 from models.learners import Floats
 
 COMPANY = "company"
+METRICS = ("bookings", "won_deals", "conversion_rate")
+"""What of a period is forecast."""
 NOBODY = ""
 """Stands for the owner of deals that name none: counted in the company only."""
 
@@ -40,10 +42,11 @@ order by d.deal_id, s.rep_id
 _GOALS = """
 select g.owner_kind, case when g.owner_kind = 'company' then 'company' else g.owner_id end as owner_id, g.metric,
        g.period_start, g.period_end,
-       sum(case when g.metric = 'bookings' then g.target * fx.rate else g.target end) as target
+       case when any_value(g.metric) = 'conversion_rate' then avg(g.target)
+            else sum(case when g.metric = 'bookings' then g.target * fx.rate else g.target end) end as target
 from goals g left join fx on fx.currency = coalesce(g.currency, '')
      and $at >= fx.valid_from and $at < fx.valid_to
-where g.product_id is null and g.product_family is null and g.segment is null and g.metric in ('bookings', 'won_deals')
+where g.product_id is null and g.product_family is null and g.segment is null and g.metric in $metrics
       and g.period_start <= $day and g.period_end > $day and coalesce(g.recorded_at <= $at, true)
 group by all having target > 0 order by all
 """
@@ -135,22 +138,23 @@ def people_at(view: View, shares: pd.DataFrame, at: pd.Timestamp, today: date) -
 
 
 def targets(view: View, company: Company, at: pd.Timestamp, today: date) -> pd.DataFrame:
-    """Goals for bookings (base currency) and won deals that run at a moment and were known then; 0 is no goal.
+    """Goals that run at a moment and were known then, for bookings in base currency; 0 is no goal.
 
     Columns: owner_kind, owner_id ('company' for the company), metric, period_start, period_end (exclusive), target.
     """
     with connect() as con:
         view.attach(con)
         attach_rates(con, company)
-        found = con.execute(_GOALS, {"at": at.to_pydatetime(), "day": today}).df()
+        found = con.execute(_GOALS, {"at": at.to_pydatetime(), "day": today, "metrics": list(METRICS)}).df()
     for name in ("period_start", "period_end"):
         found[name] = pd.to_datetime(found[name]).dt.date
     return found
 
 
 def booked(shares: pd.DataFrame, people: People, start: pd.Timestamp, end: pd.Timestamp, metric: str) -> Floats:
-    """Credit for deals won in [start, end], shape (reps,), in base currency or in deals."""
-    won = shares[shares["won"] & (shares["closed_at"] >= start) & (shares["closed_at"] <= end)]
+    """Credit for deals won (or lost) in [start, end], shape (reps,): 'bookings', 'won_deals' or 'lost_deals'."""
+    ended = shares["lost" if metric == "lost_deals" else "won"]
+    won = shares[ended & (shares["closed_at"] >= start) & (shares["closed_at"] <= end)]
     value = won["share"] * (won["amount"].fillna(0.0) if metric == "bookings" else 1.0)
     place, nobody = people.place, len(people.reps) - 1
     where = np.array([place.get(rep, nobody) for rep in won["rep_id"]], dtype=np.intp)

@@ -36,12 +36,15 @@ class Draws:
     credit : shape (reps, deals)
         Who gets which share of it.
     new : shape (reps, draws)
+    against : Draws, optional
+        What is lost in the same draws: totals are then shares won of all that ended.
     """
 
     closed: Floats
     deals: Floats
     credit: csr_array
     new: Floats
+    against: Draws | None = None
 
     @property
     def reps(self) -> Floats:
@@ -49,8 +52,25 @@ class Draws:
         return self.closed[:, None] + np.asarray(self.credit @ self.deals) + self.new
 
     def of(self, members: list[int], reps: Floats | None = None) -> Floats:
-        """Total of a team, shape (draws,): its members' draws added up, draw by draw."""
-        return np.asarray((self.reps if reps is None else reps)[members].sum(axis=0))
+        """Total of a team, shape (draws,): its members' draws added up, draw by draw.
+
+        Of shares, wins and losses are added up before one is divided by the other; NaN in draws where nothing ends.
+        """
+        sums = np.asarray((self.reps if reps is None else reps)[members].sum(axis=0))
+        return sums if self.against is None else share_won(sums, self.against.of(members))
+
+    def so_far(self, members: list[int]) -> float:
+        """What a team has by now; NaN for a share where nothing ended."""
+        closed = self.closed[members].sum(keepdims=True)
+        if self.against is not None:
+            closed = share_won(closed, self.against.closed[members].sum(keepdims=True))
+        return float(closed[0])
+
+
+def share_won(won: Floats, lost: Floats) -> Floats:
+    """Wins of all that ended, same shape; NaN where nothing did."""
+    ended = won + lost
+    return np.divide(won, ended, out=np.full(ended.shape, np.nan), where=ended > 0)
 
 
 def draw_period(
@@ -62,6 +82,7 @@ def draw_period(
     *,
     amounts: AmountModel | None,
     spread: Spread,
+    lost: tuple[Floats, Floats] | None = None,
     seed: int = 0,
     draws: int = DRAWS,
 ) -> Draws:
@@ -78,6 +99,9 @@ def draw_period(
     spread : Spread
         Errors of the win rate that deals share; without them the luck of single deals averages out and large sums
         look far too sure.
+    lost : two arrays, optional
+        Lost so far, shape (reps,), and each open deal's probability to be lost by the period's end, shape (n,): the
+        draws are then of the share won.
     """
     rng = np.random.default_rng(seed)
     reps = len(closed)
@@ -88,9 +112,16 @@ def draw_period(
     variance = _SLOPE**2 * (spread.common**2 + spread.own**2)
     stretched = safe_logit(win) * np.sqrt(1 + 0.346 * variance)
     chance = probability(stretched[:, None] + _SLOPE * shift[owner])
-    won = (rng.random(chance.shape) < chance) & (win > 0)[:, None]
+    luck = rng.random(chance.shape)
+    won = (luck < chance) & (win > 0)[:, None]
     value = won.astype(np.float64)
     if amounts is not None:
         value *= np.nan_to_num(amounts.draw(deals, rng, draws))
     half = (spread.common**2 + spread.own**2) / 2
-    return Draws(closed, value, credit, new.draw(shift - half, rng))
+    new_won = new.draw(shift - half, rng)
+    if lost is None:
+        return Draws(closed, value, credit, new_won)
+    # What is not won is lost as often as it would be anyway.
+    lose = (lost[1] / np.maximum(1 - win, 1e-9))[:, None] * (1 - chance)
+    losing = ((luck >= chance) & (luck < chance + lose)).astype(np.float64)
+    return Draws(closed, value, credit, new_won, Draws(lost[0], losing, credit, new.draw_lost(draws, rng)))

@@ -42,7 +42,7 @@ def world(rng, spread, deals=40, reps=5):
     came = np.bincount(owner, weights=worth * (rng.random(deals) < chance), minlength=reps)
     count = rng.poisson(rate * np.exp(shift - (spread.common**2 + spread.own**2) / 2))
     came += [rng.choice(pool, n).sum() for n in count]
-    new = NewBusiness(rate[:, None], [pool], np.ones(reps))
+    new = NewBusiness(rate[:, None], np.zeros((reps, 1)), [pool], np.ones(reps))
     credit = csr_array((np.ones(deals), (owner, np.arange(deals))), shape=(reps, deals))
     return p, pd.DataFrame({"amount": worth, "kind": "new"}), credit, new, came
 
@@ -81,7 +81,7 @@ def test_without_the_common_error_the_company_range_is_too_narrow():
 
 def test_a_shared_error_leaves_the_mean_where_it_was():
     p = np.array([0.1, 0.4, 0.8])
-    none = NewBusiness(np.zeros((1, 1)), [np.ones(1)], np.ones(1))
+    none = NewBusiness(np.zeros((1, 1)), np.zeros((1, 1)), [np.ones(1)], np.ones(1))
     credit = csr_array(np.ones((1, 3)))
     draws = draw_period(
         np.zeros(1), p, pd.DataFrame(index=range(3)), credit, none, amounts=None, spread=Spread(0.2, 0.1), draws=20_000
