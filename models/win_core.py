@@ -23,7 +23,7 @@ _CHUNK = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is spent on one fit: trees and their shape, rows for trees, rows for the logistics."""
+    """How much is spent on one fit: trees and their shape, rows for trees, rows for the logistics (0: none)."""
 
     trees: int = 150
     rows: int = 150_000

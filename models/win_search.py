@@ -12,18 +12,17 @@ import pandas as pd
 from models.learners import Floats, TreeShape, side_by_side
 from models.prior import RateCurves
 from models.rolling import Gain, gain, log_loss, plan
-from models.win_core import Effort, Mix
+from models.win_core import Effort, Mix, Parts
 from models.win_curve import edges_of, fate
 from models.win_look import Span, learners_at, span_of
 from models.win_params import WEIGHTINGS, WinParams
-from models.win_past import Seen, default_mix, mixes_of
+from models.win_past import PastDate, Seen, default_mix, mixes_of
 
 HALF_LIVES = (52.0, 26.0)  # weeks
 PLAIN = TreeShape(leaves=31, depth=-1, min_rows=20, penalty=0.0, row_share=1.0, column_share=1.0)
 """Trees as LightGBM grows them unasked, at our rate: on small data with strong categories they won."""
 _MAX_ROWS = 60_000  # snapshots, of whole deals
-_MAX_TREES = 100
-_EFFORT = Effort(rows=20_000, linear_rows=6_000)
+_EFFORT = Effort(rows=15_000, linear_rows=6_000)
 _SURE = 1.645  # standard errors: 90 % both sides
 
 
@@ -44,11 +43,11 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The parameters chosen, a row a candidate on how it did, and what a further search needs."""
+    """The parameters chosen, the mix they were judged with, a row a candidate on how it did, the best's forecasts."""
 
     params: WinParams
+    mix: Mix
     table: pd.DataFrame
-    arena: Arena
     best: Judged
 
 
@@ -80,12 +79,22 @@ class Arena:
         self.weeks = (until - rows["as_of"].min()).days / 7
         self.default_mix = default_mix(rows, until, WinParams())
 
-    def look(self, params: WinParams, *, logistic: bool = True) -> Seen:
-        """What learners with these parameters would have said; the logistic takes half the time."""
-        trees = min(params.trees, _MAX_TREES)
-        effort = replace(_EFFORT, trees=trees, shape=params.shape, linear_rows=_EFFORT.linear_rows * logistic)
+    def look(self, params: WinParams, *, beside: Seen | None = None) -> Seen:
+        """What learners with these parameters would have said.
+
+        Parameters
+        ----------
+        beside : Seen, optional
+            Whose logistics to take instead of fitting them anew, where only the trees differ.
+        """
+        effort = replace(_EFFORT, trees=params.trees, shape=params.shape)
+        if beside is not None:
+            effort = replace(effort, linear_rows=0)
         tasks = [partial(learners_at, span, params, effort=effort, seed=self.seed) for span in self.spans]
-        return Seen(side_by_side(tasks), self.until, self.days)
+        past = side_by_side(tasks)
+        if beside is not None:
+            past = [_with_logistic(date, other) for date, other in zip(past, beside.past, strict=True)]
+        return Seen(past, self.until, self.days)
 
     def best_mix(self, seen: Seen) -> Mix:
         """The mix of the learners with the lowest log loss."""
@@ -107,12 +116,13 @@ def search(arena: Arena, start: WinParams, *, say: Callable[[str], None]) -> Fou
     lines = [line("start", best, best, taken=True)]
     for name, change in _candidates(arena.weeks):
         say(f"Trying on past dates: {name}")
-        tried = judged(arena.look(replace(params, **change)), mix)
+        candidate = replace(params, **change)
+        tried = judged(arena.look(candidate, beside=best.past if "shape" in change else None), mix)
         taken = is_better(tried, best)
         lines.append(line(name, tried, best, taken=taken))
         if taken:
-            params, best = replace(params, **change), tried
-    return Found(params, pd.DataFrame(lines), arena, best)
+            params, best = candidate, tried
+    return Found(params, mix, pd.DataFrame(lines), best)
 
 
 def judged(seen: Seen, mix: Mix) -> Judged:
@@ -152,6 +162,17 @@ def _candidates(weeks: float) -> Iterator[tuple[str, dict[str, object]]]:
         if weeks >= half_life:
             yield f"half-life {half_life:.0f} weeks", {"half_life_weeks": half_life}
     yield "plain trees", {"shape": PLAIN}
+
+
+def _with_logistic(date: PastDate, other: PastDate) -> PastDate:
+    assert date.parts is not None
+    assert other.parts is not None
+    pairs = zip(
+        (date.parts.won, date.parts.lost, date.parts.ever), (other.parts.won, other.parts.lost, other.parts.ever),
+        strict=True,
+    )  # fmt: skip
+    won, lost, ever = ((trees[0], linear[1]) for trees, linear in pairs)
+    return replace(date, parts=Parts(won, lost, ever))
 
 
 def _gain(tried: Judged, best: Judged) -> Gain:
