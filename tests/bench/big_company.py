@@ -22,10 +22,11 @@ def big_company(deals: int) -> TableView:
     with connect() as con:
         con.execute(f"""
             create table base as
-            select i, timestamptz '{FIRST}' + to_microseconds(({_U.format("i", 1)} * {_DAYS} * 86400e6)::bigint) as made,
+            select i,
+                   timestamptz '{FIRST}' + to_microseconds(({_U.format("i", 1)} * {_DAYS} * 86400e6)::bigint) as made,
                    (-84 * ln({_U.format("i", 2)} + 1e-6))::double as lasts, {_U.format("i", 3)} as luck
             from range({deals}) t(i)""")
-        con.execute(f"create view ended as select *, made + to_seconds(lasts * 86400) as ends from base")
+        con.execute("create view ended as select *, made + to_seconds(lasts * 86400) as ends from base")
         tables = {
             "reps": f"""
                 select 'r' || i as rep_id, date '2022-01-01' as hired_on from range({max(deals // 200, 5)}) t(i)""",
@@ -42,15 +43,18 @@ def big_company(deals: int) -> TableView:
                        (1000 + luck * 90000)::decimal(18, 2) as amount, '{STAGES[-1]}' as stage, made as created_at,
                        (ends + to_days(10))::date as close_date,
                        case when ends < timestamptz '{LAST}' then ends end as closed_at,
-                       case when ends >= timestamptz '{LAST}' then 'open' when luck < .3 then 'won' else 'lost' end as outcome
+                       case when ends >= timestamptz '{LAST}' then 'open'
+                            when luck < .3 then 'won' else 'lost' end as outcome
                 from ended""",
             "deal_changes": f"""
                 select 'd' || i as deal_id, made + to_seconds(lasts * 86400 * {_U.format("i", "10 + k")}) as changed_at,
                        ['stage', 'close_date', 'amount'][1 + k % 3] as field,
                        case k % 3 when 0 then ['Qualify', 'Demo', 'Quote'][1 + k // 3 % 3]
-                                  when 1 then (made::date + k::int)::varchar else (1000 + k)::varchar end as old_value,
+                                  when 1 then (made::date + k::int)::varchar
+                                  else (1000 + k)::varchar end as old_value,
                        case k % 3 when 0 then ['Demo', 'Quote', 'Terms'][1 + k // 3 % 3]
-                                  when 1 then (made::date + 2 * k::int)::varchar else (1000 + k * 3)::varchar end as new_value
+                                  when 1 then (made::date + 2 * k::int)::varchar
+                                  else (1000 + k * 3)::varchar end as new_value
                 from ended, range(10) t(k)""",
             "activities": f"""
                 select i || '-' || k as activity_id,
@@ -58,7 +62,8 @@ def big_company(deals: int) -> TableView:
                        ['email', 'email', 'call', 'meeting', 'note'][1 + k % 5] as kind,
                        case when k % 3 = 0 then 'in' else 'out' end as direction,
                        'd' || i as deal_id, 'a' || i % {deals // 4} as account_id,
-                       'c' || (i + k % 2 * {deals // 4}) % {deals} as contact_id, 'r' || i % {max(deals // 200, 5)} as rep_id
+                       'c' || (i + k % 2 * {deals // 4}) % {deals} as contact_id,
+                       'r' || i % {max(deals // 200, 5)} as rep_id
                 from ended, range(30) t(k)""",
         }
         return TableView({name: con.sql(query).to_arrow_table() for name, query in tables.items()})

@@ -1,4 +1,4 @@
-"""Twenty-one features of deals as good analysts write them by hand: pandas, Polars, DuckDB; each reads the files itself."""
+"""Features of deals as good analysts write them by hand: pandas, Polars, DuckDB; each reads the files itself."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -216,7 +216,8 @@ def by_duckdb(files: Files, spine: pd.DataFrame) -> pd.DataFrame:
             for f in ("amount", "stage")
         )
         value = "coalesce({0}.new_value, first_{0}.old_value)".format
-        return con.sql(f"""
+        return (
+            con.sql(f"""
             with s as (select row_number() over () as row, deal_id, as_of from given),
             acts as (
                 select deal_id, coalesce(recorded_at, occurred_at) as known, {counted},
@@ -241,7 +242,10 @@ def by_duckdb(files: Files, spine: pd.DataFrame) -> pd.DataFrame:
                    {value("amount")}::double as amount,
                    ({place(stages=stages, value=value("stage"))} - 1)::double as stage_index
             from s {asofs} asof left join moves m on m.deal_id = s.deal_id and s.as_of >= m.known {held}
-            order by s.row""").to_arrow_table().to_pandas()[WANTED]
+            order by s.row""")
+            .to_arrow_table()
+            .to_pandas()[WANTED]
+        )
 
 
 PEERS: dict[str, Callable[[Files, pd.DataFrame], pd.DataFrame]] = {
