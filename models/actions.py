@@ -63,7 +63,18 @@ class Action:
         for name, value in self.sets.items():
             if name in moved:
                 moved[name] = value
-        return moved
+        return _followed(moved, X)
+
+
+def _followed(moved: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
+    """What follows from what was moved."""
+    if "single_threaded" in moved and "contacts_met" in moved:
+        met = values(moved, "contacts_met")
+        moved["single_threaded"] = np.select([met == 1, met > 1], [1.0, 0.0], np.nan)
+    if "close_date_pushed_days" in moved:
+        later = values(moved, "close_date_days") - values(before, "close_date_days")
+        moved["close_date_pushed_days"] = values(moved, "close_date_pushed_days") + np.where(later > 0, later, 0.0)
+    return moved
 
 
 def values(X: pd.DataFrame, name: str) -> Floats:
@@ -91,29 +102,34 @@ def _never(_: pd.DataFrame) -> Flags:
     return np.zeros(len(_), dtype=bool)
 
 
-_TOUCH = {"touches": 1.0, "touches_7d": 1.0, "touches_30d": 1.0}
-_FRESH = {"days_silent": 0.0}
+_TOUCH = dict.fromkeys(("touches", "touches_7d", "touches_30d", "outbound_7d", "outbound_30d", "outbound_90d"), 1.0)
+_CALL = {**_TOUCH, "calls": 1.0, "calls_30d": 1.0, "calls_90d": 1.0}
+_MEETING = {**_TOUCH, "meetings": 1.0, "meetings_30d": 1.0, "meetings_90d": 1.0}
+_ONE_MORE = {"contacts_met": 1.0, "contacts_met_90d": 1.0}
+_FRESH = {"days_silent": 0.0, "days_since_outbound": 0.0}
+_SEEN = {**_FRESH, "days_since_meeting": 0.0}
+_VP = 4.0  # the lowest level that decides, as `seniority_met` counts them
 
 CATALOGUE: tuple[Action, ...] = (
     Action(
         "email", 2, _silent(7), "No contact with the customer in the last 7 days.", "近7天未与客户互动。",
-        adds={**_TOUCH, "emails_out_30d": 1.0}, sets=_FRESH, kind="email",
+        adds={**_TOUCH, "emails": 1.0, "emails_out_30d": 1.0}, sets=_FRESH, kind="email",
     ),
     Action(
         "call", 2, _silent(5), "No contact with the customer in the last 5 days.", "近5天未与客户互动。",
-        adds={**_TOUCH, "calls_30d": 1.0}, sets=_FRESH, kind="call",
+        adds=_CALL, sets=_FRESH, kind="call",
     ),
     Action(
         "meeting", 7, _below("meetings_30d", 1), "No meeting in the last 30 days.", "近30天未会面。",
-        adds={**_TOUCH, "meetings_30d": 1.0}, sets=_FRESH, kind="meeting",
+        adds=_MEETING, sets=_SEEN, kind="meeting",
     ),
     Action(
         "visit", 7, _below("meetings_30d", 1), "No visit or meeting in the last 30 days.", "近30天未拜访或会面。",
-        adds={**_TOUCH, "meetings_30d": 1.0}, sets=_FRESH, kind="visit",
+        adds=_MEETING, sets=_SEEN, kind="visit",
     ),
     Action(
         "demo", 7, _below("demos", 1), "No demo yet.", "尚未演示。",
-        adds={**_TOUCH, "demos": 1.0}, sets=_FRESH, kind="demo",
+        adds={**_TOUCH, "demos": 1.0}, sets=_SEEN, kind="demo",
     ),
     Action(
         "proposal", 7, _below("proposals", 1), "No proposal yet.", "尚未报价。",
@@ -122,19 +138,19 @@ CATALOGUE: tuple[Action, ...] = (
     Action(
         "involve_decision_maker", 7, _below("decision_makers_met", 1),
         "Nobody who decides (vp or c-level) has been met yet.", "尚未见过决策人（副总裁或高管）。",
-        adds={**_TOUCH, "meetings_30d": 1.0, "decision_makers_met": 1.0, "contacts_met": 1.0}, sets=_FRESH,
+        adds={**_MEETING, **_ONE_MORE, "decision_makers_met": 1.0}, sets={**_SEEN, "seniority_met": _VP},
         kind="meeting", needs="decision_maker",
     ),
     Action(
         "add_contact", 7, _below("contacts_met", 2), "Fewer than two people at the customer have been met.",
         "在客户处见过的联系人不足两位。",
-        adds={**_TOUCH, "calls_30d": 1.0, "contacts_met": 1.0}, sets=_FRESH, kind="call", needs="anyone",
+        adds={**_CALL, **_ONE_MORE}, sets=_FRESH, kind="call", needs="anyone",
     ),
     Action(
         "reset_close_date", 2, lambda X: values(X, "close_date_days") < 0,
         "The planned close date has passed.", "预计成交日期已过。",
         adds={"close_date_pushes": 1.0},
-        sets={"close_date_days": 30.0, "days_since_push": 0.0, "days_since_change": 0.0},
+        sets={"close_date_days": 30.0, "close_date_passed": 0.0, "days_since_push": 0.0, "days_since_change": 0.0},
     ),
     # A look at the deal itself changes nothing that is recorded, and a hand-over is caused by departures, not by the
     # deal: history tells nothing of either. They stand here for randomised evidence and for a company's own use.
