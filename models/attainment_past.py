@@ -106,9 +106,10 @@ def past_cuts(
         except NotReady:  # too little was closed by then
             continue
         amounts = AmountModel(seed).fit(view, company, until=start, snapshots=known)
+        stage = RateCurves(model.edges_, by_stage=True).fit(known, fate(known, start))
         for at, (begin, _, age) in moments.items():
             if begin == start:
-                cut = _cut(view, company, shares, rows, at, (start, end, age), model, amounts)
+                cut = _cut(view, company, shares, rows, at, (start, end, age), model, stage, amounts)
                 cut.features = targets[targets["as_of"] == at].reset_index(drop=True)
                 found.append(cut)
     return found
@@ -220,13 +221,12 @@ def _scale(cut: PastCut) -> Floats:
 
 def _cut(
     view: View, company: Company, shares: pd.DataFrame, rows: pd.DataFrame, at: pd.Timestamp,
-    period: tuple[pd.Timestamp, pd.Timestamp, float], model: WinModel, amounts: AmountModel,
+    period: tuple[pd.Timestamp, pd.Timestamp, float], model: WinModel, stage: RateCurves,
+    amounts: AmountModel,
 ) -> PastCut:  # fmt: skip
     start, end, age = period
     people = people_at(view, shares, at, at.tz_convert(company.time_zone).date())
     deals = rows[rows["as_of"] == at].reset_index(drop=True)
-    known = rows[rows["as_of"] <= start]
-    stage = RateCurves(model.edges_, by_stage=True).fit(known, fate(known, start))
     days = (end - at).total_seconds() / 86_400
     return PastCut(
         at, start, end, age, people,
