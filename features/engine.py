@@ -85,7 +85,7 @@ def _aggregate(session: Session, block: Block, carried: Sequence[str]) -> _Made:
         try:
             session.make(f"gate_{block.name}", f"{gate} select _key, as_of, {slow} from seen group by _key, as_of")
         except session.errors:
-            _name_the_culprit(session, {f: f"{gate} select {sql} from seen limit 0" for f, sql in parts.items()})
+            _name_the_culprit(session, {f: f"{gate} select {sql} from seen" for f, sql in parts.items()})
             raise
     return _Made(block, frozenset(quick), bool(slow))
 
@@ -183,16 +183,16 @@ def _on_rows(session: Session, features: Sequence[Feature], wanted: Collection[s
     try:
         return session.fetch(f"select {columns} from wide")
     except session.errors:
-        _name_the_culprit(session, {f: f"select {sql} from wide limit 0" for f, sql in made.items()})
+        _name_the_culprit(session, {f: f"select {sql} from wide" for f, sql in made.items()})
         raise
 
 
 def _name_the_culprit(session: Session, queries: dict[Feature, str]) -> None:
-    for feature, query in queries.items():
-        try:
-            session.fetch(query)
-        except session.errors as error:
-            said = str(error).split("\n")[0].split("Error: ", 1)[-1]
-            raise BadDefinition(
-                feature.name, feature.sql, f"the engine cannot use it ({said})", "Check columns, types and brackets."
-            ) from None
+    for rows in (" limit 0", ""):  # first what cannot be read at all, then what fails on some row
+        for feature, query in queries.items():
+            try:
+                session.fetch(query + rows)
+            except session.errors as error:
+                problem = "the engine cannot use it ({})".format(str(error).split("\n")[0].split("Error: ", 1)[-1])
+                mend = "Check columns, types and brackets."
+                raise BadDefinition(feature.name, feature.sql, problem, mend) from None

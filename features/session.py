@@ -14,7 +14,7 @@ from crm.lake import View, connect
 
 DUCKDB = "duckdb"
 SPARK = "spark"
-_ADDRESSES = ("spark://", "sc://", "local")
+_ADDRESSES = ("spark://", "sc://")
 _THREADS = 2
 RUNNING_FROM = 2000  # rows; with fewer, joining costs less than sorting
 # DuckDB takes the second midnight where a clock is put back over it; a day begins with the first.

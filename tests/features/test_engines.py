@@ -1,0 +1,47 @@
+"""Spark gives the numbers that DuckDB gives: every standard feature, on a history made to tell the two apart."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from crm.company import Company
+from features.build import build
+from features.language import BadDefinition
+from features.session import UnknownEngine, opened
+from tests.features.random_history import COMPANY, RandomHistory
+from tests.features.rows import a_touch, spine, view
+
+
+def differing(a: pd.Series, b: pd.Series) -> list[tuple]:
+    if a.dtype == np.float64:
+        same = np.isclose(a, b, rtol=1e-9, atol=1e-9, equal_nan=True)
+    else:
+        same = (a.astype(object) == b.astype(object)) | (a.isna() & b.isna())
+    return list(zip(a[~same], b[~same], strict=True))[:3]
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("entity", ["deal", "rep", "account"])
+def test_every_feature_has_the_same_value_and_is_missing_in_the_same_places(entity):
+    history = RandomHistory(7)
+    tables, points = history.view(), history.spine(entity)
+    duck, spark = (build(tables, points, entity, company=COMPANY, engine=e) for e in ("duckdb", "spark"))
+    assert spark.dtypes.map(str).to_dict() == duck.dtypes.map(str).to_dict()
+    assert {name: pairs for name in duck if (pairs := differing(duck[name], spark[name]))} == {}
+    # The history reaches the features: few say nothing, and nearly all differ from row to row.
+    told = [name for name in duck.columns[2:] if duck[name].nunique() > 1]
+    assert len(told) > 0.85 * (len(duck.columns) - 2), sorted(set(duck.columns[2:]) - set(told))
+
+
+@pytest.mark.spark
+def test_a_definition_that_spark_refuses_is_named():
+    own = {"block": "account_contact", "name": "mine", "sql": "sum(kind)", "unit": "count", "en": "My own"}
+    tables = view(accounts=[{"account_id": "a1"}], activities=[a_touch(1, "2026-03-01", "call")])
+    points = spine("account_id", ("a1", "2026-03-02"))
+    with pytest.raises(BadDefinition, match="feature mine: the engine cannot use it"):
+        build(tables, points, "account", company=Company.parse({"features": [own]}), engine="spark")
+
+
+def test_an_engine_that_is_none_is_refused():
+    with pytest.raises(UnknownEngine, match="no engine 'polars'"), opened("polars", RandomHistory(0).view(), "UTC"):
+        pass
