@@ -1,12 +1,18 @@
 """Baselines against values counted by hand on a few snapshots, and each on a small company."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
+import training
 from training.baselines import BASELINES, BaseRate, CatBoostBaseline, OdooBayes, OwnCall, StageRate, available
+from training.baselines.attainment import WAYS
 from training.baselines.base import NothingToLearn, known_rows
+from training.baselines.churn import CHURN_BASELINES
 from training.baselines.learned import LogisticBaseline
+from training.verdicts import NAMES
 
 DAY = pd.Timedelta(days=1)
 T0 = pd.Timestamp("2026-01-01", tz="UTC")
@@ -168,3 +174,10 @@ def test_learners_find_what_decides(kind):
     # The shares that came, a little drawn together by penalties.
     assert said[good].mean() == pytest.approx(won[good].mean(), abs=0.07)
     assert said[~good].mean() == pytest.approx(won[~good].mean(), abs=0.07)
+
+
+@pytest.mark.parametrize("name", sorted({*BASELINES, *WAYS, *CHURN_BASELINES}))
+def test_every_rival_is_told_of_in_the_guide_and_has_a_name_in_both_languages(name):
+    guide = Path(training.__file__).parents[1] / "docs" / "forecasts.md"
+    assert f"`{name}`" in guide.read_text(encoding="utf-8")
+    assert all(NAMES[name])
