@@ -4,7 +4,8 @@ from datetime import date
 
 import pytest
 
-from tests.features.rows import a_change, a_deal, a_goal, describe
+from features.build import build
+from tests.features.rows import COMPANY, a_change, a_deal, a_goal, describe, spine, view
 
 # From 2025 on the company logs stages, amounts and owners.
 LOG = [
@@ -36,6 +37,15 @@ def test_open_amounts_are_weighed_by_what_deals_of_the_stage_came_to_by_the_quar
     row = describe("rep", "2026-04-20", deals=[*PAST, *NOW], deal_changes=LOG, goals=goals)
     assert row["weighted_amount"] == pytest.approx(1300 * demo + 1100 * quote + 100 * other)
     assert row["weighted_cover"] == pytest.approx((1300 * demo + 1100 * quote + 100 * other) / 5000)
+
+
+def test_other_moments_asked_for_at_once_change_nothing():
+    # On 19 January, one of the moments looked back to, this one was made lately but lost already.
+    deals = [*PAST, *NOW, a_deal("p6", made="2026-01-02", closed="2026-01-10", outcome="lost", stage="Demo")]
+    alone = describe("rep", "2026-04-20", deals=deals, deal_changes=LOG)
+    both = spine("rep_id", ("r1", "2026-01-19"), ("r1", "2026-04-20"))
+    rows = build(view(deals=deals, deal_changes=LOG), both, "rep", company=COMPANY, late=frozenset())
+    assert rows["weighted_amount"].tolist()[1] == alone["weighted_amount"]
 
 
 def test_a_deal_weighs_by_the_stage_it_was_in():

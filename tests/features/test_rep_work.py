@@ -71,6 +71,7 @@ def test_days_away_in_the_quarter_so_far():
     ]
     row = describe("rep", "2026-04-20", deals=[], absences=absences)
     assert row["absent_days"] == pytest.approx(2 + 2 + 2)
+    assert describe("rep", "2026-04-04", deals=[], absences=absences)["absent_days"] == pytest.approx(2 + 1)
     assert describe("rep", "2026-04-20 12:00", deals=[], absences=absences)["absent_days"] == pytest.approx(6.5)
     assert describe("rep", "2026-05-11", deals=[], absences=absences)["absent_days"] == pytest.approx(4 + 13)
 
@@ -137,7 +138,9 @@ def test_the_team_that_a_rep_was_in_then():
 def test_a_team_that_sold_nothing_and_a_rep_in_none():
     row = describe("rep", "2026-04-20", deals=[], team_memberships=MEMBERS, goals=GOALS)
     assert (row["team_size"], row["team_goal_booked"]) == (2, 0)
-    gone = describe("rep", "2026-04-20", deals=[], team_memberships=MEMBERS, goals=GOALS, key="r2")
+    there = describe("rep", "2026-04-15", deals=[], team_memberships=MEMBERS, goals=GOALS, key="r2")
+    assert there["team_size"] == 2
+    gone = describe("rep", "2026-04-16", deals=[], team_memberships=MEMBERS, goals=GOALS, key="r2")
     assert (gone["team_size"], gone["team_goal_booked"]) == (None, None)
     no_table = describe("rep", "2026-04-20", deals=[], goals=GOALS)
     assert (no_table["team_size"], no_table["team_goal_booked"]) == (None, None)
