@@ -9,8 +9,8 @@ _HEAD = """# Features
 
 Every number and word that the models get, as known at a moment T: a row counts from when it was recorded on.
 `age` is the time since then in seconds, `days(n)` are n days in seconds. A count or sum is 0 where nothing happened;
-it is missing, like everything else, where the company has no such table. ✓ marks what a person can change. The last
-column names the tables and columns that a value rests on, keys and times among them.
+it is missing, like everything else, where the company has no such table. ✓ marks what a person can change, † what tells
+who the owner is. The last column names the tables and columns that a value rests on, keys and times among them.
 Columns `x_*` of deals are features too. A company adds its own in `company.yaml` under `features`: block, name, sql,
 unit, en, zh.
 """
@@ -36,6 +36,6 @@ def _section(block: Block) -> str:
 
 def _row(entity: Entity, feature: Feature) -> str:
     name = f"`{feature.name}`" + ("" if feature.shown else " (for others)")
-    can_act = "✓" if feature.can_act else ""
+    marks = ("✓" if feature.can_act else "") + ("†" if feature.identity else "")
     reads = by_table(lineage(entity, feature.name)) or "the calendar"
-    return f"| {name} | {feature.en} / {feature.zh} | {feature.unit} | {can_act} | `{feature.sql}` | {reads} |"
+    return f"| {name} | {feature.en} / {feature.zh} | {feature.unit} | {marks} | `{feature.sql}` | {reads} |"
