@@ -1,4 +1,4 @@
-"""Verbs about what the models look at: features list, describe."""
+"""Verbs about what the models look at: features list, describe, check."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serving.cli.common import HomeDir, echo_table, home_of
+from serving.cli.common import AsOf, HomeDir, echo_table, home_of, home_that_is, moment_of, progress
 
 if TYPE_CHECKING:
     from crm.company import Company
@@ -73,6 +73,32 @@ def describe_feature(
         told += 1
     if problem and not told:
         raise problem
+
+
+@features.command("check")
+def check_features(home: HomeDir = None, as_of: AsOf = None) -> None:
+    """Name the columns of deals that know too much: filled in around the closing, or too good to be true.
+
+    Example: bellwether features check
+    """
+    from crm.lake import newest_event
+    from crm.quality import findings
+    from training.leaks import leaks
+    from training.snapshots import deal_snapshots
+
+    place = home_that_is(home)
+    view, company = place.lake.view(), place.company()
+    until = moment_of(as_of) or newest_event(view)
+    with progress("Looking") as tell:
+        rows = deal_snapshots(view, company, until=until, folder=place.snapshots, progress=tell)
+    late = [found for found in findings(view, company) if found.kind == "late_filled"]
+    suspicious = leaks(rows)
+    for one in late:
+        typer.echo(f"{one.column}: {one.text} {one.cost} {one.mend}")
+    for leak in suspicious:
+        typer.echo(f"{leak.column}: {leak.text} {leak.mend}")
+    if not late and not suspicious:
+        typer.echo(f"Nothing found in {rows['deal_id'].nunique():,} deals: no column knows more than it should.")
 
 
 def _described(kind: Entity, name: str, company: Company) -> dict[str, str]:

@@ -1,8 +1,11 @@
 """The verbs about features, as a user types them."""
 
+import pyarrow as pa
 from typer.testing import CliRunner
 
+from crm.simulate import lake_view, simulate
 from serving.cli import app
+from serving.home import Home
 
 
 def typed(*words):
@@ -34,3 +37,20 @@ def test_own_features_are_listed_and_described(tmp_path):
 
 def test_no_such_feature_is_said(tmp_path):
     assert "no feature tuches" in str(typed("describe", "tuches", "--home", str(tmp_path)))
+
+
+def test_columns_that_know_too_much_are_named(tmp_path):
+    home, view = Home(tmp_path), lake_view(simulate(reps=5, months=7, seed=3))
+    tables = {name: view.arrow(name) for name in view.present}
+    outcome = tables["deals"]["outcome"].to_pylist()
+    home.lake.merge(tables, source="test")
+    assert typed("check", "--home", str(tmp_path))[-1].startswith("Nothing found in ")
+    # One is filled in at every closing, the other says how it went, and is there for half of the open deals too.
+    closed = [None if o == "open" else "yes" for o in outcome]
+    went = [1.0 if o == "won" or (o == "open" and i % 2) else 0.0 for i, o in enumerate(outcome)]
+    deals = tables["deals"].append_column("x_closed", pa.array(closed)).append_column("x_went", pa.array(went))
+    home.lake.merge({"deals": deals}, source="test")
+    lines = [line for line in typed("check", "--home", str(tmp_path)) if line.startswith("x_")]
+    assert lines[0].startswith("x_closed: x_closed is filled in 100% of closed deals but 0% of open ones.")
+    assert lines[1].startswith("x_went: x_went alone tells 100% of all pairs")
+    assert len(lines) == 2
