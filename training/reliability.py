@@ -22,8 +22,8 @@ _RESAMPLES = 400
 _REDRAWN = 200
 _LEAST_ROWS = 100  # of a segment: fewer say nothing of calibration
 _NO_MISS = 1e-3  # mean log loss
-# A resample adds noise of its own to what is never negative: its quantiles are mirrored at the value itself.
-_MIRRORED = ("calibration_error", "calibration_excess", "reliability", "resolution")
+# A resample adds noise of its own to what is never negative: resamples are moved so that their mean is the value.
+_MOVED = ("calibration_error", "calibration_excess", "reliability", "resolution")
 
 
 def one_a_cut(table: pd.DataFrame) -> pd.DataFrame:
@@ -231,9 +231,9 @@ def _measures(sums: Floats, start: tuple[float, float, float], lowest: float) ->
 
 
 def _with_interval(name: str, value: float, resampled: Floats) -> tuple[float, float, float]:
+    if name in _MOVED:
+        resampled = resampled - resampled.mean() + value
     low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    if name in _MIRRORED:
-        low, high = 2 * value - high, 2 * value - low
-        if name != "calibration_excess":
-            low = max(0.0, low)
-    return float(value), float(low), float(max(low, high))
+    if name in _MOVED and name != "calibration_excess":
+        low = max(0.0, low)
+    return float(value), float(low), float(high)

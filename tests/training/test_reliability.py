@@ -89,6 +89,12 @@ def test_the_interval_of_the_log_loss_is_that_of_a_mean():
     assert found["high"] - found["low"] == pytest.approx(2 * 1.645 * loss.std() / np.sqrt(N), rel=0.15)
 
 
+@pytest.mark.parametrize("rows", [60, 400, N])
+def test_every_interval_holds_its_value(rows):
+    found = calibration_figures(forecasts().head(rows))
+    assert ((found["low"] <= found["value"]) & (found["value"] <= found["high"])).all()
+
+
 @pytest.mark.parametrize("won", [True, False])
 def test_one_outcome_has_no_slope_and_every_other_figure(won):
     table = forecasts().head(200).assign(won=won)
