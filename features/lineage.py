@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from types import MappingProxyType
 
+import duckdb
 import pandas as pd
 import pyarrow as pa
 import sqlglot
@@ -109,7 +110,7 @@ def _made(entity: Entity) -> Mapping[str, Mapping[str, Columns]]:
     spine = spine.astype({"as_of": "datetime64[us, UTC]"})
     with connect() as con:
         empty.attach(con)
-        noted = _Noting(DuckSession(con, "UTC"))
+        noted = _Noting(con, "UTC")
         attach_all(noted, empty, spine, entity, Company(), frozenset(), blocks(entity))
     return noted.rests
 
@@ -121,13 +122,11 @@ def _one_change_a_field() -> pa.Table:
     return pa.table({name: pa.array(values, schema.field(name).type) for name, values in columns.items()})
 
 
-class _Noting:
+class _Noting(DuckSession):
     """A session that also notes what the columns of each table made rest on, at the time it is made."""
 
-    def __init__(self, inner: DuckSession) -> None:
-        self._inner = inner
-        self.local, self.errors = inner.local, inner.errors
-        self.share, self.columns, self.fetch = inner.share, inner.columns, inner.fetch
+    def __init__(self, con: duckdb.DuckDBPyConnection, time_zone: str) -> None:
+        super().__init__(con, time_zone)
         self.rests: dict[str, Mapping[str, Columns]] = {
             table.name: {name: frozenset({f"{table.name}.{name}"}) for name in [*table.by_name, SEQUENCE]}
             for table in TABLES.values()
@@ -139,7 +138,7 @@ class _Noting:
             if self._has(given):
                 self.rests[given] = dict.fromkeys(self.columns(given), frozenset(_GIVEN[given]))
         noted = self._noted(query)
-        self._inner.make(name, query)
+        super().make(name, query)
         self.rests[name] = noted
 
     def _has(self, table: str) -> bool:
