@@ -65,7 +65,7 @@ def test_satisfaction_of_the_last_ninety_days_against_the_years():
         a_ticket(4, "2026-03-30", "2026-03-31", 3),  # graded this very moment
         a_ticket(5, "2026-03-30", "2026-03-31 00:01", 5),  # and one later
         a_ticket(6, "2026-03-30", "2026-03-31"),  # no grade
-        a_ticket(7, "2026-03-20", "2026-03-21", 1, recorded_at=day("2026-04-01")),
+        a_ticket(7, "2026-03-20", "2026-03-21", 5, recorded_at=day("2026-04-01")),
     ]
     row = describe("account", "2026-03-31", accounts=ACCOUNT, tickets=tickets)
     assert row["satisfaction_trend"] == pytest.approx((2 + 3) / 2 - (4 + 2 + 3) / 3)
