@@ -94,6 +94,8 @@ def attach_state(session: Session, late: frozenset[str], *, ended: bool = False)
         left join stage_places s on s.stage = j.stage and s.pipeline = coalesce(j.pipeline, '*')
     """
     session.make("deal_state", query)
+    session.drop("last_known")
+    session.drop("last_fields")
 
 
 def _made_quickly(session: Session, fields: list[str]) -> bool:

@@ -21,7 +21,7 @@ from features.catalogue import Block, Entity, blocks
 from features.engine import run_blocks
 from features.language import saying_where
 from features.rep_state import attach_quarters, attach_rep_state
-from features.session import DUCKDB, Session, opened
+from features.session import Session, engine_of, opened
 from features.sources import attach_sources
 
 KEYS: dict[Entity, str] = {"deal": "deal_id", "rep": "rep_id", "account": "account_id"}
@@ -37,7 +37,7 @@ def build(
     entity: Entity,
     *,
     company: Company,
-    engine: str = DUCKDB,
+    engine: str | None = None,
     late: frozenset[str] | None = None,
     only: Collection[str] | None = None,
 ) -> pd.DataFrame:
@@ -53,8 +53,8 @@ def build(
         Whose features.
     company : Company
         Fiscal calendar, time zone, currency, stages, and features of its own.
-    engine : str
-        What runs the definitions.
+    engine : str, optional
+        `duckdb`, `spark`, `spark://host:port` or `sc://host:port`; unset: what the view names.
     late : frozenset of str, optional
         Columns of deals that are treated as not known; unset: `crm.quality.late_filled`.
     only : collection of str, optional
@@ -81,7 +81,7 @@ def build(
     """
     check_spine(spine, KEYS[entity])
     late = late_filled(view) if late is None else late
-    with saying_where(*company.features), opened(engine, view, company.time_zone) as session:
+    with saying_where(*company.features), opened(engine or engine_of(view), view, company.time_zone) as session:
         chosen = blocks(entity, company, only)
         attach_all(session, view, spine, entity, company, late, chosen)
         found = described(session, view, entity, chosen)
@@ -129,13 +129,14 @@ def attach_state_of(session: Session, entity: Entity, late: frozenset[str]) -> N
     """Make `state`: what is known of each row asked for, at its moment."""
     session.make("points", "select * from asked_points")
     _STATES[entity](session, late)
+    session.drop("deal_state")
 
 
 def described(session: Session, view: View, entity: Entity, chosen: Sequence[Block]) -> pd.DataFrame:
     """Features of the rows asked for, in their order; `state` and the sources must be there."""
-    found = run_blocks(session, chosen, view.present, logged_since(session))
+    table = _in_order(session, run_blocks(session, chosen, view.present, logged_since(session)), KEYS[entity])
     numeric = {name for name, kind in session.columns("deals").items() if kind in ("double", "bigint")}
-    return _typed(_in_order(session, found, KEYS[entity]), KEYS[entity], chosen, numeric)
+    return _typed(table, KEYS[entity], chosen, numeric)
 
 
 def open_deals(view: View, as_of: datetime | pd.Timestamp) -> pd.DataFrame:

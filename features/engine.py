@@ -68,9 +68,16 @@ def run_blocks(
     """
     gated = [block for block in blocks if block.events]
     carried = [c for c in session.columns("state") if c in _CARRIED]
-    _join(session, [_aggregate(session, block, carried) for block in gated], present, logged)
+    made = [_aggregate(session, block, carried) for block in gated]
+    wide = _joined(made, present, logged)
     names = {f"{blocks[0].entity}_id", "as_of", *(f.name for block in blocks for f in block.features)}
-    return _on_rows(session, [f for block in blocks if not block.events for f in block.features], names)
+    known = [*session.columns("state"), *(f.name for block in gated for f in block.features)]
+    found = _on_rows(session, wide, known, [f for block in blocks if not block.events for f in block.features], names)
+    for each in made:
+        session.drop(f"run_{each.block.name}")
+        session.drop(f"gate_{each.block.name}")
+    session.drop("state")
+    return found
 
 
 def _aggregate(session: Session, block: Block, carried: Sequence[str]) -> _Made:
@@ -141,7 +148,7 @@ def _moment(block: Block, events: Collection[str]) -> str:
     return f"{known} and epoch(e.{block.clock}) >= epoch(p.as_of) - {block.within * SECONDS_A_DAY}"
 
 
-def _join(session: Session, made: Sequence[_Made], present: Collection[str], logged: Mapping[str, datetime]) -> None:
+def _joined(made: Sequence[_Made], present: Collection[str], logged: Mapping[str, datetime]) -> str:
     columns = ["s.*"]
     for each in made:
         if FROM[each.block.events] in present:
@@ -155,7 +162,7 @@ def _join(session: Session, made: Sequence[_Made], present: Collection[str], log
         for each in made
         if each.gated and (name := each.block.name)
     ]
-    session.make("wide", f"select {', '.join(columns)} from state s {' '.join([*aligned, *gated])}")
+    return f"(select {', '.join(columns)} from state s {' '.join([*aligned, *gated])}) wide"
 
 
 def _filled(made: _Made, feature: Feature, present: Collection[str], logged: Mapping[str, datetime]) -> str:
@@ -173,17 +180,18 @@ def _filled(made: _Made, feature: Feature, present: Collection[str], logged: Map
     return f'{value} as "{feature.name}"'
 
 
-def _on_rows(session: Session, features: Sequence[Feature], wanted: Collection[str]) -> pa.Table:
-    wide = session.columns("wide")
-    known = frozenset(wide)
+def _on_rows(
+    session: Session, wide: str, columns: Sequence[str], features: Sequence[Feature], wanted: Collection[str]
+) -> pa.Table:
+    known = frozenset(columns)
     made = {f: checked(f.name, f.sql, known, _LATER - known, False) for f in features}
     names = {f.name for f in features}
-    kept = [f'"{c}"' for c in wide if (c in wanted and c not in names) or c.startswith("x_")]
-    columns = ", ".join([*kept, *(f'{sql} as "{f.name}"' for f, sql in made.items())])
+    kept = [f'"{c}"' for c in columns if (c in wanted and c not in names) or c.startswith("x_")]
+    chosen = ", ".join([*kept, *(f'{sql} as "{f.name}"' for f, sql in made.items())])
     try:
-        return session.fetch(f"select {columns} from wide")
+        return session.fetch(f"select {chosen} from {wide}")
     except session.errors:
-        _name_the_culprit(session, {f: f"select {sql} from wide" for f, sql in made.items()})
+        _name_the_culprit(session, {f: f"select {sql} from {wide}" for f, sql in made.items()})
         raise
 
 

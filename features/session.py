@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from crm.errors import BadInput
-from crm.lake import View, connect
+from crm.lake import LakeView, View, connect
 
 DUCKDB = "duckdb"
 SPARK = "spark"
@@ -51,6 +51,10 @@ class Session(Protocol):
         """Keep the rows of a query (in DuckDB's SQL) as a table; one of that name is replaced."""
         ...
 
+    def drop(self, name: str) -> None:
+        """Give a table's memory back, if there is one of that name."""
+        ...
+
     def columns(self, name: str) -> dict[str, str]:
         """Columns of a table in their order, with their types in lower case."""
         ...
@@ -86,6 +90,11 @@ class DuckSession:
         self.local.execute(f"create or replace temp table {name} as {query}")
         self._columns.pop(name, None)
 
+    def drop(self, name: str) -> None:
+        """Give a table's memory back, if there is one of that name."""
+        self.local.execute(f"drop table if exists {name}")
+        self._columns.pop(name, None)
+
     def columns(self, name: str) -> dict[str, str]:
         """Columns of a table in their order, with their types in lower case."""
         if name not in self._columns:
@@ -115,6 +124,11 @@ class DuckSession:
 def better_sorted(session: Session, table: str) -> TypeGuard[DuckSession]:
     """Whether a table asks for so many rows that `features.running` is quicker than joins; DuckDB only."""
     return isinstance(session, DuckSession) and session.rows(table) >= RUNNING_FROM
+
+
+def engine_of(view: View) -> str:
+    """What a view's features are worked out with: a lake names it, tables in memory are for DuckDB."""
+    return view.engine if isinstance(view, LakeView) else DUCKDB
 
 
 @contextmanager

@@ -76,6 +76,12 @@ class SparkEngine:
         # Without the cut, each table would carry the plans of all before it, which Spark would go through every time.
         self._name(name, self._query(query).localCheckpoint())
 
+    def drop(self, name: str) -> None:
+        """Give a table's memory back, if there is one of that name."""
+        if frame := self._frames.pop(name, None):
+            frame.unpersist()
+            self._spark.catalog.dropTempView(name)
+
     def columns(self, name: str) -> dict[str, str]:
         """Columns of a table in their order, with their types in lower case."""
         self._attach({name})
