@@ -110,8 +110,9 @@ class TableView:
 class LakeView:
     """The lake as one data cut has it."""
 
-    def __init__(self, root: Path, cut: Cut) -> None:
+    def __init__(self, root: Path, cut: Cut, engine: str = "duckdb") -> None:
         self.cut = cut
+        self.engine = engine
         self._root = root
 
     @property
@@ -121,7 +122,7 @@ class LakeView:
 
     def at(self, tables: Mapping[str, int]) -> LakeView:
         """The same lake at other versions of its tables."""
-        return LakeView(self._root, Cut(0, dict(tables)))
+        return LakeView(self._root, Cut(0, dict(tables)), self.engine)
 
     def paths(self, table: str) -> list[str]:
         """Parquet files of a table, readable by any engine."""
@@ -171,10 +172,13 @@ class Lake:
     ----------
     root : Path
         The folder, usually `lake/` of a home; made when first written to.
+    engine : str
+        What features are worked out with from its views, as `features.build.build` takes it.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, engine: str = "duckdb") -> None:
         self.root = Path(root)
+        self.engine = engine
         self._cuts = self.root / "cuts"
 
     def cut(self) -> Cut:
@@ -184,7 +188,7 @@ class Lake:
 
     def view(self) -> LakeView:
         """The lake as the newest cut has it."""
-        return LakeView(self.root, self.cut())
+        return LakeView(self.root, self.cut(), self.engine)
 
     def at(self, number: int) -> LakeView:
         """The lake as an earlier cut had it.
@@ -194,7 +198,7 @@ class Lake:
         UnknownCut
             If there is no cut of that number.
         """
-        return LakeView(self.root, self._read_cut(number))
+        return LakeView(self.root, self._read_cut(number), self.engine)
 
     def merge(self, rows: Mapping[str, pa.Table], *, source: str) -> dict[str, MergeCount]:
         """Insert new rows and update changed ones by key, in all tables at once.

@@ -11,19 +11,19 @@ from sqlglot import ErrorLevel, exp
 
 from crm.errors import BadInput
 
-Rule = Callable[[Any], exp.Expression]
+Rule = Callable[[Any], exp.Expr]
 
 
 class NoSparkSql(BadInput):
     """Spark has no words for a part of a statement."""
 
 
-def parsed(query: str) -> exp.Expression:
+def parsed(query: str) -> exp.Expr:
     """The tree of one statement in DuckDB's SQL."""
     return sqlglot.parse_one(query, read="duckdb")
 
 
-def spark_sql(tree: exp.Expression, time_zone: str, truths: Collection[str] = ()) -> str:
+def spark_sql(tree: exp.Expr, time_zone: str, truths: Collection[str] = ()) -> str:
     """A statement for Spark with its session in UTC and ANSI mode.
 
     Parameters
@@ -40,7 +40,7 @@ def spark_sql(tree: exp.Expression, time_zone: str, truths: Collection[str] = ()
     NoSparkSql
         If it holds something that Spark would take for something else.
     """
-    rules: dict[type[exp.Expression], Rule] = {
+    rules: dict[type[exp.Expr], Rule] = {
         **_RULES,
         exp.Anonymous: lambda node: _named(node, time_zone),
         exp.Cast: lambda node: _cast(node, truths),
@@ -53,18 +53,18 @@ def spark_sql(tree: exp.Expression, time_zone: str, truths: Collection[str] = ()
     return str(tree.sql(dialect="spark", unsupported_level=ErrorLevel.RAISE))
 
 
-def _spelt(template: str, **parts: exp.Expression) -> exp.Expression:
+def _spelt(template: str, **parts: exp.Expr) -> exp.Expr:
     made = exp.replace_placeholders(sqlglot.parse_one(template, read="spark"), **parts)
     return exp.paren(made) if isinstance(made, exp.Binary) else made
 
 
-def _number(node: exp.Literal) -> exp.Expression:
+def _number(node: exp.Literal) -> exp.Expr:
     # Spark's decimals lose digits in a division; DuckDB makes doubles of them there.
     exact = not node.is_string and not node.name.isdigit()
     return exp.cast(node.copy(), "double") if exact else node
 
 
-def _division(node: exp.Div) -> exp.Expression:
+def _division(node: exp.Div) -> exp.Expr:
     above, below = node.this, node.expression
     if _never_zero(below):
         return exp.Div(this=exp.cast(above.copy(), "double"), expression=exp.cast(below.copy(), "double"))
@@ -76,7 +76,7 @@ def _division(node: exp.Div) -> exp.Expression:
     )
 
 
-def _never_zero(node: exp.Expression) -> bool:
+def _never_zero(node: exp.Expr) -> bool:
     if isinstance(node, (exp.Paren, exp.Cast)):
         return _never_zero(node.this)
     if isinstance(node, exp.Mul):
@@ -86,19 +86,19 @@ def _never_zero(node: exp.Expression) -> bool:
     return isinstance(node, exp.Literal) and node.is_number and float(node.name) != 0
 
 
-def _last(node: exp.ArgMax | exp.ArgMin) -> exp.Expression:
+def _last(node: exp.ArgMax | exp.ArgMin) -> exp.Expr:
     # DuckDB passes over rows without a value; Spark would give the missing value back.
     word = "max_by" if isinstance(node, exp.ArgMax) else "min_by"
     return _spelt(f"{word}(:x, case when :x is not null then :y end)", x=node.this, y=node.expression)
 
 
-def _quantile(node: exp.Quantile) -> exp.Expression:
+def _quantile(node: exp.Quantile) -> exp.Expr:
     order = exp.Order(expressions=[exp.Ordered(this=node.this.copy())])
     share = exp.Anonymous(this="percentile_disc", expressions=[node.args["quantile"].copy()])
     return exp.WithinGroup(this=share, expression=order)
 
 
-def _difference(node: exp.DateDiff) -> exp.Expression:
+def _difference(node: exp.DateDiff) -> exp.Expr:
     unit = node.text("unit").lower() or "day"
     if unit == "microsecond":
         return _spelt("unix_micros(:b) - unix_micros(:a)", a=node.expression, b=node.this)
@@ -107,21 +107,21 @@ def _difference(node: exp.DateDiff) -> exp.Expression:
     raise NoSparkSql(f"Spark counts date_diff('{unit}', …) in another way. Use days or microseconds.")
 
 
-def _named(node: exp.Anonymous, time_zone: str) -> exp.Expression:
+def _named(node: exp.Anonymous, time_zone: str) -> exp.Expr:
     if node.name.lower() == "day_start":
         zone = exp.Literal.string(time_zone)
         return _spelt("to_utc_timestamp(cast(:day as timestamp), :zone)", day=node.expressions[0], zone=zone)
     return node
 
 
-def _cast(node: exp.Cast, truths: Collection[str]) -> exp.Expression:
+def _cast(node: exp.Cast, truths: Collection[str]) -> exp.Expr:
     whole = node.to.this in exp.DataType.INTEGER_TYPES
     if not whole or isinstance(node.this, (exp.Literal, exp.Null)) or _true_or_false(node.this, truths):
         return node
     return exp.cast(_spelt("rint(:x)", x=node.this), node.to.copy())  # Spark cuts off, DuckDB rounds
 
 
-def _true_or_false(node: exp.Expression, truths: Collection[str]) -> bool:
+def _true_or_false(node: exp.Expr, truths: Collection[str]) -> bool:
     if isinstance(node, (exp.Paren, exp.Coalesce, exp.Filter)):
         return _true_or_false(node.this, truths)
     if isinstance(node, exp.Column):
@@ -137,7 +137,7 @@ _READ_DAY = """try_cast(regexp_extract(translate(trim(cast(:x as string)), '/', 
 '^([0-9]{4,}-[0-9]{1,2}-[0-9]{1,2})([T ][0-9].*)?$', 1) as date)"""
 
 
-def _tried(node: exp.TryCast) -> exp.Expression:
+def _tried(node: exp.TryCast) -> exp.Expr:
     kind = node.to.this
     if kind == exp.DataType.Type.DOUBLE:
         return _spelt(_READ, x=node.this)
@@ -148,7 +148,7 @@ def _tried(node: exp.TryCast) -> exp.Expression:
     return node
 
 
-def _rounded(node: exp.Round) -> exp.Expression:
+def _rounded(node: exp.Round) -> exp.Expr:
     # DuckDB rounds the double as it is, Spark the decimal that it is printed as.
     digits = node.args.get("decimals")
     if digits is None:
@@ -156,7 +156,7 @@ def _rounded(node: exp.Round) -> exp.Expression:
     return _spelt("round(:x * power(10, :n)) / power(10, :n)", x=node.this, n=digits)
 
 
-def _matched(node: exp.Like | exp.ILike) -> exp.Expression:
+def _matched(node: exp.Like | exp.ILike) -> exp.Expr:
     pattern = node.expression
     if isinstance(pattern, exp.Literal) and "\\" in pattern.name:  # Spark's sign of escape, no sign in DuckDB
         doubled = exp.Literal.string(pattern.name.replace("\\", "\\\\"))
@@ -164,7 +164,7 @@ def _matched(node: exp.Like | exp.ILike) -> exp.Expression:
     return node
 
 
-_RULES: Mapping[type[exp.Expression], Rule] = MappingProxyType(
+_RULES: Mapping[type[exp.Expr], Rule] = MappingProxyType(
     {
         exp.Literal: _number,
         exp.Div: _division,

@@ -50,22 +50,33 @@ class Home:
         The folder; made when something is written to it.
     database_url, tracking_uri : str, optional
         Store and MLflow elsewhere than in the folder.
+    engine : str
+        What works features out from the lake.
     """
 
-    def __init__(self, root: Path, *, database_url: str | None = None, tracking_uri: str | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        database_url: str | None = None,
+        tracking_uri: str | None = None,
+        engine: str = "duckdb",
+    ) -> None:
         self.root = Path(root).expanduser().absolute()
         self._database_url = database_url
         self._tracking_uri = tracking_uri
+        self._engine = engine
 
     @classmethod
     def of(cls, settings: Settings) -> Home:
         """The home that the settings name."""
-        return cls(settings.home, database_url=settings.database_url, tracking_uri=settings.tracking_uri)
+        elsewhere = {"database_url": settings.database_url, "tracking_uri": settings.tracking_uri}
+        return cls(settings.home, engine=settings.engine, **elsewhere)
 
     @property
     def lake(self) -> Lake:
         """The CRM history."""
-        return Lake(self.root / "lake")
+        return Lake(self.root / "lake", self._engine)
 
     @property
     def database_url(self) -> str:

@@ -21,6 +21,9 @@ class Settings(BaseSettings):
     tracking_uri: str | None = Field(
         None, description="MLflow's store or server, such as http://host:5000; unset: mlflow.db in the home."
     )
+    engine: str = Field(
+        "duckdb", description="What works features out from the lake: duckdb, spark, spark://host:port, sc://host:port."
+    )
     host: str = Field("127.0.0.1", description="Address to serve on; another than loopback asks everyone to sign in.")
     port: int = Field(8000, ge=1, le=65535, description="Port to serve on.")
     session_days: int = Field(14, ge=1, le=365, description="How long one stays signed in, in days.")
