@@ -5,9 +5,11 @@ import pandas as pd
 import pytest
 
 from crm.company import Company
+from crm.lake import Lake
 from features.build import build
 from features.language import BadDefinition
-from features.session import UnknownEngine, opened
+from features.session import UnknownEngine, engine_of, opened
+from features.spark import SparkEngine
 from tests.features.random_history import COMPANY, RandomHistory
 from tests.features.rows import a_touch, spine, view
 
@@ -31,6 +33,25 @@ def test_every_feature_has_the_same_value_and_is_missing_in_the_same_places(enti
     # The history reaches the features: few say nothing, and nearly all differ from row to row.
     told = [name for name in duck.columns[2:] if duck[name].nunique() > 1]
     assert len(told) > 0.85 * (len(duck.columns) - 2), sorted(set(duck.columns[2:]) - set(told))
+
+
+@pytest.mark.spark
+def test_the_lake_is_read_from_its_own_files(tmp_path):
+    """Files of two imports, the second with a column that the first had not; in a folder named like a pattern."""
+    lake = Lake(tmp_path / "two {one} *", engine="spark")
+    whole = {name: RandomHistory(3).view().arrow(name) for name in ("deals", "activities", "fx_rates")}
+    first = {name: rows.slice(0, 40).drop_columns(["x_fit"] if name == "deals" else []) for name, rows in whole.items()}
+    lake.merge(first, source="first")
+    lake.merge(whole, source="second")
+    view = lake.view()
+    assert len(view.paths("deals")) > 1
+    assert engine_of(view) == "spark"
+    assert engine_of(lake.at(1)) == "spark"
+    with opened(engine_of(view), view, "UTC") as session:
+        assert isinstance(session, SparkEngine)
+        for name in (*whole, "goals"):
+            query = f"select * from {name} order by _seq"
+            assert session.fetch(query).to_pylist() == session.local.sql(query).to_arrow_table().to_pylist()
 
 
 @pytest.mark.spark
