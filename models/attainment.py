@@ -144,11 +144,14 @@ class AttainmentModel(BaseEstimator):
         found = []
         for start, end, metric in periods:
             opens, closes = (_moment(day, company) for day in (start, end))
-            days = (closes - at).total_seconds() / 86_400
+            days = max((closes - at).total_seconds() / 86_400, 0.0)
             age = 1 - days / ((closes - opens).total_seconds() / 86_400)
             chances = self._chances(deals, days, age, deals_scored if end == ends else deals_scored.iloc[:0])
+            last = closes - pd.Timedelta(microseconds=1)
             new = new_business(shares, people, at=at, days=days, calendar=self.win_.calendar_, metric=metric)
-            so_far = {m: booked(shares, people, opens, at, m) for m in ("bookings", "won_deals", "lost_deals")}
+            so_far = {
+                m: booked(shares, people, opens, min(at, last), m) for m in ("bookings", "won_deals", "lost_deals")
+            }
             draws = self._draws(metric, so_far, chances, deals, credit, new)
             worth = np.nan_to_num(self.amounts_.when_won(deals)) if metric == "bookings" else np.ones(len(deals))
             found.append(PeriodForecast(start, end, metric, people, deals, draws, chances[0] * worth, new.expected))

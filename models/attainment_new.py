@@ -93,10 +93,11 @@ def new_business(
     reps = len(people.reps)
     there = np.array([rep in people.working or rep == "" for rep in people.reps])
     began = np.array([(at - people.began.get(rep, at)).total_seconds() / _DAY for rep in people.reps])
-    if not len(known):
+    if not len(known) or days <= 0:
         return NewBusiness(np.zeros((reps, 1)), np.zeros((reps, 1)), [np.zeros(1)], np.ones(reps))
     history = float(known["age"].max()) - _FIRST_DAYS
     seen = np.clip(np.minimum(began, history), 0, None)
+    seen[-1] = max(history, 0.0)  # deals of nobody: no new hand that will sell as the others do
     ahead = int(np.ceil(days))
     pulls = [_daily(calendar, at, int(history) + _FIRST_DAYS + 1, ahead, won=won) for won in (True, False)]
     made, ended, pools = [], [], []
@@ -174,7 +175,8 @@ def _pace(deals: pd.DataFrame, seen: Floats, there: npt.NDArray[np.bool_]) -> Fl
     """Deals made a day by rep: each one's part of the last year, the sum as of late."""
     made, exposure = _weighted(deals, seen, _OWN_HALF_LIFE)
     mean = _mean(made, exposure, there)
-    own = (made + _PRIOR_DAYS * mean) / (exposure + _PRIOR_DAYS)
+    prior = np.where(np.arange(len(seen)) < len(seen) - 1, _PRIOR_DAYS, 0.0)
+    own = (made + prior * mean) / np.maximum(exposure + prior, 1.0)
     lately = _mean(*_weighted(deals, seen, _MADE_HALF_LIFE), there)
     return np.asarray(own * (lately / mean if mean else 1.0))
 
@@ -187,7 +189,7 @@ def _weighted(deals: pd.DataFrame, seen: Floats, half_life: float) -> tuple[Floa
 
 
 def _mean(made: Floats, exposure: Floats, there: npt.NDArray[np.bool_]) -> float:
-    return float(made[there].sum() / max(float(exposure[there].sum()), 1.0))
+    return float(made[there][:-1].sum() / max(float(exposure[there][:-1].sum()), 1.0))
 
 
 def _pool(deals: pd.DataFrame, days: float, metric: str) -> Floats:
