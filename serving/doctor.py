@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
-from crm.errors import BellwetherError
+from crm.errors import BellwetherError, NotReady
 from serving.home import Home
 
 _PACKAGES = ("lightgbm", "scikit-learn", "duckdb", "deltalake", "mlflow-skinny", "fastapi", "sqlalchemy")
@@ -142,8 +142,17 @@ def _models(home: Home) -> Finding:
 
     if not home.root.exists():
         return Finding("models", "note", "There are none yet: bellwether train.")
-    found = {what: registry.champion_version(what, tracking=home.tracking) for what in registry.KINDS}
-    if absent := [what for what, number in found.items() if number is None]:
+    found, damaged = {}, []
+    for what in registry.KINDS:
+        try:
+            found[what] = registry.champion(what, tracking=home.tracking).version
+        except registry.NoModel:
+            continue
+        except NotReady as error:
+            damaged.append(str(error))
+    if damaged:
+        return Finding("models", "bad", " ".join(damaged))
+    if absent := [what for what in registry.KINDS if what not in found]:
         return Finding("models", "note", f"Not trained yet: {', '.join(absent)}. Run: bellwether train {absent[0]}.")
     return Finding("models", "ok", ", ".join(f"{what} {number}" for what, number in found.items()))
 

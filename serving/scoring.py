@@ -145,7 +145,7 @@ def _run_of(home: Home, view: LakeView, as_of: pd.Timestamp) -> _Run:
         except NotReady as error:
             missing[str(what)] = str(error)
     if not champions:
-        raise NothingToScore("There is no model to score with. Train one first: bellwether train.")
+        raise NothingToScore(f"There is no model to score with. {' '.join(dict.fromkeys(missing.values()))}")
     for kind, champion in champions.items():
         check_definitions(kind, champion, company, tracking=home.tracking)
     return _Run(home, view, company, as_of, champions, missing=missing)
