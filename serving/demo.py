@@ -144,6 +144,7 @@ def train_model(home: Home, what: str, tell: Tell) -> None:
         tracking=home.tracking,
         snapshots=home.snapshots,
         as_of=newest_event(view),
+        trials=0,  # the first look should not wait for the last tenth of a percent
         progress=lambda text: tell(text, None),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,18 +17,21 @@ from crm.lake import LakeView, View
 from features.definitions import definition_hash
 from models.rolling import known_at
 from models.win import WinModel
+from models.win_params import WinParams
 from training import gate, plots, registry
 from training.definitions import TABLE, TAG, OtherDefinitions, as_table, check_definitions, definitions_of
+from training.leaks import leaks
 from training.metrics import win_metrics
 from training.registry import What
 from training.snapshots import deal_snapshots
+from training.tuning import TRIALS, tune
 
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
-    """What a training run gave: where it is logged, whether promoted and why, its figures, and a sentence on them."""
+    """What a training run gave: where it is logged, whether promoted and why, figures, a sentence, warnings."""
 
     what: str
     run_id: str
@@ -37,6 +40,7 @@ class TrainResult:
     verdict: str
     metrics: dict[str, float] = field(default_factory=dict)
     note: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def train(
@@ -48,6 +52,8 @@ def train(
     snapshots: Path | None,
     as_of: datetime,
     seed: int = 0,
+    trials: int = TRIALS,
+    like: str | None = None,
     progress: Progress | None = None,
 ) -> TrainResult:
     """Fit a model on what was known at `as_of`, log and register it, and promote it if the gate lets it pass.
@@ -60,6 +66,10 @@ def train(
         MLflow's store, such as sqlite:///var/mlflow.db.
     snapshots : Path, optional
         Folder where snapshots are kept.
+    trials : int
+        Win model: shapes of trees that are tried on past dates; 0: presets only.
+    like : str, optional
+        Win model: the version or run whose parameters are taken, or 'champion'; nothing is searched then.
     progress : callable, optional
         Told in words what is being done.
 
@@ -67,11 +77,16 @@ def train(
     ------
     NotReady
         If the data does not suffice, with what is missing; nothing is registered then.
+    UnknownVersion
+        If there is no such version or run.
+    BadParams
+        If that run trained no win model.
     """
     say = progress or _silent
     registry.name_of(what)
     if what == "win":
-        return _train_win(view, company, tracking, snapshots, as_of, seed, say)
+        taken = WinParams.from_dict(registry.params_of("win", like, tracking=tracking)) if like else None
+        return _train_win(view, company, tracking, snapshots, as_of, seed, trials, taken, say)
     return _train_other(what, view, company, tracking, as_of, seed, say)
 
 
@@ -81,12 +96,22 @@ def win_model(company: Company, *, seed: int = 0, **settings: Any) -> WinModel:
 
 
 def _train_win(
-    view: View, company: Company, tracking: str, folder: Path | None, as_of: datetime, seed: int, say: Progress
-) -> TrainResult:
+    view: View, company: Company, tracking: str, folder: Path | None, as_of: datetime, seed: int, trials: int,
+    params: WinParams | None, say: Progress,
+) -> TrainResult:  # fmt: skip
     say("Snapshots of past weeks")
     rows = deal_snapshots(view, company, until=as_of, folder=folder, progress=lambda text, _done: say(text))
+    until, searched = pd.Timestamp(as_of), None
+    model = win_model(company, seed=seed, params=params)
+    if params is None:
+        searched = tune(
+            rows, until=until, horizon_weeks=model.horizon_weeks, start_month=model.start_month, trials=trials,
+            seed=seed, say=say,
+        )  # fmt: skip
+        model.set_params(params=searched.params if searched else None)
+    suspicious = leaks(rows)
     say(f"Fitting the win model on {len(rows):,} snapshots")
-    model = win_model(company, seed=seed).fit(rows, until=pd.Timestamp(as_of))
+    model.fit(rows, until=until)
     table = model.choice_.table
     metrics = win_metrics(table) | _numbers(model.note)
     say("Logging and registering")
@@ -94,14 +119,19 @@ def _train_win(
         "win",
         model,
         tracking=tracking,
-        params=model.get_params(),
+        params=_plain(model),
         metrics=metrics,
-        tags=_tags("win", view, company, as_of) | {"note": str(model.note["sentence_en"])},
-        tables=_definitions("win", company) | ({"backtest": table} if len(table) else {}),
+        tags=_tags("win", view, company, as_of)
+        | {"note": str(model.note["sentence_en"]), "leaks": ", ".join(sorted({leak.column for leak in suspicious}))},
+        tables=_definitions("win", company)
+        | ({"backtest": table} if len(table) else {})
+        | ({"search": searched.table} if searched else {})
+        | ({"leaks": pd.DataFrame(suspicious)} if suspicious else {}),
         figures={"reliability": plots.reliability_svg(table)} if len(table) else {},
     )
     verdict = _win_verdict(model, rows, company, tracking)
-    return _finish("win", logged, verdict, metrics, tracking, str(model.note["sentence_en"]))
+    found = _finish("win", logged, verdict, metrics, tracking, str(model.note["sentence_en"]))
+    return replace(found, warnings=tuple(f"{leak.text} {leak.mend}" for leak in suspicious))
 
 
 def _train_other(
@@ -175,10 +205,20 @@ def _as_of(champion: WinModel, challenger: WinModel, rows: pd.DataFrame, cut: pd
     """The champion as it could have forecast at `cut`; None if it would be the challenger's own twin."""
     if champion.until_ <= cut:
         return champion
-    if champion.get_params() == challenger.get_params():
+    if _recipe(champion) == _recipe(challenger):
         return None
     twin: WinModel = clone(champion).set_params(replicates=0, cuts=min(champion.cuts, 1))
     return twin.fit(known_at(rows, cut), until=cut)
+
+
+def _recipe(model: WinModel) -> dict[str, Any]:
+    """What a model was made with, whether it was told so or chose it."""
+    return model.get_params() | {"params": model.params_}
+
+
+def _plain(model: WinModel) -> dict[str, Any]:
+    own = {name: value for name, value in model.get_params().items() if name != "params"}
+    return own | model.params_.to_dict()
 
 
 def _tags(what: What, view: View, company: Company, as_of: datetime) -> dict[str, str]:

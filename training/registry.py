@@ -194,6 +194,37 @@ def load(what: str, version: str, *, tracking: str) -> Champion:
     return Champion(_load(tracking, found.run_id, what), str(found.version), found.run_id, meta)
 
 
+def params_of(what: str, like: str, *, tracking: str) -> dict[str, str]:
+    """Parameters that an earlier run was logged with, as texts.
+
+    Parameters
+    ----------
+    like : str
+        A version's number, a run's id, or 'champion'.
+
+    Raises
+    ------
+    NoModel
+        If there is no champion.
+    UnknownVersion
+        If there is no such version or run.
+    """
+    from mlflow.exceptions import MlflowException
+
+    client = client_of(tracking)
+    if like == CHAMPION:
+        like = _by_alias(client, what, CHAMPION) or ""
+        if not like:
+            raise NoModel(what)
+    run_id = str(_version(client, what, like).run_id) if like.isdigit() else like
+    try:
+        return dict(client.get_run(run_id).data.params)
+    except MlflowException:
+        raise UnknownVersion(
+            f"There is no version or run '{like}' of the {what} model. Versions: bellwether models list."
+        ) from None
+
+
 def table_of(run_id: str, name: str, *, tracking: str) -> pd.DataFrame | None:
     """A table kept beside a model, or None."""
     client = client_of(tracking)

@@ -40,23 +40,27 @@ def train(
     what: Annotated[Model | None, typer.Argument(help="Which model; unset: all three.")] = None,
     home: HomeDir = None,
     as_of: AsOf = None,
+    trials: Annotated[int, typer.Option(min=0, help="Win model: shapes of trees to try; 0: presets only.")] = 12,
+    like: Annotated[
+        str | None, typer.Option(help="Win model: take the parameters of this version or run, or of 'champion'.")
+    ] = None,
     seed: Seed = 0,
 ) -> None:
     """Fit a model on the history, log it to MLflow, and put it in use if it passes the gate.
 
-    Example: bellwether train win
+    Example: bellwether train win --like champion
     """
     from crm.errors import NotReady
 
     place = home_that_is(home)
     moment = moment_of(as_of)
     if what is not None:
-        _train(place, what.value, moment, seed)
+        _train(place, what.value, moment, seed, trials, like)
         return
     done = 0
     for model in Model:
         try:
-            _train(place, model.value, moment, seed)
+            _train(place, model.value, moment, seed, trials, like)
             done += 1
         except NotReady as error:
             typer.echo(f"{model.value}: not trained. {error}")
@@ -64,7 +68,7 @@ def train(
         raise typer.Exit(1)
 
 
-def _train(home: Home, what: What, as_of: datetime | None, seed: int) -> None:
+def _train(home: Home, what: What, as_of: datetime | None, seed: int, trials: int, like: str | None) -> None:
     from crm.lake import newest_event
     from training.fit import train as fit
 
@@ -78,12 +82,16 @@ def _train(home: Home, what: What, as_of: datetime | None, seed: int) -> None:
             snapshots=home.snapshots,
             as_of=as_of or newest_event(view),
             seed=seed,
+            trials=trials,
+            like=like,
             progress=lambda text: tell(text, None),
         )
     state = "in use" if result.promoted else "not in use"
     typer.echo(f"{what}: version {result.version}, {state}. {result.verdict}")
     if result.note:
         typer.echo(f"  {result.note}")
+    for warning in result.warnings:
+        typer.echo(f"  Warning: {warning}")
     for name, value in sorted(result.metrics.items()):
         typer.echo(f"  {name}: {value:.4g}")
 

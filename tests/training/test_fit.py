@@ -7,6 +7,7 @@ import pytest
 from crm.errors import NotReady
 from crm.lake import TableView
 from models.win import WinModel
+from models.win_params import WinParams
 from training import registry
 from training.fit import _win_verdict, train, win_model
 
@@ -47,6 +48,25 @@ def test_its_figures_follow_from_the_past_forecasts_kept_beside_it(trained, tiny
     p, y = table["forecast"], table["won"]
     assert result.metrics["brier"] == pytest.approx(((p - y) ** 2).mean())
     assert result.metrics["log_loss"] == pytest.approx(-np.log(np.where(y, p, 1 - p)).mean())
+
+
+def test_an_earlier_run_s_parameters_are_taken_as_they_are(trained, tiny):
+    result, _ = trained
+    first = registry.load("win", result.version, tracking=tiny.tracking)
+    assert WinParams.from_dict(first.meta["params"]) == first.model.params_
+    settings = {"view": tiny.view, "company": tiny.company, "tracking": tiny.tracking, "snapshots": None}
+    again = train("win", **settings, as_of=tiny.until, like=result.version)
+    model = registry.load("win", again.version, tracking=tiny.tracking).model
+    assert model.params == model.params_ == first.model.params_
+    # Made like the champion on the same data: nothing to compare.
+    assert "made like the champion" in again.verdict
+
+
+@pytest.mark.parametrize("like", ["999", "no-such-run"])
+def test_an_unknown_run_to_be_like_is_told(trained, tiny, like):
+    settings = {"view": tiny.view, "company": tiny.company, "tracking": tiny.tracking, "snapshots": None}
+    with pytest.raises(registry.UnknownVersion, match=f"{like}.*bellwether models list"):
+        train("win", **settings, as_of=tiny.until, like=like)
 
 
 def test_a_challenger_made_alike_takes_over_and_a_spoilt_one_does_not(trained, tiny, tiny_rows):
