@@ -82,7 +82,7 @@ def test_honest_columns_of_ones_own_raise_no_alarm(tiny):
 
 def test_each_deal_counts_once_half_way_and_open_ones_do_not():
     days = pd.date_range("2026-01-05", periods=3, freq="7D", tz="UTC")
-    rows = pd.DataFrame({"deal_id": list("aaab") + ["c"], "as_of": [*days, days[0], days[0]]})
+    rows = pd.DataFrame({"deal_id": [*list("aaab"), "c"], "as_of": [*days, days[0], days[0]]})
     rows["_outcome"] = ["won"] * 3 + ["lost", "open"]
     half = _half_way(rows)
     assert list(zip(half["deal_id"], half["as_of"], strict=True)) == [("a", days[1]), ("b", days[0])]
