@@ -115,6 +115,11 @@ class Block:
     within: int | None = None
 
 
+# What stands for all features with `identity` wherever reasons are shown, and for what a viewer may not be told.
+WHO = Feature("who_works_on_it", "", "", "Who works on it", "由谁跟进", identity=True)
+OTHERS = Feature("other_reasons", "", "", "Other reasons", "其他原因")
+
+
 @cache
 def standard_blocks() -> tuple[Block, ...]:
     """Every block that Bellwether brings."""
@@ -177,6 +182,11 @@ def features(entity: Entity, company: Company | None = None) -> list[Feature]:
     return [feature for block in blocks(entity, company) for feature in block.features if feature.shown]
 
 
+def identities(entity: Entity, company: Company | None = None) -> dict[str, str]:
+    """Features that tell who somebody is, and the theme that stands for them in reasons."""
+    return {one.name: WHO.name for one in features(entity, company) if one.identity}
+
+
 def feature(entity: Entity, name: str, company: Company | None = None) -> Feature:
     """One feature by name; a custom column is described by its own name.
 
@@ -185,7 +195,7 @@ def feature(entity: Entity, name: str, company: Company | None = None) -> Featur
     UnknownFeature
         If there is none of that name.
     """
-    for candidate in features(entity, company):
+    for candidate in [*features(entity, company), WHO, OTHERS]:
         if candidate.name == name:
             return candidate
     if name.startswith("x_"):

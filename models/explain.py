@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,3 +68,30 @@ def explanation(
         warnings.simplefilter("ignore")
         import shap
     return shap.Explanation(values=values, base_values=base_values, data=data, feature_names=names)
+
+
+def by_theme(explained: shap.Explanation, members: Mapping[str, str]) -> shap.Explanation:
+    """Contributions of some features summed into themes, so that none of them is a figure of its own.
+
+    Parameters
+    ----------
+    explained : shap.Explanation, values of shape (n, p)
+        Contributions by feature.
+    members : mapping of str to str
+        Features and the theme that each goes into; the others stay. Themes have no value of their own.
+    """
+    names = list(explained.feature_names)
+    kept = [i for i, name in enumerate(names) if name not in members]
+    themes = {
+        theme: [i for i, n in enumerate(names) if members.get(n) == theme] for theme in dict.fromkeys(members.values())
+    }
+    themes = {theme: places for theme, places in themes.items() if places}
+    values, data = np.asarray(explained.values), np.asarray(explained.data, dtype=object)
+    sums = [values[:, places].sum(axis=1, keepdims=True) for places in themes.values()]
+    nothing = np.full((len(values), len(themes)), None, dtype=object)
+    return explanation(
+        np.hstack([values[:, kept], *sums]),
+        np.asarray(explained.base_values),
+        np.hstack([data[:, kept], nothing]),
+        [*(names[i] for i in kept), *themes],
+    )

@@ -19,6 +19,7 @@ from crm.company import Company
 from crm.errors import NotReady
 from crm.lake import Lake, View, connect
 from crm.money import attach_rates
+from features.catalogue import OTHERS, WHO
 from serving.access import Sight, seen_rows
 
 POINTER = "current"
@@ -74,7 +75,8 @@ class Scores:
     def seen_by(self, sight: Sight) -> Scores:
         """Only the rows that a viewer may see."""
         if sight.reps is None:
-            return self
+            reasons = {"reasons": _without_who(self.frames["reasons"])} if "reasons" in self.frames else {}
+            return Scores({**self.frames, **reasons}, self.meta, self.index, self.mark)
         owners = self.index["owner_id"] if len(self.index) else pd.Series(dtype=object)
         deals = frozenset(owners.index[owners.isin(sight.reps)])
         allowed = {
@@ -100,6 +102,11 @@ def _seen_reasons(reasons: pd.DataFrame, allowed: Mapping[str, frozenset[str]]) 
     for entity, keys in allowed.items():
         kept |= (reasons["entity"] == entity) & reasons["entity_id"].isin(keys)
     return reasons[kept]
+
+
+def _without_who(reasons: pd.DataFrame) -> pd.DataFrame:
+    """What is owed to the owner is told to the owner and the managers above alone: others see it among the rest."""
+    return reasons.assign(feature=reasons["feature"].where(reasons["feature"] != WHO.name, OTHERS.name))
 
 
 class ScoreBook:

@@ -17,7 +17,9 @@ from crm.company import Company
 from crm.errors import BadInput, NotReady
 from crm.fiscal import Period
 from crm.lake import LakeView, newest_event
+from features.catalogue import identities
 from models.amounts import AmountModel
+from models.explain import by_theme
 from serving.home import Home
 from serving.ledger import Entity, Ledger
 from serving.scores import POINTER, read_pointer, swap_pointer
@@ -167,7 +169,8 @@ def _score_deals(run: _Run, say: Progress) -> None:
     run.frames["deals"] = scored[~lead].reset_index(drop=True)
     run.frames["leads"] = scored[lead].reset_index(drop=True)
     say("Reasons and curves", 0.3)
-    run.reasons.append(reason_rows("deal", X["deal_id"], champion.model.explain(X)))
+    explained = by_theme(champion.model.explain(X), identities("deal", run.company))
+    run.reasons.append(reason_rows("deal", X["deal_id"], explained))
     run.frames["curves"] = _curve_rows(X["deal_id"], *champion.model.curve(X))
     say("Next steps", 0.4)
     _advise(run, X[~lead].reset_index(drop=True), champion)

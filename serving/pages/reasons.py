@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from features.catalogue import OTHERS
 from serving.format import Formats
-from serving.pages.words import IDENTITIES
 
 WIDTH = 180.0  # of the strip each step is drawn on
 MOST = 10
@@ -99,7 +99,7 @@ def _listed(
     said: Callable[[float], str],
 ) -> ReasonList:
     ranked = rows.reindex(rows["contribution"].abs().sort_values(ascending=False, kind="stable").index)
-    shown = ranked[~ranked["feature"].isin(IDENTITIES)].head(MOST)
+    shown = ranked[ranked["feature"] != OTHERS.name].head(MOST)
     others = ranked.drop(index=shown.index)
     start = float(rows["base_value"].iloc[0])
     words = [(*name(r.feature, r.value, r.text), float(r.contribution)) for r in shown.itertuples()]

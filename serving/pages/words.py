@@ -12,7 +12,7 @@ import pandas as pd
 
 from crm.company import Company
 from crm.errors import NotFound
-from features.catalogue import Entity, feature
+from features.catalogue import OTHERS, WHO, Entity, feature
 from serving.format import Formats
 from serving.i18n import Language
 from serving.pages.outlook import number
@@ -20,8 +20,6 @@ from serving.pages.outlook import number
 # Months and the like are shown as they are; only these units change how a number is written.
 _MONEY_UNITS = ("base currency", "money")
 _SHARE_UNITS = ("share", "probability", "rate", "share of the scale")
-# Who somebody is is no reason to show; it is counted among the others.
-IDENTITIES = frozenset({"owner_id"})
 
 
 def reason(f: Formats, entity: Entity, company: Company, name: str, value: object, text: object) -> tuple[str, bool]:
@@ -31,6 +29,8 @@ def reason(f: Formats, entity: Entity, company: Company, name: str, value: objec
     except NotFound:
         return _shown(f, name.replace("_", " "), "", value, text), False
     sentence = f.language.choose(known.en, known.zh).split(";")[0]
+    if not known.sql:  # a theme has no value of its own
+        return sentence, False
     text = kind(f.language, str(text)) if name == "kind" and isinstance(text, str) else text
     return _shown(f, sentence, known.unit, value, text), bool(known.can_act)
 
@@ -188,7 +188,7 @@ def namer(f: Formats, entity: Entity, company: Company, products: Mapping[str, s
 
 def main_reasons(rows: pd.DataFrame, name: Namer) -> dict[str, str]:
     """The strongest reason of each entity in words, with the direction it works in."""
-    shown = rows[~rows["feature"].isin(IDENTITIES)]
+    shown = rows[~rows["feature"].isin([WHO.name, OTHERS.name])]
     if shown.empty:
         return {}
     strongest = shown.loc[shown["contribution"].abs().groupby(shown["entity_id"]).idxmax()]

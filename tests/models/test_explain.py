@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.explain import in_probability, shared_remainder
+from models.explain import by_theme, explanation, in_probability, shared_remainder
 from models.learners import probability
 
 
@@ -36,3 +36,18 @@ def test_no_parts_add_up_to_the_base():
     values, start = in_probability(np.zeros((3, 0)), 0.0)
     assert values.shape == (3, 0)
     assert start == pytest.approx(0.5)
+
+
+def test_features_of_a_theme_are_one_figure_without_a_value():
+    """0.25 and -0.5 of the two owner's features make -0.25; the sum of all stays 1.25 - 0.5 = 0.75."""
+    one = explanation(
+        np.array([[0.25, 1.0, -0.5]]),
+        np.array([0.5]),
+        np.array([[3.0, "x", 7.0]], dtype=object),
+        ["rate", "stage", "load"],
+    )
+    told = by_theme(one, {"rate": "who", "load": "who", "absent": "elsewhere"})
+    assert list(told.feature_names) == ["stage", "who"]
+    assert told.values.tolist() == [[1.0, -0.25]]
+    assert told.data.tolist() == [["x", None]]
+    assert told.base_values.tolist() == [0.5]

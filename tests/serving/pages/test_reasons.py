@@ -85,8 +85,8 @@ def test_reasons_of_money_are_in_money():
     assert shown.total_said == "$151,624"
 
 
-def test_who_somebody_is_counts_among_the_others():
-    shown = points(0.2, {"owner_id": 0.2, "stage": 0.1})
+def test_what_may_not_be_told_counts_among_the_others():
+    shown = points(0.2, {"other_reasons": 0.2, "stage": 0.1})
     assert [(step.text, step.said) for step in shown.steps] == [
         ("stage", "+10 points"),
         ("1 other reason", "+20 points"),

@@ -65,15 +65,21 @@ def test_every_code_of_the_tables_has_words(code):
 def test_the_main_reason_names_its_direction_and_nobody():
     rows = pd.DataFrame(
         [
-            ("d1", "owner_id", None, "r1", 0.3),
+            ("d1", "who_works_on_it", None, None, 0.3),
             ("d1", "stage", None, "Proposal", -0.2),
             ("d2", "touches_7d", 4.0, None, 0.1),
-            ("d3", "owner_id", None, "r1", 0.3),
+            ("d3", "who_works_on_it", None, None, 0.3),
+            ("d3", "other_reasons", None, None, 0.4),
         ],
         columns=["entity_id", "feature", "value", "text", "contribution"],
     )
     said = words.main_reasons(rows, words.namer(EN, "deal", COMPANY, {}))
     assert said == {"d1": "↓ Stage: Proposal", "d2": "↑ Contacts with the customer in the last 7 days: 4"}
+
+
+def test_a_theme_is_told_without_a_value():
+    name = words.namer(EN, "deal", COMPANY, {})
+    assert name("who_works_on_it", None, None) == ("Who works on it", False)
 
 
 @pytest.mark.parametrize(
