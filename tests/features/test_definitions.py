@@ -69,7 +69,7 @@ def test_a_source_and_its_gate_count_where_they_are_read(monkeypatch):
     assert what_changed(before[0], of("account")) == ["the source requests is another"]
     assert of("rep") == before[1]  # reps read no tickets
     assert before[0]["the block account_orders"] == "purchases by account_id = account_id from known_at on"
-    assert before[1]["the block rep_activity"].endswith("from known_at on, no older than 30 days")
+    assert before[1]["the block rep_activity"].endswith("from known_at on, no older than 365 days")
 
 
 def test_comments_and_layout_of_the_engine_do_not_count(monkeypatch, tmp_path):
