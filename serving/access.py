@@ -122,13 +122,24 @@ def sight_of(viewer: Viewer, view: View, company: Company, *, day: date) -> Sigh
         return Sight(frozenset(), frozenset(), frozenset())
     with connect() as con:
         view.attach(con)
-        teams = _teams_below(con.sql("select team_id, parent_team_id, manager_rep_id from teams").fetchall(), viewer)
+        every = con.sql(_TEAMS).fetchall()
+        led = [team for team, _, manager in every if manager == viewer.rep_id and viewer.role == "manager"]
+        teams = _teams_below(every, led)
         members = con.execute(_MEMBERS, {"day": day}).fetchall() if teams else []
         reps = frozenset({viewer.rep_id, *(rep for rep, team in members if team in teams)})
         owned = con.execute(_ACCOUNTS, {"reps": sorted(reps)}).fetchall()
     return Sight(reps, teams, frozenset(row[0] for row in owned))
 
 
+def members_of(view: View, team_id: str, *, day: date) -> frozenset[str]:
+    """Reps in a team or one below it on a day; none where there is no such team."""
+    with connect() as con:
+        view.attach(con)
+        teams = _teams_below(con.sql(_TEAMS).fetchall(), [team_id])
+        return frozenset(rep for rep, team in con.execute(_MEMBERS, {"day": day}).fetchall() if team in teams)
+
+
+_TEAMS = "select team_id, parent_team_id, manager_rep_id from teams"
 _MEMBERS = """
 select rep_id, team_id from team_memberships where valid_from <= $day and (valid_to is null or valid_to > $day)
 union
@@ -143,14 +154,12 @@ where outcome = 'open' and account_id is not null and owner_id in (select unnest
 """
 
 
-def _teams_below(teams: list[tuple[str, str | None, str | None]], viewer: Viewer) -> frozenset[str]:
-    if viewer.role != "manager":
-        return frozenset()
+def _teams_below(teams: list[tuple[str, str | None, str | None]], tops: list[str]) -> frozenset[str]:
     below = defaultdict(list)
     for team, parent, _ in teams:
         below[parent].append(team)
     found: set[str] = set()
-    queue = [team for team, _, manager in teams if manager == viewer.rep_id]
+    queue = list(tops)
     while queue:
         team = queue.pop()
         if team not in found:

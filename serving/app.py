@@ -15,6 +15,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from serving import pages, problems, routes
 from serving.dependencies import Server
+from serving.documents import SIGNED
 from serving.home import Home
 from serving.settings import Settings
 from serving.store import Store
@@ -25,6 +26,7 @@ _PAGE_POLICY = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
+_PROBLEMS = (400, 401, 403, 404, 422, 429, 503)
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
@@ -57,7 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.server = server
     problems.install(app)
     for router in _routers(routes):
-        app.include_router(router, prefix=API)
+        app.include_router(router, prefix=API, dependencies=SIGNED, responses=problems.documented(*_PROBLEMS))
     for router in _routers(pages):
         app.include_router(router)
     if _STATIC.is_dir():

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import secrets
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from crm.errors import BadInput, BellwetherError, NotAllowed, NotFound, NotReady
 from serving.access import SignInNeeded, TooManyTries, WrongPassword
+from serving.freshness import NotModified, answer_not_modified
 from serving.pages.problems import problem_page, wants_page
 
 _log = logging.getLogger("bellwether")
@@ -39,6 +42,21 @@ _TITLES = {
 }
 
 
+class Problem(BaseModel):
+    """A problem document, as RFC 9457 has it."""
+
+    type: str = "about:blank"
+    title: Annotated[str, Field(examples=["Bad input"])]
+    status: Annotated[int, Field(examples=[400])]
+    detail: Annotated[str, Field(description="What is wrong, where, with the value found, then the mend.")]
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What the OpenAPI document says of answers that are problems."""
+    schema = {"schema": Problem.model_json_schema()}
+    return {s: {"description": _TITLES[s], "content": {"application/problem+json": schema}} for s in statuses}
+
+
 def status_of(error: BellwetherError) -> int:
     """HTTP status of an error."""
     return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
@@ -49,6 +67,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(BellwetherError, _known)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(NotModified, answer_not_modified)
 
 
 def answer(

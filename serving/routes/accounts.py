@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pandas as pd
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field
 
 from crm.errors import NotFound
 from crm.lake import LakeView, connect
 from serving.dependencies import ScoresDep, ViewDep
+from serving.documents import example, listed
+from serving.examples import ACCOUNT_DETAIL, ACCOUNTS
+from serving.exports import file_answer, format_of
+from serving.freshness import FreshDep
+from serving.lists import Order, Paging, within
 from serving.problems import NOTHING_HERE
-from serving.routes.deals import page_of
 from serving.schemas import AccountDetail, AccountList, AccountRow, reasons_of, rows_of
 
 router = APIRouter(prefix="/accounts", tags=["accounts"])
@@ -24,24 +29,34 @@ class NoAccount(NotFound):
         super().__init__(NOTHING_HERE)
 
 
-@router.get("")
+class AccountWish(Paging):
+    """Filters, order and page of a list of customers."""
+
+    min_churn_probability: Annotated[float | None, Field(ge=0, le=1)] = None
+    max_churn_probability: Annotated[float | None, Field(ge=0, le=1)] = None
+    sort: Annotated[
+        Literal["-value_at_risk", "value_at_risk", "-churn_probability", "churn_probability", "account_id"],
+        Field(description="Field, with - before it for the largest first; missing values last."),
+    ] = "-value_at_risk"
+
+
+@router.get("", response_model=AccountList, responses=listed(ACCOUNTS))
 def list_accounts(
-    scores: ScoresDep,
-    view: ViewDep,
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    cursor: str | None = None,
-) -> AccountList:
-    """Customers by value at risk, the most first."""
-    every = scores.frame("accounts").sort_values(
-        ["value_at_risk", "account_id"], ascending=[False, True], na_position="last"
-    )
-    page, following = page_of(every, "account_id", cursor, limit)
-    rows = [AccountRow(**row) for row in _named(page, view)]
+    request: Request, wish: Annotated[AccountWish, Query()], scores: ScoresDep, view: ViewDep, fresh: FreshDep
+) -> AccountList | Response:
+    """Customers by value at risk, the most first; JSON by page, or a whole file."""
+    order = Order(wish.sort, "account_id")
+    bounds = wish.min_churn_probability, wish.max_churn_probability
+    every = within(scores.frame("accounts"), "churn_probability", *bounds)
+    form = format_of(wish.format, request.headers.get("accept", ""))
+    if form != "json":
+        return file_answer(_rows(order.sorted(every), view), AccountRow, "accounts", form, fresh)
+    page, following = order.page(every, wish)
     as_of: Any = scores.as_of
-    return AccountList(as_of=as_of, total=len(every), accounts=rows, next_cursor=following)
+    return AccountList(as_of=as_of, total=len(every), accounts=_rows(page, view), next_cursor=following)
 
 
-@router.get("/{account_id}")
+@router.get("/{account_id}", responses=example(ACCOUNT_DETAIL))
 def read_account(account_id: str, scores: ScoresDep, view: ViewDep) -> AccountDetail:
     """One customer with the reasons."""
     accounts, reasons = scores.frame("accounts"), scores.frame("reasons")
@@ -51,6 +66,10 @@ def read_account(account_id: str, scores: ScoresDep, view: ViewDep) -> AccountDe
     own = reasons[(reasons["entity"] == "account") & (reasons["entity_id"] == account_id)]
     note = (scores.meta.get("notes") or {}).get("churn") or {}
     return AccountDetail(**_named(row, view)[0], reasons=reasons_of(own), note=str(note.get("sentence_en", "")))
+
+
+def _rows(page: pd.DataFrame, view: LakeView) -> list[AccountRow]:
+    return [AccountRow(**row) for row in _named(page, view)]
 
 
 def _named(page: pd.DataFrame, view: LakeView) -> list[dict[str, Any]]:

@@ -6,12 +6,14 @@ from fastapi import APIRouter
 
 from serving.accuracy import Accuracy
 from serving.dependencies import ServerDep, SightDep
+from serving.documents import example
+from serving.examples import ACCURACY
 from serving.schemas import AccuracyBoth, AccuracyOut, CalibrationBin, DealAccuracyOut, TotalAccuracyOut, rows_of
 
 router = APIRouter(tags=["accuracy"])
 
 
-@router.get("/accuracy")
+@router.get("/accuracy", responses=example(ACCURACY))
 def read_accuracy(server: ServerDep, sight: SightDep) -> AccuracyBoth:
     """Forecasts against what came, of the whole company, beside baselines known then."""
     return AccuracyBoth(issued=_out(server.accuracy("issued")), reconstructed=_out(server.accuracy("reconstructed")))

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
 import pandas as pd
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from crm.errors import BadInput, NotFound
+from crm.errors import NotFound
 from serving import feedback
-from serving.dependencies import CompanyDep, NamesDep, ScoresDep, SignedInDep, StoreDep, ViewerDep
+from serving.access import members_of
+from serving.deal_list import DealWish, matching
+from serving.dependencies import (
+    CompanyDep,
+    NamesDep,
+    ScoresDep,
+    SightDep,
+    SignedInDep,
+    StoreDep,
+    ViewDep,
+    ViewerDep,
+)
+from serving.documents import example, listed
+from serving.examples import ADVICE, DEAL_DETAIL, DEALS
+from serving.exports import file_answer, format_of
+from serving.freshness import FreshDep
 from serving.problems import NOTHING_HERE
 from serving.schemas import (
     Advice,
@@ -28,9 +44,6 @@ from serving.schemas import (
 from serving.scores import NoScores, Scores
 
 router = APIRouter(prefix="/deals", tags=["deals"])
-Sort = Literal[
-    "-expected_amount", "expected_amount", "-win_probability", "win_probability", "close_date", "-close_date", "deal_id"
-]
 _INDEX = ["name", "account_id", "owner_id", "stage", "kind", "amount", "created_at", "close_date"]
 
 
@@ -41,37 +54,32 @@ class NoDeal(NotFound):
         super().__init__(NOTHING_HERE)
 
 
-class BadCursor(BadInput):
-    """The cursor is none that a list gave."""
-
-    def __init__(self, cursor: str) -> None:
-        super().__init__(f"cursor '{cursor}' is not in this list. Start again without it.")
-
-
-@router.get("")
+@router.get("", response_model=DealList, responses=listed(DEALS))
 def list_deals(
+    request: Request,
+    wish: Annotated[DealWish, Query()],
     scores: ScoresDep,
     names: NamesDep,
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    cursor: str | None = None,
-    owner: str | None = None,
-    stage: str | None = None,
-    leads: bool = False,
-    sort: Sort = "-expected_amount",
-) -> DealList:
-    """Open deals, best first by expected amount unless `sort` says otherwise; `leads=true` gives leads instead."""
-    deals = _deals(scores, "leads" if leads else "deals")
-    if owner is not None:
-        deals = deals[deals["owner_id"] == owner]
-    if stage is not None:
-        deals = deals[deals["stage"] == stage]
-    column = sort.removeprefix("-")
-    deals = deals.sort_values([column, "deal_id"], ascending=[not sort.startswith("-"), True], na_position="last")
-    page, following = page_of(deals, "deal_id", cursor, limit)
+    company: CompanyDep,
+    sight: SightDep,
+    view: ViewDep,
+    fresh: FreshDep,
+) -> DealList | Response:
+    """Open deals or leads, best first by expected amount unless `sort` says otherwise; by page, or a whole file."""
+    today = datetime.now(UTC).astimezone(company.zone).date()
+    members = None
+    if wish.team is not None:
+        members = members_of(view, wish.team, day=today) if sight.team(wish.team) else frozenset()
+    deals = _deals(scores, "leads" if wish.leads else "deals")
+    deals = matching(deals, wish, company=company, today=today, members=members)
+    form = format_of(wish.format, request.headers.get("accept", ""))
+    if form != "json":
+        return file_answer(_rows(scores, wish.order.sorted(deals), names), DealRow, "deals", form, fresh)
+    page, following = wish.order.page(deals, wish)
     return DealList(as_of=_as_of(scores), total=len(deals), deals=_rows(scores, page, names), next_cursor=following)
 
 
-@router.get("/{deal_id}")
+@router.get("/{deal_id}", responses=example(DEAL_DETAIL))
 def read_deal(deal_id: str, scores: ScoresDep, names: NamesDep) -> DealDetail:
     """One open deal or lead with its reasons and the curve of its end."""
     row, reasons, curves = _one(scores, deal_id), scores.frame("reasons"), scores.frame("curves")
@@ -86,7 +94,7 @@ def read_deal(deal_id: str, scores: ScoresDep, names: NamesDep) -> DealDetail:
     )
 
 
-@router.get("/{deal_id}/advice")
+@router.get("/{deal_id}/advice", responses=example(ADVICE))
 def read_advice(deal_id: str, scores: ScoresDep, viewer: ViewerDep, store: StoreDep, company: CompanyDep) -> AdviceList:
     """Next steps for one deal, best first."""
     _one(scores, deal_id)
@@ -121,24 +129,6 @@ def answer_advice(
         model_version=str(row["model_version"].iloc[0]),
     )
     return Response(status_code=204)
-
-
-def page_of(rows: pd.DataFrame, key: str, cursor: str | None, limit: int) -> tuple[pd.DataFrame, str | None]:
-    """The rows after the cursor, and the cursor that follows; None at the end.
-
-    Raises
-    ------
-    BadCursor
-        If the cursor names no row of the list.
-    """
-    start = 0
-    if cursor is not None:
-        places = (rows[key] == cursor).to_numpy().nonzero()[0]
-        if not len(places):
-            raise BadCursor(cursor)
-        start = int(places[0]) + 1
-    page = rows.iloc[start : start + limit]
-    return page, str(page[key].iloc[-1]) if start + limit < len(rows) else None
 
 
 def _deals(scores: Scores, name: str) -> pd.DataFrame:

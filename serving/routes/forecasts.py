@@ -9,6 +9,8 @@ from fastapi import APIRouter
 
 from crm.errors import NotFound
 from serving.dependencies import NamesDep, ScoresDep
+from serving.documents import example
+from serving.examples import REP, TEAM
 from serving.problems import NOTHING_HERE
 from serving.schemas import PeriodForecast, RepForecast, TeamForecast, reasons_of, rows_of
 from serving.scores import Scores
@@ -23,7 +25,7 @@ class NoForecast(NotFound):
         super().__init__(NOTHING_HERE)
 
 
-@router.get("/reps/{rep_id}/forecast")
+@router.get("/reps/{rep_id}/forecast", responses=example(REP))
 def read_rep_forecast(rep_id: str, scores: ScoresDep, names: NamesDep) -> RepForecast:
     """Where one rep ends the period, and what that is made of."""
     rows, reasons = _rows(scores, "reps", "rep_id", rep_id), scores.frame("reasons")
@@ -37,7 +39,7 @@ def read_rep_forecast(rep_id: str, scores: ScoresDep, names: NamesDep) -> RepFor
     )
 
 
-@router.get("/teams/{team_id}/forecast")
+@router.get("/teams/{team_id}/forecast", responses=example(TEAM))
 def read_team_forecast(team_id: str, scores: ScoresDep) -> TeamForecast:
     """Where one team ends the period; 'company' is everyone."""
     rows = _rows(scores, "teams", "team_id", team_id)

@@ -8,6 +8,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from serving.dependencies import CompanyDep, ServerDep
+from serving.documents import example
+from serving.examples import HEALTH
 
 router = APIRouter(tags=["service"])
 
@@ -20,7 +22,7 @@ class Health(BaseModel):
     as_of: Annotated[str | None, Field(description="Moment of the newest scores, UTC.")]
 
 
-@router.get("/health")
+@router.get("/health", responses=example(HEALTH))
 def read_health(server: ServerDep, company: CompanyDep) -> Health:
     """Whether the service works; answers without sign-in."""
     newest = server.book.newest(company)

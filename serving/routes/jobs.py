@@ -5,12 +5,14 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from serving.dependencies import JobsDep, ViewerDep
+from serving.documents import example
+from serving.examples import JOBS
 from serving.schemas import JobList, JobStep
 
 router = APIRouter(tags=["service"])
 
 
-@router.get("/jobs")
+@router.get("/jobs", responses=example(JOBS))
 def read_jobs(jobs: JobsDep, viewer: ViewerDep) -> JobList:
     """Steps of the work going on, and how far each is."""
     steps = jobs.steps()

@@ -7,6 +7,8 @@ from pydantic import BaseModel
 
 from serving import access
 from serving.dependencies import ServerDep, SignedInDep, ViewerDep, token_of
+from serving.documents import example
+from serving.examples import ME, TOKEN
 
 router = APIRouter(prefix="/session", tags=["service"])
 
@@ -33,16 +35,16 @@ class Me(BaseModel):
     signed_in: bool
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses=example(TOKEN, 201))
 def start_session(given: Credentials, server: ServerDep) -> Token:
     """Sign in; gives a token for the API."""
     days = server.settings.session_days
     return Token(token=access.sign_in(server.store, given.email, given.password, days=days, label="api"))
 
 
-@router.get("")
+@router.get("", responses=example(ME))
 def read_session(viewer: ViewerDep) -> Me:
-    """Who is asking."""
+    """Who is asking, and in which role."""
     return Me(name=viewer.name, role=viewer.role, rep_id=viewer.rep_id, signed_in=viewer.signed_in)
 
 

@@ -78,6 +78,10 @@ def test_accuracy_is_empty_but_there_while_no_period_is_over(client):
     ("path", "status", "said"),
     [
         ("/deals?limit=0", 422, "limit"),
+        ("/deals?limit=201", 422, "limit"),
+        ("/deals?ownr=r1", 422, "ownr"),
+        ("/deals?min_amount=5&max_amount=4", 400, "min_amount 5"),
+        ("/deals?closing_from=2026-02-01&closing_to=2026-01-01", 400, "closing_from 2026-02-01"),
         ("/deals?sort=name", 422, "sort"),
         ("/deals?cursor=nowhere", 400, "cursor 'nowhere'"),
         ("/deals/nowhere", 404, "nothing here"),

@@ -1,0 +1,114 @@
+"""Answers as they may look, for the OpenAPI document; a test holds each against its model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Example = dict[str, Any]
+_AS_OF = "2026-03-01T12:00:00Z"
+_REASON: Example = {"feature": "touches_30d", "value": 6.0, "contribution": 0.08}
+_REASONS: Example = {"base_value": 0.31, "prediction": 0.39, "contributions": [_REASON]}
+
+DEAL: Example = {
+    "deal_id": "D-1042",
+    "name": "Line 3 retrofit",
+    "account_id": "A-77",
+    "owner_id": "R-5",
+    "owner_name": "Wang Fang",
+    "stage": "Propose",
+    "kind": "new",
+    "amount": 48000.0,
+    "created_at": "2026-01-12T02:15:00Z",
+    "close_date": "2026-03-27",
+    "as_of": _AS_OF,
+    "win_probability": 0.39,
+    "win_probability_low": 0.28,
+    "win_probability_high": 0.5,
+    "expected_amount": 18300.0,
+    "expected_close_date": "2026-04-10",
+    "p_win_in_period": 0.22,
+    "p_lose_in_period": 0.18,
+    "p_slip": 0.6,
+    "model_version": "3",
+    "main_reason": _REASON,
+    "next_action": "call",
+}
+DEALS: Example = {"as_of": _AS_OF, "total": 1, "deals": [DEAL], "next_cursor": None}
+DEAL_DETAIL: Example = {
+    **DEAL,
+    "reasons": _REASONS,
+    "curve": [{"day": 30.0, "won": 0.12, "lost": 0.09}],
+    "note": "Better than the base rate on deals it had not seen.",
+}
+ADVICE: Example = {
+    "deal_id": "D-1042",
+    "as_of": _AS_OF,
+    "horizon_days": 420,
+    "advice": [
+        {
+            "rank": 1,
+            "action": "call",
+            "due_in_days": 3,
+            "expected_uplift": 0.03,
+            "uplift_low": -0.01,
+            "uplift_high": 0.07,
+            "basis": "association",
+            "reasons": {"en": ["No contact for 16 days"], "zh": ["16天没有互动"]},
+            "contact_id": None,
+            "expected_value": 1440.0,
+            "answer": None,
+        }
+    ],
+}
+_PERIOD: Example = {
+    "metric": "bookings",
+    "period_start": "2026-01-01",
+    "period_end": "2026-04-01",
+    "target": 300000.0,
+    "actual_to_date": 140000.0,
+    "p10": 180000.0,
+    "p50": 236000.0,
+    "p90": 305000.0,
+    "p_attain": 0.12,
+    "expected_closed": 140000.0,
+    "expected_open": 74000.0,
+    "expected_new": 24000.0,
+    "model_version": "2",
+}
+REP: Example = {
+    "rep_id": "R-5",
+    "name": "Wang Fang",
+    "as_of": _AS_OF,
+    "forecasts": [_PERIOD],
+    "reasons": {"base_value": 236000.0, "prediction": 236000.0, "contributions": []},
+}
+TEAM: Example = {"team_id": "west", "as_of": _AS_OF, "forecasts": [_PERIOD]}
+ACCOUNT: Example = {
+    "account_id": "A-77",
+    "name": "Harbour Pumps",
+    "as_of": _AS_OF,
+    "churn_probability": 0.17,
+    "horizon_days": 90,
+    "value_at_risk": 10200.0,
+    "model_version": "1",
+}
+ACCOUNTS: Example = {"as_of": _AS_OF, "total": 1, "accounts": [ACCOUNT], "next_cursor": None}
+ACCOUNT_DETAIL: Example = {**ACCOUNT, "reasons": _REASONS, "note": "Better than the base rate."}
+_NO_FIGURES: Example = {"figures": {}}
+_ACCURACY: Example = {
+    "deals": {
+        "as_ofs": 4,
+        "figures": {"brier": 0.11},
+        "bins": [{"forecast": 0.2, "realised": 0.23, "low": 0.15, "high": 0.33, "rows": 84}],
+    },
+    "reps": _NO_FIGURES,
+    "teams": _NO_FIGURES,
+}
+ACCURACY: Example = {
+    "issued": {"kind": "issued", **_ACCURACY},
+    "reconstructed": {"kind": "reconstructed", **_ACCURACY},
+}
+JOBS: Example = {"working": True, "steps": [{"name": "scores", "state": "running", "done": 0.4, "text": "Next steps"}]}
+TOKEN: Example = {"token": "Jm1x...shown-once"}
+ME: Example = {"name": "ann@example.com", "role": "manager", "rep_id": "R-2", "signed_in": True}
+HEALTH: Example = {"status": "ok", "sample": False, "as_of": "2026-03-01T12:00:00+00:00"}

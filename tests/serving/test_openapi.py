@@ -1,0 +1,45 @@
+"""The OpenAPI document: every route described, with an example that its model accepts and its problems named."""
+
+import pytest
+from fastapi.routing import APIRoute
+
+from serving import routes
+from serving.app import _routers, create_app
+from serving.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    return create_app(Settings(home=tmp_path_factory.mktemp("home")))
+
+
+def operations(app):
+    for path, methods in app.openapi()["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method.upper()} {path}", operation
+
+
+def test_every_route_has_a_description_and_names_its_problems(app):
+    for name, operation in operations(app):
+        assert len(operation["description"]) > 20, name
+        assert {"400", "401", "403", "404", "422", "503"} <= set(operation["responses"]), name
+
+
+def test_every_answer_in_json_has_an_example(app):
+    for name, operation in operations(app):
+        answers = [r for s, r in operation["responses"].items() if s in ("200", "201", "202")]
+        texts = [c for r in answers for t, c in r.get("content", {}).items() if t == "application/json"]
+        assert all("example" in text for text in texts), name
+
+
+def test_every_example_is_one_that_its_model_accepts():
+    found = 0
+    for route in (r for router in _routers(routes) for r in router.routes):
+        assert isinstance(route, APIRoute)
+        for answer in route.responses.values():
+            value = answer.get("content", {}).get("application/json", {}).get("example")
+            if value is not None:
+                found += 1
+                assert set(value) == set(route.response_model.model_fields), route.path
+                route.response_model.model_validate(value)
+    assert found >= 11
