@@ -222,10 +222,11 @@ class WinModel(BaseEstimator):
     def _note(self) -> WinNote:
         return note_of(
             self.choice_,
-            n_closed=self.n_closed_,
+            n_won=self.n_won_,
+            n_lost=self.n_lost_,
             base_rate=float(self.base_.curves(pd.DataFrame(index=[0])).ever[0]),
             small=self.small_,
-            calibrator=self.calibrator_name_,
+            params=self.params_,
         )
 
     def curves(self, X: pd.DataFrame) -> Curves:

@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from models.rolling import Gain
+from models.win_params import WinParams
 from models.win_past import Choice
+from models.win_steps import sentences, step_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,9 +17,13 @@ class WinNote:
 
     `skill` is the share of the base rate's log loss that is saved, with its 90 % interval over deals: by what is
     forecast where that is better than the base rate, else by the fields' model that was tried and is not used.
+    `data_step` is the step of `models.win_steps` that the data reached, `params` is `WinParams.to_dict`.
     """
 
     n_closed: int
+    n_won: int
+    n_lost: int
+    data_step: int
     base_rate: float
     skill: float | None
     skill_low: float | None
@@ -29,6 +35,7 @@ class WinNote:
     trees_share: float
     ever_share: float
     calibrator: str
+    params: dict[str, Any]
     judged_days: float
     judged_forecasts: int
     judged_deals: int
@@ -40,14 +47,21 @@ class WinNote:
         return asdict(self)
 
 
-def note_of(choice: Choice, *, n_closed: int, base_rate: float, small: bool, calibrator: str) -> WinNote:
+def note_of(choice: Choice, *, n_won: int, n_lost: int, base_rate: float, small: bool, params: WinParams) -> WinNote:
     """The note that goes with what past dates decided."""
+    n_closed = n_won + n_lost
     judged = choice.tried.rows > 0
     signal = judged and not choice.skill.holds_zero
     told = choice.skill if signal else choice.tried
     english, chinese = _sentences(choice, told, n_closed, judged=judged, signal=signal, small=small)
+    if small:
+        en, zh = sentences(n_won, n_lost)
+        english, chinese = f"{english} {en}", f"{chinese}{zh}"
     return WinNote(
         n_closed=n_closed,
+        n_won=n_won,
+        n_lost=n_lost,
+        data_step=step_of(n_won, n_lost),
         base_rate=base_rate,
         skill=told.skill if judged else None,
         skill_low=told.low if judged else None,
@@ -58,7 +72,8 @@ def note_of(choice: Choice, *, n_closed: int, base_rate: float, small: bool, cal
         strength=choice.strength,
         trees_share=choice.mix.trees,
         ever_share=choice.mix.ever,
-        calibrator=calibrator,
+        calibrator=params.calibrator or "none",
+        params=params.to_dict(),
         judged_days=choice.horizon_days,
         judged_forecasts=told.rows,
         judged_deals=told.deals,

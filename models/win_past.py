@@ -85,13 +85,16 @@ class Seen:
 
     @property
     def y(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """Whether won within so many days, shape (n,)."""
         return np.concatenate([won_within(date.rows, self.until, self.days) for date in self.past])
 
     @property
     def deals(self) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
+        """Deal of each row, shape (n,)."""
         return np.concatenate([date.rows["deal_id"].to_numpy(object) for date in self.past])
 
     def said(self, curves: list[Curves]) -> Floats:
+        """Forecasts by curves of each date, shape (n,)."""
         return np.concatenate([c.by(self.days)[0] for c in curves])
 
 

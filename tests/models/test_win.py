@@ -9,6 +9,7 @@ import pytest
 from models.rolling import gain, log_loss
 from models.win import NoSnapshots, OneOutcomeOnly, WinModel
 from models.win_params import WinParams
+from models.win_steps import STEPS, sentences
 from tests.models.snapshot_company import END, snapshots
 
 LIGHT = {"trees": 60, "rows": 30_000, "replicates": 6, "cuts": 2}
@@ -143,6 +144,10 @@ def test_few_deals_use_the_prior_and_say_so(small):
     fitted, deals = small
     assert fitted.small_
     assert fitted.note["small_data"]
+    steps = sentences(fitted.n_won_, fitted.n_lost_)
+    assert fitted.note["sentence_en"].endswith(steps[0])
+    assert fitted.note["sentence_zh"].endswith(steps[1])
+    assert fitted.note["data_step"] < len(STEPS) - 1
     assert fitted.choice_.strength < 300 / 380
     p = fitted.predict_proba_won(deals)
     assert p.std() < deals["_p"].std()
