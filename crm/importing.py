@@ -6,6 +6,7 @@ import fnmatch
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterable
+from collections.abc import Mapping as Map
 from pathlib import Path
 
 import duckdb
@@ -13,7 +14,7 @@ import pyarrow as pa
 
 from crm.checking import HIDDEN, Refusal, canonical_rows, check_columns
 from crm.company import Company
-from crm.lake import Lake, MergeCount, connect
+from crm.lake import Lake, LakeView, MergeCount, connect
 from crm.mapping import BadMapping, ColumnMap, Mapping, TableMap
 from crm.people import PeopleBook
 from crm.quality import findings
@@ -23,6 +24,8 @@ from crm.report import ImportReport, TableReport
 from crm.schema import PERSON_KEY, TABLES, Table
 
 Progress = Callable[[str, int, int], None]
+Derive = Callable[[Map[str, pa.Table], LakeView], Map[str, pa.Table]]
+"""From an import's good rows and the lake before them to further rows."""
 _PERSONS = {"reps": "rep", "contacts": "contact"}
 
 
@@ -35,6 +38,8 @@ def import_path(
     company: Company,
     mapping: Mapping | None = None,
     progress: Progress | None = None,
+    derive: Derive | None = None,
+    gone: Map[str, pa.Table] | None = None,
 ) -> ImportReport:
     """Read a file or a folder into the lake.
 
@@ -53,6 +58,10 @@ def import_path(
         Which columns fill what.
     progress : callable, optional
         Called with a step's name, steps done, steps in all.
+    derive : callable, optional
+        Gives further rows, to be merged with those read.
+    gone : mapping of str to pa.Table, optional
+        Rows to take out of the lake in the same merge, see `crm.lake.Lake.merge`.
 
     Raises
     ------
@@ -74,9 +83,11 @@ def import_path(
         if not any(run.read.values()) and not run.left_out:
             raise BadFile(", ".join(plan), "has a header but no rows", "Export it again with its rows.")
         rows = {name: table for name in run.parts if (table := run.arrow(name)).num_rows}
+        for name, more in (derive(rows, run.view) if derive else {}).items():
+            rows[name] = pa.concat_tables([rows[name], more], promote_options="default") if name in rows else more
         # The quarantine comes first: a run that dies between the two loses no refused row, and the next writes it anew.
         place = keep(quarantine, run.refused, run.rows_of, _digest(plan, files), tables=run.parts)
-        counts = lake.merge(rows, source=_source(plan, files, mapping)) if rows else {}
+        counts = lake.merge(rows, source=_source(plan, files, mapping), gone=gone) if rows or gone else {}
         tell("Done", len(plan) + 1, len(plan) + 1)
         return _report(run, counts, lake, company, mapping, place)
 
@@ -277,12 +288,12 @@ def _report(
     run: _Run, counts: dict[str, MergeCount], lake: Lake, company: Company, mapping: Mapping | None, place: Path | None
 ) -> ImportReport:
     tables = {}
-    for name in run.parts:
+    for name in {**run.parts, **counts}:
         count = counts.get(name, MergeCount())
         refused = [r for r in run.refused if r.table == name]
         tables[name] = TableReport(
-            read=run.read[name], new=count.new, changed=count.changed, unchanged=count.unchanged,
-            refused=len({(r.file, r.row) for r in refused}),
+            read=run.read.get(name, 0), new=count.new, changed=count.changed, unchanged=count.unchanged,
+            refused=len({(r.file, r.row) for r in refused}), gone=count.gone,
         )  # fmt: skip
     view = lake.view()
     stages = dict(mapping.stages) if mapping else {}

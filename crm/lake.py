@@ -12,7 +12,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -59,6 +59,7 @@ class MergeCount:
     new: int = 0
     changed: int = 0
     unchanged: int = 0
+    gone: int = 0
 
 
 class View(Protocol):
@@ -200,8 +201,10 @@ class Lake:
         """
         return LakeView(self.root, self._read_cut(number), self.engine)
 
-    def merge(self, rows: Mapping[str, pa.Table], *, source: str) -> dict[str, MergeCount]:
-        """Insert new rows and update changed ones by key, in all tables at once.
+    def merge(
+        self, rows: Mapping[str, pa.Table], *, source: str, gone: Mapping[str, pa.Table] | None = None
+    ) -> dict[str, MergeCount]:
+        """Insert new rows, update changed ones by key and take out those that are gone, in all tables at once.
 
         Parameters
         ----------
@@ -210,11 +213,14 @@ class Lake:
             `_seq` filled in here, `x_*` columns kept. Columns that are not given keep their values in the lake.
         source : str
             What the rows came from, kept in the cut.
+        gone : mapping of str to pa.Table, optional
+            Values by canonical table: rows that have one of them in those columns leave the lake, after the merge.
+            Earlier cuts keep them.
 
         Returns
         -------
         dict of str to MergeCount
-            Rows new, changed, unchanged, by table. Nothing is written where all are unchanged.
+            Rows new, changed, unchanged, gone, by table. Nothing is written where nothing differs.
 
         Raises
         ------
@@ -234,6 +240,9 @@ class Lake:
                 for name, table in rows.items():
                     given = [c for c in table.column_names if c != SEQUENCE]
                     counts[name], versions[name] = self._merge_table(name, conform(name, table), given, cut)
+                for name in [n for n in gone or {} if n in versions]:
+                    left, versions[name] = self._take_out(name, (gone or {})[name], versions[name])
+                    counts[name] = replace(counts.get(name, MergeCount()), gone=left)
                 if versions != cut.tables:
                     self._publish(Cut(cut.number + 1, versions, datetime.now(UTC).isoformat(), source))
                 return counts
@@ -260,6 +269,20 @@ class Lake:
         if fresh.num_rows:
             write_deltalake(path, fresh, mode="append", schema_mode="merge")
         return count, DeltaTable(path).version()
+
+    def _take_out(self, name: str, values: pa.Table, version: int) -> tuple[int, int]:
+        values = pa.table({c: values.column(c).cast(pa.string()) for c in values.column_names})
+        on = " and ".join(f't."{c}" = s."{c}"' for c in values.column_names)
+        with connect() as con:
+            LakeView(self.root, Cut(0, {name: version}))._attach(con, name)
+            con.register("incoming", values)
+            found = con.sql(f"select count(*) from {name} t semi join incoming s on {on}").fetchall()[0][0]
+            values = con.sql("select distinct * from incoming").to_arrow_table()
+        if not found:
+            return 0, version
+        path = str(self.root / name)
+        DeltaTable(path).merge(values, on, source_alias="s", target_alias="t").when_matched_delete().execute()
+        return int(found), DeltaTable(path).version()
 
     def _undo_unpublished(self, cut: Cut) -> None:
         for folder in self.root.iterdir():

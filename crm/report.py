@@ -21,6 +21,7 @@ class TableReport:
     changed: int
     unchanged: int
     refused: int
+    gone: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class ImportReport:
         """The report as lines to read."""
         out = [
             f"{name}: {t.new:,} new, {t.changed:,} changed, {t.unchanged:,} unchanged, {t.refused:,} refused"
+            + (f", {t.gone:,} gone" if t.gone else "")
             for name, t in self.tables.items()
         ]
         for (table, column, reason), count in self.reasons().most_common():
