@@ -29,16 +29,18 @@ _STAGE_NOW = "case when here.stage is null then coalesce(beginning.stage, d.stag
 
 
 def logged_since(session: Session) -> dict[str, datetime]:
-    """Fields of deals that `deal_changes` logs, and when the first change of each was written down."""
-    found = session.fetch(
-        "select field, min(coalesce(recorded_at, changed_at)) as since from deal_changes group by field order by 1"
-    )
+    """Fields of deals that `deal_changes` logs, and when the first change of each was written down; see `attach_log`."""
+    found = session.fetch("select field, since from logged_since order by 1")
     return dict(zip(found["field"].to_pylist(), found["since"].to_pylist(), strict=True))
 
 
 def attach_log(session: Session) -> None:
-    """Make the table `logged`: the changes of deals with the moment each was known; needs `stage_places`."""
+    """Make `logged`: the changes of deals with the moment each was known, and `logged_since`; needs `stage_places`."""
     session.make("logged", _LOG)
+    session.make(
+        "logged_since",
+        "select field, min(coalesce(recorded_at, changed_at)) as since from deal_changes group by field",
+    )
 
 
 def attach_state(session: Session, late: frozenset[str], *, ended: bool = False) -> None:
@@ -139,4 +141,5 @@ def _first(fields: list[str]) -> str:
             count(*) filter (where field = '{f}') as "n_{f}" """
         for f in fields
     ]
-    return f"select deal_id, {', '.join([*parts, 'count(*) as n'])} from logged group by deal_id"
+    return f"""select deal_id, {", ".join([*parts, "count(*) as n"])} from logged
+               where deal_id in (select deal_id from points) group by deal_id"""
