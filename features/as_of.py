@@ -29,7 +29,7 @@ _STAGE_NOW = "case when here.stage is null then coalesce(beginning.stage, d.stag
 
 
 def logged_since(session: Session) -> dict[str, datetime]:
-    """Fields of deals that `deal_changes` logs, and when the first change of each was written down; see `attach_log`."""
+    """Fields of deals that `deal_changes` logs, and when the first change of each was written down."""
     found = session.fetch("select field, since from logged_since order by 1")
     return dict(zip(found["field"].to_pylist(), found["since"].to_pylist(), strict=True))
 
