@@ -151,7 +151,8 @@ SOURCES: Mapping[str, str] = MappingProxyType(
                        ) as earlier
                 from absences
             )
-            select rep_id, greatest(begins, earlier) as known_at, epoch(ends) - epoch(greatest(begins, earlier)) as lasts
+            select rep_id, greatest(begins, earlier) as known_at,
+                   epoch(ends) - epoch(greatest(begins, earlier)) as lasts
             from a where earlier is null or ends > earlier""",
         "team_members": """
             select team_id, rep_id, day_start(valid_from) as known_at, day_start(valid_to) as ends_at
