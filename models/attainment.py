@@ -175,14 +175,14 @@ class AttainmentModel(BaseEstimator):
         if not len(deals):
             return np.zeros(0), np.zeros(0)
         if self.ways_[_age_name(age)] == "stage_rate":
-            chances = self.win_.rate_.curves(deals).by(days)
+            won, lost = self.win_.rate_.curves(deals).by(days)
         else:
-            chances = _given(deals_scored, deals)
-            if not np.isfinite(chances).all():
+            won, lost = _given(deals_scored, deals)
+            if not np.isfinite(won + lost).all():
                 ahead = np.full(len(deals), days)
                 own = self.win_.calendar_.by(self.win_.curves(deals), seconds_of(deals["as_of"]), ahead)
-                chances = np.where(np.isfinite(chances), chances, own)
-        return chances[0] * is_sale(deals), chances[1] * is_sale(deals)
+                won, lost = (np.where(np.isfinite(p), p, mine) for p, mine in zip((won, lost), own, strict=True))
+        return won * is_sale(deals), lost * is_sale(deals)
 
 
 def _given(deals_scored: pd.DataFrame, deals: pd.DataFrame) -> Floats:

@@ -158,12 +158,12 @@ def _hazard(deals: pd.DataFrame, days: int, past: Floats, *, won: bool) -> Float
     day = np.arange(len(deal)) - np.repeat(np.cumsum(at_risk) - at_risk, at_risk)
     ago = np.maximum(age[deal] - day, 0.0)
     weight = share[deal] * 0.5 ** (ago / _RUN_HALF_LIFE)
-    exposure = np.bincount(day, weight * past[ago.astype(np.intp)], days)
+    exposure = np.bincount(day, weight * past[ago.astype(np.intp)], days).astype(np.float64)
     ended = (life < days) & (deals["won"].to_numpy(bool) == won)
     ago = age[ended] - life[ended]
     events = np.bincount(life[ended].astype(np.intp), share[ended] * 0.5 ** (ago / _RUN_HALF_LIFE), days)
     window = np.ones(_SMOOTH)
-    return np.asarray(_around(events, window) / np.maximum(_around(exposure, window), 1e-9))
+    return np.asarray(_around(events.astype(np.float64), window) / np.maximum(_around(exposure, window), 1e-9))
 
 
 def _around(values: Floats, window: Floats) -> Floats:
@@ -185,7 +185,7 @@ def _weighted(deals: pd.DataFrame, seen: Floats, half_life: float) -> tuple[Floa
     """Deals made and days seen by rep, halved with each half-life."""
     weight = deals["share"].to_numpy(np.float64) * 0.5 ** (deals["age"].to_numpy(np.float64) / half_life)
     made = np.bincount(deals["rep"], weight, len(seen))
-    return made, np.asarray((1 - 0.5 ** (seen / half_life)) * half_life / np.log(2))
+    return made.astype(np.float64), np.asarray((1 - 0.5 ** (seen / half_life)) * half_life / np.log(2))
 
 
 def _mean(made: Floats, exposure: Floats, there: npt.NDArray[np.bool_]) -> float:

@@ -136,9 +136,11 @@ def _errors(cut: PastCut, seed: int) -> tuple[float, ...]:
     came, said = cut.actual - cut.closed, draws.mean(axis=1)
     total = max(float(said.sum()), 1e-9)
     error = float(np.clip(came.sum() / total - 1, -0.9, 1.5))  # one giant deal tells little of the win rate
-    rest = came - said * came.sum() / total
-    sums = (rest**2).sum(), draws.var(axis=1).sum(), (said**2).sum()
-    return error, float(draws.sum(axis=0).var()) / total**2, *(float(part) / total**2 for part in sums)
+    part, own_luck, luck = said / total, draws.var(axis=1), float(draws.sum(axis=0).var())
+    rest = came - part * came.sum()
+    # What each has beside a fixed part of the sum varies by luck so much: own luck is in the sum too.
+    rest_luck = own_luck @ (1 - 2 * part) + luck * (part**2).sum()
+    return error, luck / total**2, float((rest**2).sum()) / total**2, float(rest_luck) / total**2, float(part @ part)
 
 
 def _common(error: Floats, luck: Floats) -> float:

@@ -9,6 +9,7 @@ from crm.company import Company
 from models.amounts import AmountModel
 from models.attainment import AttainmentModel, NothingSold
 from models.attainment_new import NewBusiness, new_business
+from models.attainment_past import PastCut, estimate_spread
 from models.rollup import NOBODY, People
 from models.simulation import Spread, draw_period
 from models.win_calendar import ClosingCalendar
@@ -77,6 +78,25 @@ def test_without_the_common_error_the_company_range_is_too_narrow():
         low, high = np.quantile(draws.of([0, 1, 2, 3, 4]), [0.1, 0.9])
         held.append(low <= came.sum() <= high)
     assert np.mean(held) < 0.8 - 3 * np.sqrt(0.16 / 150)
+
+
+@pytest.mark.parametrize(("spread", "low", "high"), [(Spread(0.3, 0.2), 0.17, 0.31), (Spread(0.0, 0.0), 0.0, 0.1)])
+def test_the_common_error_is_told_from_luck(spread, low, high):
+    # With chances from beta(1.5, 3) a shift of v moves the sum of open deals by 1.5 E[p (1 - p)] / E[p] v = .82 v, new
+    # business by v: .3 gives .26. 90 cuts count as 30, their luck is about 25 %: .26^2 is known to
+    # sqrt(2 / 30) (.26^2 + .25^2) = .034, and four errors of .08 in 34 pull: .24, from .17 to .31.
+    rng, cuts = np.random.default_rng(7), []
+    reps = [*"abcde", NOBODY]
+    people = People(reps, {"company": [*range(6)]}, frozenset("abcde"), {})
+    for _ in range(90):
+        p, deals, credit, new, came = world(rng, spread, reps=6)
+        cuts.append(
+            PastCut(
+                AT, AT, AT + pd.Timedelta(days=45), 0.5, people, np.zeros(6), deals, credit, {"simulation": p},
+                amounts([1.0]), new, np.zeros((6, 52)), came,
+            )
+        )  # fmt: skip
+    assert low <= estimate_spread(cuts, seed=0).common <= high
 
 
 def test_a_shared_error_leaves_the_mean_where_it_was():
