@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from crm.checking import Refusal
+from crm.lake import MergeCount
 from crm.quality import Finding
 
 _SHOWN = 5
@@ -56,6 +58,12 @@ class ImportReport:
     quarantine: str | None = None
     stages: dict[str, list[str]] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of_counts(cls, counts: Mapping[str, MergeCount]) -> ImportReport:
+        """The report of a merge that read no rows."""
+        tables = {n: TableReport(0, c.new, c.changed, c.unchanged, 0, c.gone) for n, c in counts.items()}
+        return cls(tables=tables)
 
     @property
     def taken(self) -> int:
