@@ -7,19 +7,26 @@ import pytest
 
 from crm.lake import TableView
 from crm.quality import late_filled
+from training import registry
+from training.fit import train
 from training.leaks import _auc, _half_way, _rates, leaks
 from training.snapshots import deal_snapshots
 
 
-def planted(tiny, name, values):
-    """Snapshots of the tiny company with a column more of its deals, given for each by its outcome (an array)."""
+def with_column(tiny, name, values):
+    """The tiny company with a column more of its deals, given for each by its outcome (an array)."""
     deals = tiny.view.arrow("deals")
     outcome = deals["outcome"].to_pandas().to_numpy(object)
     tables = {n: tiny.view.arrow(n) for n in tiny.view.present}
     tables["deals"] = deals.append_column(name, pa.array(values(outcome, np.random.default_rng(0))))
     view = TableView(tables)
     assert name not in late_filled(view)  # else models do without it anyway
-    return deal_snapshots(view, tiny.company, until=tiny.until)
+    return view
+
+
+def planted(tiny, name, values):
+    """Its snapshots."""
+    return deal_snapshots(with_column(tiny, name, values), tiny.company, until=tiny.until)
 
 
 def test_the_sample_company_raises_no_alarm(tiny_rows):
@@ -100,3 +107,16 @@ def test_a_value_says_nothing_about_its_own_deal():
     won = np.arange(100) % 2 == 0
     said = _rates(np.arange(100), won)
     assert np.abs(said - 0.5).max() < 0.1
+
+
+def test_training_warns_and_keeps_the_evidence_with_the_model(tiny, tmp_path):
+    view = with_column(tiny, "x_margin", lambda y, rng: (y == "won") + rng.normal(0, 0.2, len(y)))
+    tracking = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    result = train(
+        "win", view=view, company=tiny.company, tracking=tracking, snapshots=None, as_of=tiny.until, trials=0
+    )
+    [warning] = result.warnings
+    assert warning.startswith("x_margin alone tells 100% of all pairs")
+    assert registry.champion("win", tracking=tracking).meta["leaks"] == "x_margin"
+    kept = registry.table_of(result.run_id, "leaks", tracking=tracking)
+    assert kept["column"].tolist() == ["x_margin"]
