@@ -16,7 +16,7 @@ _NUMBERS = ("amount", "list_amount", "close_date", "annual_revenue", "employees"
 _FIRST_STAGES = "(select pipeline, stage from stage_places where place = 0)"
 # The log in order of the changes; `known_at` is when each was written down. A stage that is none of the pipeline's open
 # ones says how a deal ended, not where it was, so entering it is left out.
-_LOG = f"""
+LOG = f"""
 select c.deal_id, c.field, c.old_value, c.new_value, coalesce(c.recorded_at, c.changed_at) as known_at,
        c.changed_at, c._seq, (c.changed_at, c._seq) as place
 from deal_changes c join deals d using (deal_id)
@@ -36,7 +36,7 @@ def logged_since(session: Session) -> dict[str, datetime]:
 
 def attach_log(session: Session) -> None:
     """Make `logged`: the changes of deals with the moment each was known, and `logged_since`; needs `stage_places`."""
-    session.make("logged", _LOG)
+    session.make("logged", LOG)
     session.make(
         "logged_since",
         "select field, min(coalesce(recorded_at, changed_at)) as since from deal_changes group by field",

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from threading import Lock
 from typing import Literal, Self
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 
 from crm.company import Company
 from crm.lake import View
 from crm.quality import late_filled
+from features.added import Added
 from features.build import KEYS, attach_asked, attach_standing, attach_state_of, check_spine, described
 from features.catalogue import blocks
 from features.language import saying_where
@@ -53,6 +55,7 @@ class Online:
             self._session = stack.enter_context(opened(DUCKDB, view, company.time_zone))
             attach_standing(self._session, view, entity, company, self._late, self._blocks)
             _sort(self._session.local, dict(self._keys()))
+            self._added = Added(self._session.local, {block.events for block in self._blocks}, self._late)
             self._open = stack.pop_all()
 
     def __enter__(self) -> Self:
@@ -73,8 +76,33 @@ class Online:
             attach_state_of(self._session, self._entity, self._late)
             return described(self._session, self._view, self._entity, self._blocks)
 
+    def describe_with(self, added: Mapping[str, pa.Table], spine: pd.DataFrame) -> pd.DataFrame:
+        """Features as if rows had been in the view too; of deals alone.
+
+        Parameters
+        ----------
+        added : mapping of str to pa.Table
+            Whole deals: `deals`, and all of their `deal_changes` and `activities`, in the lake's types. A deal that the
+            view has is replaced.
+        spine : shape (n, >= 2)
+            As for `describe`.
+        """
+        check_spine(spine, KEYS[self._entity])
+        con = self._session.local
+        with self._lock, saying_where(*self._company.features):
+            con.execute("begin")
+            try:
+                self._added.put(added)
+                attach_asked(self._session, spine, self._entity, self._company)
+                attach_state_of(self._session, self._entity, self._late)
+                return described(self._session, self._view, self._entity, self._blocks)
+            finally:
+                con.execute("rollback")
+
     def _keys(self) -> Iterator[tuple[str, str]]:
         yield from (("deals", "deal_id"), ("logged", "deal_id"), ("accounts", "account_id"))
+        if self._entity == "deal":  # tables that rows can be added to
+            yield from (("deal_changes", "deal_id"), ("activities", "deal_id"))
         for block in self._blocks:
             if block.events:
                 yield block.events, block.key

@@ -178,7 +178,7 @@ select d.deal_id, s.owner_id, s.account_id, s.product_id, s.source, d.closed_at 
 from deal_state s join deals d using (deal_id) left join called using (deal_id)
 """
 # Changes of owner by customer; a first owner is none.
-_HANDOVERS = """
+HANDOVERS = """
 select d.account_id, l.known_at from logged l join deals d using (deal_id)
 where l.field = 'owner_id' and l.old_value <> l.new_value
 """
@@ -247,7 +247,7 @@ def attach_sources(session: Session, names: set[str], late: frozenset[str]) -> N
         session.make(name, SOURCES[name])
     if "handovers" in wanted:
         # A customer that is filled in late was not known then.
-        session.make("handovers", f"{_HANDOVERS} and {'account_id' not in late}")
+        session.make("handovers", f"{HANDOVERS} and {'account_id' not in late}")
     if "closings" in wanted:
         _attach_closings(session, late)
     for name, query in (("results", _RESULTS), ("team_closings", _TEAM_CLOSINGS)):
