@@ -20,7 +20,7 @@ from models.rolling import plan
 from models.win_calendar import ClosingCalendar, seconds_of
 from models.win_core import Effort, WinCore
 from models.win_curve import Curves, Fate, edges_of, fate
-from models.win_look import closed_deals, learners_at, ridge_at, span_of
+from models.win_look import closed_deals, identity_names, learners_at, ridge_at, span_of
 from models.win_note import WinNote, note_of
 from models.win_params import WinParams
 from models.win_past import Choice, PastDate, choose, default_mix, leant, mixes_of
@@ -277,6 +277,10 @@ class WinModel(BaseEstimator):
         most = min(self.trees, self.params_.trees)
         return Effort(max(FEWEST_TREES, round(part * most)), rows, linear_rows, self.params_.shape)
 
+    @property
+    def _left_out(self) -> frozenset[str]:
+        return frozenset() if self.params_.identity else identity_names()
+
     def _core(self, effort: Effort, calendar: ClosingCalendar) -> WinCore:
         return WinCore(self.edges_, effort=effort, calendar=calendar, random_state=self.random_state)
 
@@ -284,7 +288,8 @@ class WinModel(BaseEstimator):
         if self.small_:
             return SmallModel(random_state=self.random_state).fit(rows, what)
         effort = self._effort(rows=self.rows, linear_rows=min(40_000, self.rows // 3))
-        return self._core(effort, self.calendar_).fit(rows, what, weight=self.params_.weights(rows, self.until_))
+        weight = self.params_.weights(rows, self.until_)
+        return self._core(effort, self.calendar_).fit(rows, what, weight=weight, leave_out=self._left_out)
 
     def _calibrate(self, until: pd.Timestamp) -> tuple[str, Any]:
         if self.small_ or not self.choice_.strength:
@@ -312,7 +317,9 @@ class WinModel(BaseEstimator):
                 return _Replicate(None, rate)
             return _Replicate(SmallModel(random_state=self.random_state).fit(X.iloc[drawn], what.take(drawn)), rate)
         effort = self._effort(rows=_REPLICATE_ROWS, linear_rows=5_000, part=0.5)
-        return _Replicate(self._core(effort, self.calendar_).fit(X, what, weight=times * weight), rate)
+        return _Replicate(
+            self._core(effort, self.calendar_).fit(X, what, weight=times * weight, leave_out=self._left_out), rate
+        )
 
     def _set_reference(self, rows: pd.DataFrame) -> None:
         newest = rows[rows["as_of"] == rows["as_of"].max()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -77,10 +78,22 @@ class WinCore:
         self.calendar = calendar
         self.random_state = random_state
 
-    def fit(self, X: pd.DataFrame, what: Fate, *, weight: Floats | None = None) -> Self:
-        """Learn from snapshots X, shape (n, p), and their fate; `weight`, shape (n,), counts some more."""
+    def fit(
+        self, X: pd.DataFrame, what: Fate, *, weight: Floats | None = None, leave_out: Collection[str] = ()
+    ) -> Self:
+        """Learn from snapshots and their fate.
+
+        Parameters
+        ----------
+        X : shape (n, p)
+            Keys and features.
+        weight : shape (n,), optional
+            How much a row counts.
+        leave_out : collection of str
+            Features not to look at.
+        """
         weight = np.ones(len(X)) if weight is None else weight
-        self.encoder_ = Encoder().fit(X)
+        self.encoder_ = Encoder().fit(X.drop(columns=[name for name in leave_out if name in X]))
         pairs = bin_rows(what, self.edges)
         self.known_ = known_bins(pairs, len(self.edges) - 1)
         usable = np.flatnonzero((pairs.bin < self.known_) & (weight[pairs.row] > 0))

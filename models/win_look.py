@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from features.catalogue import identities
 from models.learners import Floats, even_rows, probability
 from models.prior import SmallModel
 from models.rolling import known_at
@@ -58,8 +60,15 @@ def ridge_at(span: Span, *, seed: int) -> PastDate:
 def learners_at(span: Span, params: WinParams, *, effort: Effort, seed: int) -> PastDate:
     """What the large company's learners would have said, unmixed."""
     core = WinCore(span.base.edges, effort=effort, calendar=span.calendar, random_state=seed)
-    core.fit(span.train, span.what, weight=params.weights(span.train, span.cut))
+    weight = params.weights(span.train, span.cut)
+    core.fit(span.train, span.what, weight=weight, leave_out=() if params.identity else identity_names())
     return PastDate(span.cut, span.open_then, span.base, span.stage, parts=core.parts(span.open_then))
+
+
+@cache
+def identity_names() -> frozenset[str]:
+    """Features that tell who works on a deal."""
+    return frozenset(identities("deal"))
 
 
 def closed_deals(rows: pd.DataFrame, what: Fate) -> npt.NDArray[np.bool_]:

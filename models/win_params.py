@@ -42,6 +42,8 @@ class WinParams:
         Share of the classifier of the end against the curve, 0 to 1.
     calibrator : {'none', 'sigmoid', 'isotonic'}, optional
         Map of the whole curve, fitted on past forecasts.
+    identity : bool
+        Whether features about who works on a deal (`Feature.identity`) are looked at.
     """
 
     weighting: str = "snapshot"
@@ -51,6 +53,7 @@ class WinParams:
     trees_share: float | None = None
     ever_share: float | None = None
     calibrator: str | None = None
+    identity: bool = True
 
     def __post_init__(self) -> None:
         _check("weighting", self.weighting, WEIGHTINGS)
@@ -110,6 +113,10 @@ def _check(name: str, value: str, known: tuple[str, ...]) -> None:
         raise BadParams(f"{name} is {value!r}. Known: {', '.join(known)}.")
 
 
+def _truth(value: Any) -> bool:
+    return {"True": True, "False": False}[str(value)]
+
+
 def _read(values: Mapping[str, Any], name: str, kind: str) -> Any:
     if name not in values:
         raise BadParams(f"{name} is missing from the parameters of the win model. Take a run that trained one.")
@@ -118,8 +125,8 @@ def _read(values: Mapping[str, Any], name: str, kind: str) -> Any:
         if "None" in kind:
             return None
         raise BadParams(f"{name} has no value. Take a run that trained a win model.")
-    make = {"int": int, "float": float, "str": str}[kind.split(" ")[0]]
+    make = {"int": int, "float": float, "str": str, "bool": _truth}[kind.split(" ")[0]]
     try:
         return make(value)
-    except ValueError:
-        raise BadParams(f"{name} is {value!r}, not of type {make.__name__}. Mend it in the run.") from None
+    except (KeyError, ValueError):
+        raise BadParams(f"{name} is {value!r}, not of type {kind}. Mend it in the run.") from None
