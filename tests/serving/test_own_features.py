@@ -49,7 +49,7 @@ def trained(home: Home) -> TrainResult:
 def own(tmp_path_factory):
     """A home whose win model was trained with an own feature, and the settings of its company."""
     home = Home(tmp_path_factory.mktemp("own"))
-    sample = simulate(reps=5, months=7, seed=3)
+    sample = simulate(reps=8, months=10, seed=3)
     memory = lake_view(sample)
     home.lake.merge({name: memory.arrow(name) for name in memory.present}, source="test")
     write(home, sample.settings, LONG)
