@@ -46,34 +46,35 @@ with shares as (
     select deal_id, owner_id, 1.0 from closed where deal_id not in (select deal_id from deal_splits where share > 0)
 ), raw as (
     select d.outcome as what, d.deal_id as ident, d.day, s.rep_id, s.share, d.account_id, d.product_id, d.kind,
-           case when d.outcome = 'won' then d.amount * fx.rate else 1 end as value
+           case when d.outcome = 'won' then d.amount * fx.rate else 1 end as value,
+           date_diff('second', d.created_at, d.closed_at) / 86400.0 as took
     from closed d join shares s using (deal_id)
     left join fx on fx.currency = coalesce(d.currency, '')
          and d.day::timestamptz >= fx.valid_from and d.day::timestamptz < fx.valid_to
     union all
     select 'activity', v.activity_id, (v.occurred_at at time zone $zone)::date, v.rep_id, 1,
-           coalesce(v.account_id, d.account_id), d.product_id, d.kind, 1
+           coalesce(v.account_id, d.account_id), d.product_id, d.kind, 1, null
     from activities v left join deals d using (deal_id)
     where v.kind in ('email', 'call', 'meeting', 'demo', 'proposal', 'visit') and v.direction is distinct from 'in'
           and greatest(v.occurred_at, coalesce(v.recorded_at, v.occurred_at)) <= $moment
     union all
     select 'new_account', b.account_id, b.day, coalesce(b.owner_id, c.owner_id), 1, b.account_id, b.product_id,
-           b.kind, 1
+           b.kind, 1, null
     from bought b left join accounts c using (account_id)
     qualify row_number() over (partition by b.account_id order by b.day, b.owner_id, b.product_id) = 1
     union all
     select 'grade', t.ticket_id, (t.closed_at at time zone $zone)::date, c.owner_id, 1, t.account_id, null,
-           null, t.satisfaction
+           null, t.satisfaction, null
     from tickets t left join accounts c using (account_id)
     where t.satisfaction is not null and greatest(t.closed_at, coalesce(t.recorded_at, t.closed_at)) <= $moment
     union all
     select 'grade', u.response_id, (u.asked_at at time zone $zone)::date, coalesce(u.rep_id, c.owner_id), 1,
-           u.account_id, null, null, u.score
+           u.account_id, null, null, u.score, null
     from surveys u left join accounts c using (account_id)
     where u.scale = '1-5' and greatest(u.asked_at, coalesce(u.recorded_at, u.asked_at)) <= $moment
     union all
     select 'paid', p.payment_id, (p.paid_at at time zone $zone)::date, coalesce(d.owner_id, o.rep_id, c.owner_id),
-           1, p.account_id, o.product_id, d.kind, p.amount::double * fx.rate
+           1, p.account_id, o.product_id, d.kind, p.amount::double * fx.rate, null
     from payments p left join orders o using (order_id) left join closed d using (deal_id)
     left join accounts c on c.account_id = p.account_id
     left join fx on fx.currency = coalesce(p.currency, '') and p.paid_at >= fx.valid_from and p.paid_at < fx.valid_to
@@ -86,7 +87,7 @@ with shares as (
     left join (select distinct rep_id from team_memberships) z on z.rep_id = w.rep_id
     left join reps r on r.rep_id = w.rep_id
 )
-select w.what, w.ident, w.day, w.rep_id, w.team_id, w.share, w.value, w.account_id, c.segment, w.product_id,
+select w.what, w.ident, w.day, w.rep_id, w.team_id, w.share, w.value, w.took, w.account_id, c.segment, w.product_id,
        p.family as product_family, coalesce(w.kind, 'new') as kind
 from placed w left join accounts c on c.account_id = w.account_id left join products p on p.product_id = w.product_id
 order by all
@@ -97,7 +98,8 @@ def events(view: View, company: Company, moment: datetime) -> pd.DataFrame:
     """All events that had happened and were written down by a moment.
 
     Columns: what (one of `NAMES`), ident (key of the deal, activity, ...), day (midnight, local), rep_id, team_id (that
-    day's), share (part of the credit), value, account_id, segment, product_id, product_family, kind (of the deal).
+    day's), share (part of the credit), value, took (days from opening to closing of a deal), account_id, segment,
+    product_id, product_family, kind (of the deal).
     Deals that are leads count nowhere: what they become does. A closed deal stands with the owner of its closing day;
     its amount is the one known at the moment.
     """
@@ -109,7 +111,7 @@ def events(view: View, company: Company, moment: datetime) -> pd.DataFrame:
             con.execute(sql, _named(sql, given))
         found = con.execute(_EVENTS, _named(_EVENTS, given)).df()
     found["day"] = found["day"].astype("datetime64[s]")
-    return found.astype({"share": float, "value": float})
+    return found.astype({"share": float, "value": float, "took": float})
 
 
 def states(view: View, company: Company, moment: datetime) -> pd.DataFrame:
