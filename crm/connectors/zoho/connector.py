@@ -1,0 +1,274 @@
+"""Zoho CRM, API version 8: records changed since the last sync, deals' stages, users, and what was deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from crm.connectors.base import Batch, CrmUnreachable, Declaration, State
+from crm.connectors.web import Patience, Web
+from crm.connectors.zoho.auth import ZohoKeys, ZohoTokens
+from crm.connectors.zoho.modules import (
+    ACTIVITIES,
+    DEALS,
+    DECLARATION,
+    MODULES,
+    STAGE_CHANGES,
+    USERS,
+    Record,
+    Row,
+    activity_row,
+    api_fields,
+    deal_row,
+    flat,
+    stage_moves,
+    took_place,
+)
+from crm.errors import BadInput
+
+_OVERLAP = timedelta(minutes=1)
+_MOST_FIELDS = 50
+_MOST_IDS = 100
+_MOST_AGAIN = 3
+
+Cursor = dict[str, Any]
+Part = tuple[dict[str, list[Row]], list[str], Cursor]
+_FORECAST_TYPES = {"closed won": "won", "closed lost": "lost"}
+
+
+class TooManyFields(BadInput):
+    """A mapping asks for more fields of a module than Zoho gives in one call."""
+
+    def __init__(self, module: str, asked: int) -> None:
+        super().__init__(
+            f"Zoho CRM gives {_MOST_FIELDS} fields of {module} at most; the mapping reads {asked}. Leave some out."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ZohoLimits:
+    """What a run may ask of Zoho: rows a page, pages a batch, calls at a time, and calls in all."""
+
+    page: int = 200
+    pages: int = 10
+    parallel: int = 4
+    calls: int = 20_000
+
+
+class Zoho:
+    """Zoho CRM as a connector; follows `crm.connectors.Connector`.
+
+    The cursor holds, for each module, the moment since when changes are read, and within an unfinished reading the page
+    to go on with. Pages are ordered by id, which never changes: a record that changes meanwhile moves no other one. A
+    record that is deleted meanwhile does; such a reading is done again.
+
+    Parameters
+    ----------
+    keys : ZohoKeys
+        OAuth client and refresh token.
+    accounts : str, optional
+        Address of the accounts server; unset: by data centre.
+    """
+
+    def __init__(
+        self,
+        keys: ZohoKeys,
+        *,
+        accounts: str | None = None,
+        limits: ZohoLimits | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self._tokens = ZohoTokens(keys, accounts)
+        self._limits, self._patience = limits or ZohoLimits(), patience
+
+    @property
+    def declaration(self) -> Declaration:
+        """What it reads."""
+        return DECLARATION
+
+    def pull(self, state: State, stop: datetime, wanted: Mapping[str, Sequence[str]]) -> Iterator[Batch]:
+        """See `crm.connectors.Connector.pull`."""
+        web = Web(DECLARATION.title, self._tokens.headers, max_calls=self._limits.calls, patience=self._patience)
+        try:
+            run = _Run(web, self._tokens.host, self._limits, stop, wanted)
+            yield from run.batches({m: dict(part) for m, part in state.items()})
+        finally:
+            web.close()
+
+
+class _Run:
+    """One run over all modules."""
+
+    def __init__(
+        self, web: Web, host: str, limits: ZohoLimits, stop: datetime, wanted: Mapping[str, Sequence[str]]
+    ) -> None:
+        self._web, self._root, self._limits = web, f"{host}/crm/v8", limits
+        self._stop, self._wanted = stop, wanted
+        self._outcomes: dict[str, str] = {}
+
+    def batches(self, state: dict[str, dict[str, Any]]) -> Iterator[Batch]:
+        yield Batch({USERS: self._users()}, state)
+        for module in MODULES:
+            for rows, gone, cursor in self._module(module, state.get(module, {})):
+                state = {**state, module: cursor}
+                yield Batch(rows, state, {module: gone} if gone else {})
+
+    def _users(self) -> list[Row]:
+        rows: list[Row] = []
+        page, more = 1, True
+        while more:
+            params = {"type": "AllUsers", "page": str(page), "per_page": str(self._limits.page)}
+            answer = self._web.get(f"{self._root}/users", params) or {}
+            rows += [flat(user, self._wanted[USERS]) for user in answer.get("users", [])]
+            page, more = page + 1, bool(answer.get("info", {}).get("more_records"))
+        return rows
+
+    def _module(self, module: str, cursor: Cursor) -> Iterator[Part]:
+        """Batches of one module: rows by resource, deleted identifiers, and the module's cursor behind them."""
+        fields = self._fields(module)
+        if not fields:
+            return  # the company's edition has no such module
+        planned = cursor.get("planned", {})
+        due = [i for i, at in planned.items() if datetime.fromisoformat(at) <= self._stop]
+        if due:
+            cursor = {**cursor, "planned": {i: at for i, at in planned.items() if i not in due}}
+            yield self._rows(module, self._by_id(module, fields, due)), [], cursor
+        yield from self._sweep(module, fields, cursor if cursor.get("token") else self._begin(cursor))
+
+    def _begin(self, cursor: Cursor, again: int = 0) -> Cursor:
+        started = min(self._stop, self._web.server_time).replace(microsecond=0).isoformat()
+        kept = {"since": cursor.get("since"), "planned": cursor.get("planned", {})}
+        return {**kept, "started": started, "again": again}
+
+    def _sweep(self, module: str, fields: list[str], cursor: Cursor) -> Iterator[Part]:
+        """All pages of what changed since the cursor, then what was deleted since then."""
+        while True:
+            records, token, whole = self._chunk(module, fields, cursor)
+            cursor = {**cursor, "token": token, "planned": {**cursor["planned"], **self._planned(module, records)}}
+            rows = self._rows(module, records)
+            if token:
+                yield rows, [], cursor
+                continue
+            started = datetime.fromisoformat(cursor["started"])
+            deleted = self._deleted(module, cursor["since"])
+            shifted = any(datetime.fromisoformat(d["deleted_time"]) >= started for d in deleted)
+            if (shifted or not whole) and cursor["again"] < _MOST_AGAIN:
+                cursor = self._begin(cursor, cursor["again"] + 1)
+                yield rows, [], cursor
+                continue
+            end = {"since": (started - _OVERLAP).isoformat(), "planned": cursor["planned"]}
+            yield rows, [str(d["id"]) for d in deleted], end
+            return
+
+    def _chunk(self, module: str, fields: list[str], cursor: Cursor) -> tuple[list[Record], str | None, bool]:
+        """Records of some pages, the token of the next, and whether Zoho knew the token."""
+        records: list[Record] = []
+        token = cursor.get("token")
+        for _ in range(self._limits.pages):
+            params = {"fields": ",".join(fields), "sort_by": "id", "sort_order": "asc"}
+            params |= {"per_page": str(self._limits.page)} | ({"page_token": token} if token else {})
+            missing = (400,) if token else ()  # a token that is a day old is no longer known
+            answer = self._web.get(f"{self._root}/{module}", params, _since(cursor["since"]), missing=missing)
+            if not answer:
+                return records, None, answer is None
+            records += answer["data"]
+            token = answer["info"].get("next_page_token") if answer["info"].get("more_records") else None
+            if token is None:
+                return records, None, True
+        return records, token, True
+
+    def _by_id(self, module: str, fields: list[str], ids: list[str]) -> list[Record]:
+        records: list[Record] = []
+        for start in range(0, len(ids), _MOST_IDS):
+            params = {"fields": ",".join(fields), "ids": ",".join(ids[start : start + _MOST_IDS])}
+            answer = self._web.get(f"{self._root}/{module}", params) or {"data": []}
+            records += answer["data"]
+        return records
+
+    def _deleted(self, module: str, since: str | None) -> list[Record]:
+        records: list[Record] = []
+        page, more = 1, True
+        while more:
+            params = {"type": "all", "page": str(page), "per_page": str(self._limits.page)}
+            answer = self._web.get(f"{self._root}/{module}/deleted", params, _since(since)) or {"data": [], "info": {}}
+            records += answer["data"]
+            page, more = page + 1, bool(answer["info"].get("more_records"))
+        return records
+
+    def _fields(self, module: str) -> list[str]:
+        """Fields of a module that the mapping reads and the company has; none where it has no such module."""
+        missing = () if module == DEALS else (400,)
+        answer = self._web.get(f"{self._root}/settings/fields", {"module": module}, missing=missing)
+        known = (answer or {"fields": []})["fields"]
+        if module == DEALS:
+            self._outcomes = _outcomes(known)
+        names = [f["api_name"] for f in known]
+        fields = api_fields(module, self._wanted[module], names) if names else []
+        if len(fields) > _MOST_FIELDS:
+            raise TooManyFields(module, len(fields))
+        return fields
+
+    def _planned(self, module: str, records: Sequence[Record]) -> dict[str, str]:
+        """Activities that lie ahead: they are read again when their time has come."""
+        if module not in ACTIVITIES:
+            return {}
+        times = {str(r["id"]): took_place(module, r) for r in records}
+        return {i: at.isoformat() for i, at in times.items() if at and at > self._stop}
+
+    def _rows(self, module: str, records: Sequence[Record]) -> dict[str, list[Row]]:
+        columns = self._wanted[module]
+        if module == DEALS:
+            moves = self._moves(records)
+            deals = [deal_row(r, columns, self._outcomes, m) for r, m in zip(records, moves, strict=True)]
+            return {DEALS: deals, STAGE_CHANGES: [row for rows in moves for row in rows]}
+        if module in ACTIVITIES:
+            times = [took_place(module, r) for r in records]
+            done = [r for r, at in zip(records, times, strict=True) if at and at <= self._stop]
+            return {module: [activity_row(module, r, columns) for r in done]}
+        return {module: [flat(r, columns) for r in records]}
+
+    def _moves(self, deals: Sequence[Record]) -> list[list[Row]]:
+        """Each deal's stages: one call a deal or more, so several at a time."""
+        ids = [str(deal["id"]) for deal in deals]
+        with ThreadPoolExecutor(self._limits.parallel) as pool:
+            found = list(pool.map(self._history, ids))
+        self._see_deleted([i for i, periods in zip(ids, found, strict=True) if periods is None])
+        return [stage_moves(i, periods or []) for i, periods in zip(ids, found, strict=True)]
+
+    def _history(self, deal: str) -> list[Record] | None:
+        """Stages of a deal in any order; None where Zoho no longer has the deal."""
+        periods: list[Record] = []
+        page, more = 1, True
+        while more:
+            params = {"fields": "Stage,Modified_Time", "page": str(page), "per_page": str(self._limits.page)}
+            answer = self._web.get(f"{self._root}/{DEALS}/{deal}/Stage_History", params, missing=(400, 404))
+            if answer == {}:
+                return None
+            periods += (answer or {"data": []})["data"]
+            page, more = page + 1, bool((answer or {}).get("info", {}).get("more_records"))
+        return periods
+
+    def _see_deleted(self, deals: list[str]) -> None:
+        """A deal without stages must be one that was deleted since its page was read, not one that may not be seen."""
+        gone = {str(d["id"]) for d in self._deleted(DEALS, None)} if deals else set()
+        if kept := [d for d in deals if d not in gone]:
+            raise CrmUnreachable(
+                DECLARATION.title, f"gives no stage history of deal {kept[0]}", "Let the key's user see that list."
+            )
+
+
+def _since(moment: str | None) -> dict[str, str]:
+    return {"If-Modified-Since": moment} if moment else {}
+
+
+def _outcomes(fields: Sequence[Record]) -> dict[str, str]:
+    """won, lost or open by stage, as the company set its stages."""
+    found = {}
+    for stage in next((f.get("pick_list_values") or [] for f in fields if f["api_name"] == "Stage"), []):
+        said = str(stage.get("forecast_type") or stage.get("deal_category") or "").lower()
+        for name in (stage["display_value"], stage["actual_value"]):
+            found[str(name)] = _FORECAST_TYPES.get(said, "open")
+    return found
