@@ -187,10 +187,17 @@ def _pipeline(rows: pd.DataFrame, shares: pd.DataFrame, people: People, at: pd.T
 
 
 def _weekly(shares: pd.DataFrame, people: People, at: pd.Timestamp) -> Floats:
-    """Bookings by rep and week of the year before a moment, shape (reps, 52), oldest first."""
+    """Bookings by rep and week of the year before a moment, shape (reps, up to 52), oldest first.
+
+    Weeks before the company's first win are not on record; as weeks without business they would make all look small.
+    """
     week = pd.Timedelta(weeks=1)
-    found = [booked(shares, people, at - (52 - k) * week, _until(at - (51 - k) * week), "bookings") for k in range(52)]
-    return np.column_stack(found)
+    first = shares.loc[shares["won"] & (shares["closed_at"] <= at), "closed_at"].min()
+    weeks = 1 if pd.isna(first) else int(np.clip(np.ceil((at - first) / week), 1, 52))
+    ago = range(weeks, 0, -1)
+    return np.column_stack(
+        [booked(shares, people, at - k * week, _until(at - (k - 1) * week), "bookings") for k in ago]
+    )
 
 
 def _redrawn(weekly: Floats, weeks: float) -> Floats:
