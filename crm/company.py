@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
@@ -67,6 +67,17 @@ class People(_Section):
         return "off" if value is False else value  # YAML reads a bare off as false
 
 
+class Plan(_Section):
+    """Working days, and who carries no target."""
+
+    workweek: list[Annotated[int, Field(ge=1, le=7)]] = Field(
+        [1, 2, 3, 4, 5], min_length=1, description="Days worked, Monday 1 to Sunday 7."
+    )
+    holidays: list[date] = Field(default_factory=list, description="Days off within the week.")
+    extra_workdays: list[date] = Field(default_factory=list, description="Days worked outside the week.")
+    no_target_roles: list[str] = Field(["manager"], description="Roles of reps that carry no target of their own.")
+
+
 class OwnFeature(_Section):
     """A feature of the company's own: one SQL aggregate over a block's events."""
 
@@ -108,6 +119,7 @@ class Company(_Section):
     win: Win = Field(default_factory=Win, description="Win forecasts.")
     churn: Churn = Field(default_factory=Churn, description="Churn forecasts.")
     people: People = Field(default_factory=People, description="Figures on persons.")
+    plan: Plan = Field(default_factory=Plan, description="How goals are split and followed.")
     features: list[OwnFeature] = Field(default_factory=list, description="Features of the company's own.")
 
     @field_validator("time_zone")

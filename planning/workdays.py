@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
+from crm.company import Company
 from crm.errors import BadInput
 
 CENT = Decimal("0.01")
@@ -38,6 +39,14 @@ class Workdays:
     week: frozenset[int] = frozenset(range(5))
     holidays: frozenset[date] = field(default_factory=frozenset)
     extra: frozenset[date] = field(default_factory=frozenset)
+
+    @classmethod
+    def of(cls, company: Company) -> Workdays:
+        """Those of the company's settings."""
+        plan = company.plan
+        return cls(
+            frozenset(day - 1 for day in plan.workweek), frozenset(plan.holidays), frozenset(plan.extra_workdays)
+        )
 
     def __contains__(self, day: date) -> bool:
         return day in self.extra or (day.weekday() in self.week and day not in self.holidays)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crm.company import Company
 from planning.workdays import NoWeight, Workdays, split_exactly
 
 NAMES = st.text("abcdef", min_size=1, max_size=3)
@@ -26,6 +27,13 @@ def test_holidays_are_off_and_moved_weekends_are_on():
     # Week of Monday 2026-05-04: five days, less the Monday, plus Saturday the 9th.
     days = Workdays(holidays=frozenset({date(2026, 5, 4)}), extra=frozenset({date(2026, 5, 9)}))
     assert list(days.days(date(2026, 5, 4), date(2026, 5, 11))) == [date(2026, 5, d) for d in (5, 6, 7, 8, 9)]
+
+
+def test_the_company_s_settings_say_what_is_worked():
+    # Sunday to Thursday: of Monday 4 to Sunday 10 May five days, less the holiday on Tuesday.
+    plan = {"workweek": [7, 1, 2, 3, 4], "holidays": ["2026-05-05"]}
+    days = Workdays.of(Company.parse({"plan": plan}))
+    assert list(days.days(date(2026, 5, 4), date(2026, 5, 11))) == [date(2026, 5, d) for d in (4, 6, 7, 10)]
 
 
 def test_e0_1_what_is_over_goes_to_the_first():
