@@ -6,8 +6,9 @@ import logging
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 HERE = "local[2]"
+_CONNECT = "sc://"
+_SERVER_SESSION = Lock()  # pyspark's client of a server finds cut plans in one session of a process only
 _ALWAYS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
@@ -69,7 +72,7 @@ class SparkEngine:
 
     def share(self, name: str) -> None:
         """Hand a table of `local` to Spark."""
-        self._name(name, self._frame(self.local.sql(f"select * from {name}").to_arrow_table()))
+        self._name(name, self._spark.createDataFrame(self.local.sql(f"select * from {name}").to_arrow_table()))
 
     def make(self, name: str, query: str) -> None:
         """Keep the rows of a query as a table; one of that name is replaced."""
@@ -89,8 +92,7 @@ class SparkEngine:
 
     def fetch(self, query: str) -> pa.Table:
         """The rows of a query, in no order unless it says one."""
-        with _no_word_of_pandas():
-            return self._query(query).toArrow()
+        return self._query(query).toArrow()
 
     def close(self) -> None:
         """Give back what Spark keeps for this session."""
@@ -110,11 +112,7 @@ class SparkEngine:
         if isinstance(self._view, LakeView) and (paths := self._view.paths(name)):
             columns = ", ".join(f"`{f.name}` {_spark_type(f.type)}" for f in self._view.schema(name))
             return self._spark.read.schema(columns).parquet(*map(_plain, paths))
-        return self._frame(self._view.arrow(name))
-
-    def _frame(self, rows: pa.Table) -> DataFrame:
-        with _no_word_of_pandas():
-            return self._spark.createDataFrame(rows)
+        return self._spark.createDataFrame(self._view.arrow(name))
 
     def _name(self, name: str, frame: DataFrame) -> None:
         frame.createOrReplaceTempView(name)
@@ -143,30 +141,33 @@ def spark_engine(address: str, view: View, local: duckdb.DuckDBPyConnection, tim
     NoSpark
         If pyspark or Java is not installed, the address does not answer, or Spark runs at another address.
     """
-    spark = _started(address).newSession()
-    for name, value in _ALWAYS.items():
-        spark.conf.set(name, value)
-    engine = SparkEngine(spark, local, view, time_zone)
-    try:
-        yield engine
-    finally:
-        engine.close()
+    server = address.startswith(_CONNECT)
+    with warnings.catch_warnings(), _SERVER_SESSION if server else nullcontext():
+        # Rows go to and fro as Arrow tables, which pandas has no part in.
+        warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+        spark = _started(address) if server else _started(address).newSession()
+        for name, value in _ALWAYS.items():
+            spark.conf.set(name, value)
+        engine = SparkEngine(spark, local, view, time_zone)
+        try:
+            yield engine
+        finally:
+            engine.close()
 
 
 @cache
 def _started(address: str) -> SparkSession:
     """Spark at an address, started once in a process."""
     try:
-        with _no_word_of_pandas():
-            from pyspark.errors import PySparkException
-            from pyspark.sql import SparkSession
+        from pyspark.errors import PySparkException
+        from pyspark.sql import SparkSession
     except ImportError:
         raise NoSpark("Spark is not installed. Install it: pip install 'bellwether[spark]'.") from None
     # Spark writes every refused statement with its Java trace; what matters of it is in the exception.
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
     builder = SparkSession.builder.appName("bellwether")
     try:
-        if address.startswith("sc://"):
+        if address.startswith(_CONNECT):
             return builder.remote(address).getOrCreate()
         master = HERE if address == "spark" else address
         options = _QUIET | _ALWAYS | {"spark.sql.warehouse.dir": tempfile.gettempdir()}
@@ -178,14 +179,6 @@ def _started(address: str) -> SparkSession:
     if spark.sparkContext.master != master:
         raise NoSpark(f"Spark runs at {spark.sparkContext.master} in this process. Use that one, or a new process.")
     return spark
-
-
-@contextmanager
-def _no_word_of_pandas() -> Iterator[None]:
-    # pyspark warns of pandas 3; rows go to and fro as Arrow tables, which pandas has no part in.
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
-        yield
 
 
 def _said(error: Exception) -> str:

@@ -52,7 +52,7 @@ COMPANY = Company.parse(
                     ("deal_activity", "avg(duration_minutes) / (count(*) - 3)"),
                     ("company_record", "median(amount) filter (where age > days(0.5))"),
                     ("customer_orders", "stddev(amount)"),
-                    ("rep_activity", "round(sum(duration_minutes) / 7, 2)"),
+                    ("rep_activity", "round(max(duration_minutes), 2)"),
                     ("account_orders", "sum(amount * exp(-age / days(30))) filter (where kind = 'sale')"),
                     ("account_contact", "max((kind = 'call')::int)"),
                 ]
