@@ -94,6 +94,11 @@ class Home:
         return self.root / "quarantine"
 
     @property
+    def cursors(self) -> Path:
+        """How far the sync of each CRM has come."""
+        return self.root / "cursors"
+
+    @property
     def snapshots(self) -> Path:
         """What was known at past moments, kept to train faster."""
         return self.root / "snapshots"
@@ -156,6 +161,18 @@ class Home:
         self.make()
         if brought.is_file() and not self.has_data() and self.company() == Company():
             self.company_file.write_text(brought.read_text(encoding="utf-8"), encoding="utf-8")
+
+    def prepare_sync(self) -> None:
+        """Make the home ready for a CRM's data.
+
+        Raises
+        ------
+        SampleHome
+            If it holds the sample company.
+        """
+        if self.company().sample:
+            raise SampleHome(self.root)
+        self.make()
 
     def make_sample(self, settings: dict[str, Any]) -> None:
         """Turn an empty home into one for the sample company; nothing changes where it is one already.

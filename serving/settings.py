@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -28,13 +28,18 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=1, le=65535, description="Port to serve on.")
     session_days: int = Field(14, ge=1, le=365, description="How long one stays signed in, in days.")
     secure_cookies: bool = Field(False, description="True where pages are served by HTTPS only.")
+    keys: Path | None = Field(None, description="YAML file with keys to CRMs, mode 600; unset: the settings below.")
+    zoho_client_id: SecretStr | None = Field(None, description="Zoho CRM: OAuth client.")
+    zoho_client_secret: SecretStr | None = Field(None, description="Zoho CRM: the client's secret.")
+    zoho_refresh_token: SecretStr | None = Field(None, description="Zoho CRM: refresh token with read scopes.")
+    zoho_data_centre: str | None = Field(None, description="Zoho CRM: us, eu, in, au, cn, jp, ca, sa or uk.")
+    zoho_accounts: str | None = Field(None, description="Zoho CRM: accounts server; unset: the data centre's.")
 
 
 def quiet_libraries() -> None:
     """Turn off usage data of libraries; to be called before they are imported, since they decide then."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["DO_NOT_TRACK"] = "true"
-    os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # MLflow asks for git, which need not be there
 
 

@@ -1,8 +1,9 @@
-"""Verbs about data: simulate, import."""
+"""Verbs about data: simulate, import, sync."""
 
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,8 +14,14 @@ from crm.errors import BadInput
 from serving.cli.common import HomeDir, Seed, home_of, home_option, progress, store_of
 
 if TYPE_CHECKING:
+    from crm.connectors import Connector
     from crm.report import ImportReport
     from serving.home import Home
+
+
+OwnMapping = Annotated[
+    str | None, typer.Option("--mapping", help="YAML that tells which of the CRM's fields fill what; unset: as sold.")
+]
 
 
 class Setting(StrEnum):
@@ -36,6 +43,9 @@ def add_to(app: typer.Typer) -> None:
     """Add the verbs of this module."""
     app.command("simulate")(simulate)
     app.command("import")(import_)
+    sync = typer.Typer(help="Bring the lake up to a CRM.", no_args_is_help=True)
+    sync.command("zoho")(sync_zoho)
+    app.add_typer(sync, name="sync")
 
 
 def simulate(
@@ -113,3 +123,50 @@ def run_import(home: Home, path: Path, mapping: str | None) -> ImportReport:
         store.audit("cli", "import", path=str(path), taken=found.taken)
     home.keep_stages(found.stages)
     return found
+
+
+def sync_zoho(
+    home: HomeDir = None,
+    mapping: OwnMapping = None,
+    calls: Annotated[int, typer.Option(min=1, help="Calls that this run may spend of the company's credits.")] = 20_000,
+) -> None:
+    """Take what changed in Zoho CRM since the last sync: records, deals' stages, users, deletions.
+
+    Keys come from BELLWETHER_ZOHO_CLIENT_ID, _CLIENT_SECRET, _REFRESH_TOKEN and _DATA_CENTRE, or from a file that
+    BELLWETHER_KEYS names. A run that ends early loses nothing: the next one goes on.
+
+    Example: bellwether sync zoho --home ours
+    """
+    from crm.connectors.zoho import Zoho, ZohoLimits
+    from serving.crm_keys import zoho_keys
+    from serving.settings import Settings
+
+    settings = Settings()
+    _sync(Zoho(zoho_keys(settings), accounts=settings.zoho_accounts, limits=ZohoLimits(calls=calls)), home, mapping)
+
+
+def _sync(connector: Connector, home: Path | None, mapping: str | None) -> None:
+    """Sync into a home that holds no sample company, names to its people book."""
+    from crm.connectors import sync
+    from crm.mapping import load
+    from serving.people import StorePeople
+
+    declared, place = connector.declaration, home_of(home)
+    place.prepare_sync()
+    with place.lock("sync"), store_of(place) as store, progress(f"Syncing {declared.title}") as tell:
+        found = sync(
+            connector,
+            lake=place.lake,
+            people=StorePeople(store),
+            quarantine=place.quarantine,
+            company=place.company(),
+            state_file=place.cursors / f"{declared.name}.json",
+            stop=datetime.now(UTC),
+            mapping=load(mapping or declared.mapping),
+            progress=lambda text: tell(text, None),
+        )
+        store.audit("cli", "sync", crm=declared.name, taken=found.taken)
+    place.keep_stages(found.stages)
+    for line in found.lines():
+        typer.echo(line)
+    typer.echo(f"{found.taken:,} rows read into {place.root}. Next: bellwether train{home_option(home)}")

@@ -165,7 +165,7 @@ class _Run:
 
     def _chunk(self, module: str, fields: list[str], cursor: Cursor) -> tuple[list[Record], str | None, bool]:
         """Records of some pages, the token of the next, and whether Zoho knew the token."""
-        records: list[Record] = []
+        records: dict[str, Record] = {}  # one that moved to the next page meanwhile comes twice
         token = cursor.get("token")
         for _ in range(self._limits.pages):
             params = {"fields": ",".join(fields), "sort_by": "id", "sort_order": "asc"}
@@ -173,12 +173,12 @@ class _Run:
             missing = (400,) if token else ()  # a token that is a day old is no longer known
             answer = self._web.get(f"{self._root}/{module}", params, _since(cursor["since"]), missing=missing)
             if not answer:
-                return records, None, answer is None
-            records += answer["data"]
+                return list(records.values()), None, answer is None
+            records |= {str(r["id"]): r for r in answer["data"]}
             token = answer["info"].get("next_page_token") if answer["info"].get("more_records") else None
             if token is None:
-                return records, None, True
-        return records, token, True
+                return list(records.values()), None, True
+        return list(records.values()), token, True
 
     def _by_id(self, module: str, fields: list[str], ids: list[str]) -> list[Record]:
         records: list[Record] = []

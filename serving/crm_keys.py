@@ -1,0 +1,82 @@
+"""Keys to CRMs: from the environment, or a file that its owner alone may read; they never reach log, error or lake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from crm.connectors.zoho import ZohoKeys
+from crm.errors import BadInput, NotAllowed
+from serving.settings import Settings
+
+
+class NoCrmKey(BadInput):
+    """A key that a CRM needs is not given."""
+
+    def __init__(self, crm: str, name: str) -> None:
+        super().__init__(
+            f"{crm}: {name} is missing. Give BELLWETHER_{crm.upper()}_{name.upper()}, or {name} under {crm} in a YAML "
+            "file that BELLWETHER_KEYS names."
+        )
+
+
+class BadKeyFile(BadInput):
+    """The key file cannot be used."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"{path} {problem}. It is YAML: a CRM's name, and its keys below it.")
+
+
+class OpenKeyFile(NotAllowed):
+    """Others may read the key file."""
+
+    def __init__(self, path: Path, mode: int) -> None:
+        super().__init__(f"{path} may be read by others (mode {mode:o}). Close it: chmod 600 {path}")
+
+
+def zoho_keys(settings: Settings) -> ZohoKeys:
+    """Keys to Zoho CRM; the environment wins over the file.
+
+    Raises
+    ------
+    NoCrmKey
+        If one is missing.
+    BadKeyFile, OpenKeyFile
+        If the file cannot be used, or others may read it.
+    """
+    given = _given(settings, "zoho", ("client_id", "client_secret", "refresh_token"))
+    centre = settings.zoho_data_centre or _in_file(settings, "zoho").get("data_centre", "us")
+    return ZohoKeys(**given, data_centre=str(centre))
+
+
+def _given(settings: Settings, crm: str, names: tuple[str, ...]) -> dict[str, str]:
+    stored = _in_file(settings, crm)
+    found = {}
+    for name in names:
+        secret = getattr(settings, f"{crm}_{name}")
+        value = secret.get_secret_value() if secret is not None else stored.get(name)
+        if not value:
+            raise NoCrmKey(crm, name)
+        found[name] = str(value)
+    return found
+
+
+def _in_file(settings: Settings, crm: str) -> dict[str, Any]:
+    path = settings.keys
+    if path is None:
+        return {}
+    try:
+        mode = path.stat().st_mode & 0o777
+        if mode & 0o077:
+            raise OpenKeyFile(path, mode)
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadKeyFile(path, f"cannot be read ({error.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise BadKeyFile(path, "is no YAML") from None
+    part = data.get(crm, {}) if isinstance(data, dict) else None
+    if not isinstance(part, dict):
+        raise BadKeyFile(path, f"names no keys of {crm}")
+    return part
