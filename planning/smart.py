@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal
@@ -10,13 +10,12 @@ from typing import Literal
 import pandas as pd
 
 from crm.company import Company
-from crm.fiscal import Grain
 from planning.events import local_day
 from planning.goals import COMPANY, RATIO_METRICS, TABLES_NEEDED, Facts, Goal, needs
+from planning.periods import EVENT_OF, grain_of
 from planning.workdays import Workdays
 
 Grade = Literal["ok", "warn", "fail"]
-GRAINS: tuple[Grain, ...] = ("week", "month", "quarter", "year")
 DRIVERS: Mapping[str, tuple[str, ...]] = {
     "bookings": ("won_deals", "conversion_rate", "activities", "new_accounts", "retention_rate", "collected"),
     "won_deals": ("conversion_rate", "activities", "new_accounts"),
@@ -31,10 +30,6 @@ _LEAST_DENOMINATOR = 10
 _OLD_DAYS = 7
 _LONGEST = 366
 _LATE = 0.10
-_WHAT = {
-    "bookings": "won", "won_deals": "won", "conversion_rate": "won|lost", "activities": "activity",
-    "new_accounts": "new_account", "customer_satisfaction": "grade", "market_share": "won", "collected": "paid",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +242,7 @@ def _timely(goal: Goal, company: Company, workdays: Workdays) -> list[Finding]:
         return [_fail("T", "period_end", f"It ends on {goal.end}, not after its start {goal.start}.",
                       f"结束日{goal.end}不晚于开始日{goal.start}。", "Move its end.", "请修改结束日。")]  # fmt: skip
     found = []
-    if not _on_calendar(goal.start, goal.end, company.period_of):
+    if grain_of(goal.start, goal.end, company) is None:
         found.append(_warn("T", "period_start", "Its bounds are not those of fiscal periods.",
                            "起止日不是财务期间的边界。",
                            "Take a week, month, quarter or year.", "请选周、月、季或年。"))  # fmt: skip
@@ -272,16 +267,8 @@ def _working_day(moment: datetime, start: date, company: Company, workdays: Work
     return workdays.count(start, local_day(company, moment) + timedelta(days=1))
 
 
-def _on_calendar(start: date, end: date, period_of: Callable[..., object]) -> bool:
-    last = end - timedelta(days=1)
-    return any(
-        getattr(period_of(start, grain), "start", None) == start and getattr(period_of(last, grain), "end", None) == end
-        for grain in GRAINS
-    )
-
-
 def _matching(goal: Goal, facts: Facts) -> pd.DataFrame:
-    rows = facts.events[facts.events["what"].isin(_WHAT.get(goal.metric, "won").split("|"))]
+    rows = facts.events[facts.events["what"].isin(EVENT_OF.get(goal.metric, ("won",)))]
     for name, value in goal.scope.items():
         rows = rows[rows[name] == value]
     return rows
