@@ -103,9 +103,9 @@ def _columns_read(company: Company) -> dict[str, list[str]]:
 def _standing(view: View, company: Company, read: Iterable[str]) -> _Standing:
     late = late_filled(view)
     with opened(DUCKDB, view, company.time_zone) as session:
-        logged = logged_since(session)
         custom = {name: kind for name, kind in session.columns("deals").items() if name.startswith("x_")}
         attach_standing(session, view, "deal", company, late, ())
+        logged = logged_since(session)
         session.make("points", "select deal_id, created_at as as_of from deals where created_at is not null")
         attach_state(session, late, ended=True)
         unlogged = tuple(name for name in LOGGED_FIELDS if name not in logged)

@@ -119,7 +119,7 @@ def kept_weeks(folder: Path, view: LakeView, company: Company, cadence_days: int
 def _since(before: LakeView, now: LakeView, company: Company) -> datetime | None:
     try:
         return changed_since(before, now, company)
-    except (DeltaError, duckdb.Error, OSError):  # the old versions are gone, so what changed is not known
+    except (DeltaError, duckdb.IOException, OSError):  # the old versions are gone, so what changed is not known
         return BEGINNING
 
 
