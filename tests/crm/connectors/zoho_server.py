@@ -1,0 +1,248 @@
+"""A stand-in for Zoho CRM on loopback, behaving as version 8 of its API is published: pages, tokens, limits, faults."""
+
+import json
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+KEYS = {"client_id": "client-1", "client_secret": "hush-secret", "refresh_token": "hush-refresh"}
+STAGES = {
+    "Qualification": "Open",
+    "Proposal": "Open",
+    "Signed": "Closed Won",
+    "Dropped": "Closed Lost",
+}
+FIELDS = {
+    "Accounts": ["Account_Name", "Industry", "Employees", "Owner", "Created_Time", "Modified_Time"],
+    "Contacts": ["Full_Name", "Email", "Phone", "Title", "Account_Name", "Created_Time", "Modified_Time"],
+    "Products": ["Product_Name", "Unit_Price", "Created_Time", "Modified_Time"],
+    "Deals": [
+        "Deal_Name", "Account_Name", "Owner", "Type", "Amount", "Stage", "Closing_Date", "Created_Time",
+        "Modified_Time",
+    ],
+    "Calls": [
+        "Call_Type", "Call_Start_Time", "Call_Duration_in_seconds", "What_Id", "Who_Id", "Owner", "Created_Time",
+        "Modified_Time",
+    ],
+    "Events": ["Start_DateTime", "End_DateTime", "What_Id", "Who_Id", "Owner", "Created_Time", "Modified_Time"],
+}  # fmt: skip
+"""Fields of each module; there is no module Tasks in this edition."""
+
+Record = dict[str, Any]
+
+
+@dataclass
+class Answer:
+    status: int
+    body: Record | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def refusal(status: int, code: str, **headers: str) -> Answer:
+    return Answer(status, {"code": code, "message": code.lower(), "details": {}, "status": "error"}, headers)
+
+
+class ZohoCrm:
+    """The CRM behind the server: records, their stages, what was deleted; `now` is its clock."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 1, 8, tzinfo=UTC)
+        self.users: list[Record] = []
+        self.records: dict[str, dict[str, Record]] = {m: {} for m in FIELDS}
+        self.stages: dict[str, list[Record]] = {}
+        self.deleted: dict[str, list[Record]] = {m: [] for m in FIELDS}
+        self.faults: deque[str] = deque()
+        self.asked: list[str] = []
+        self.page_limit, self.at_once, self.most_at_once = 200, 0, 10
+        self.tokens: set[str] = set()
+        self.renewed = 0
+        self.pages: dict[str, int] = {}
+        self.meanwhile: dict[str, Any] = {}  # what a user does when a path with such an end is first asked for
+        self._lock = threading.Lock()
+
+    def tick(self, **by: float) -> str:
+        self.now += timedelta(**by)
+        return self.stamp()
+
+    def stamp(self) -> str:
+        return self.now.astimezone(UTC).isoformat(timespec="seconds")
+
+    def put(self, module: str, ident: str, **values: Any) -> None:
+        """Make or change a record, as a user does."""
+        old = self.records[module].get(ident, {"Created_Time": self.stamp()})
+        self.records[module][ident] = {**old, **values, "id": ident, "Modified_Time": self.stamp()}
+        if "Stage" in values and values["Stage"] != old.get("Stage"):
+            periods = self.stages.setdefault(ident, [])
+            periods.insert(0, {"id": f"{ident}{len(periods)}", "Stage": values["Stage"], "Modified_Time": self.stamp()})
+
+    def delete(self, module: str, ident: str) -> None:
+        record = self.records[module].pop(ident)
+        by = {"id": "1", "name": "Admin"}
+        gone = {"deleted_by": by, "id": ident, "display_name": record.get("Deal_Name"), "type": "recycle"}
+        self.deleted[module].append({**gone, "created_by": by, "deleted_time": self.stamp()})
+
+    def answer(self, path: str, query: dict[str, str], headers: dict[str, str]) -> Answer:
+        """One call of the API."""
+        with self._lock:
+            self.asked.append(path)
+            if act := self.meanwhile.pop(path.rsplit("/", 1)[-1], None):
+                act()
+            fault = self.faults.popleft() if self.faults else ""
+            if fault == "expire":
+                self.tokens.clear()
+            elif fault:
+                return _fault(fault)
+            if headers.get("Authorization", "").removeprefix("Zoho-oauthtoken ") not in self.tokens:
+                return refusal(401, "INVALID_TOKEN")
+            if self.at_once > self.most_at_once:
+                return refusal(429, "TOO_MANY_REQUESTS")
+            return self._route(path.removeprefix("/crm/v8/").split("/"), query, headers)
+
+    def _route(self, parts: list[str], query: dict[str, str], headers: dict[str, str]) -> Answer:
+        since = headers.get("If-Modified-Since")
+        if parts == ["users"]:
+            return self._paged("users", self.users, query)
+        if parts == ["settings", "fields"]:
+            return self._fields(query["module"])
+        if parts[0] not in FIELDS:
+            return refusal(400, "INVALID_MODULE")
+        if parts[1:] == ["deleted"]:
+            gone = [d for d in self.deleted[parts[0]] if since is None or _at(d["deleted_time"]) >= _at(since)]
+            return self._paged("data", gone, query) if gone else Answer(304 if since else 204)
+        if parts[2:] == ["Stage_History"]:
+            if parts[1] not in self.records["Deals"]:
+                return refusal(400, "INVALID_DATA")
+            return self._paged("data", self.stages[parts[1]], query) if "fields" in query else _lacks("fields")
+        return self._records(parts[0], query, since)
+
+    def _fields(self, module: str) -> Answer:
+        if module not in FIELDS:
+            return refusal(400, "INVALID_MODULE")
+        fields: list[Record] = [{"api_name": name, "pick_list_values": []} for name in FIELDS[module]]
+        for place, (stage, kind) in enumerate(STAGES.items()):
+            value = {"display_value": stage, "actual_value": stage, "id": str(place), "sequence_number": place}
+            value |= {"colour_code": None, "type": "used", "forecast_type": kind}
+            for item in fields:
+                if item["api_name"] == "Stage":
+                    item["pick_list_values"].append(value)
+        return Answer(200, {"fields": fields})
+
+    def _records(self, module: str, query: dict[str, str], since: str | None) -> Answer:
+        if "fields" not in query:
+            return _lacks("fields")
+        names = query["fields"].split(",")
+        if len(names) > 50:
+            return refusal(400, "LIMIT_EXCEEDED")
+        rows = sorted(self.records[module].values(), key=lambda r: int(r["id"]))
+        if "ids" in query:
+            rows = [r for r in rows if r["id"] in query["ids"].split(",")]
+        elif since:
+            rows = [r for r in rows if _at(r["Modified_Time"]) > _at(since)]
+        if not rows:
+            return Answer(304 if since else 204)
+        shown = [
+            {**{n: r.get(n) for n in names if n in FIELDS[module] or n == "$se_module"}, "id": r["id"]} for r in rows
+        ]
+        return self._paged("data", shown, query)
+
+    def _paged(self, key: str, rows: list[Record], query: dict[str, str]) -> Answer:
+        size = min(int(query.get("per_page", 200)), self.page_limit)
+        token = query.get("page_token")
+        if token is not None and token not in self.pages:
+            return refusal(400, "INVALID_DATA")
+        page = int(query.get("page", 1)) if token is None else self.pages[token]
+        if token is None and page * size > 2000:
+            return refusal(400, "INVALID_DATA")
+        more = page * size < len(rows)
+        following = f"page{len(self.pages)}" if more else None
+        if following:
+            self.pages[following] = page + 1
+        info = {"per_page": size, "count": len(rows[(page - 1) * size : page * size]), "page": page}
+        info |= {"more_records": more, **({"next_page_token": following} if following else {})}
+        return Answer(200, {key: rows[(page - 1) * size : page * size], "info": info})
+
+    def token(self, form: dict[str, str], host: str) -> Answer:
+        """One call of the accounts server, which answers 200 to wrong keys too."""
+        if {k: form.get(k) for k in KEYS} != KEYS or form.get("grant_type") != "refresh_token":
+            return Answer(200, {"error": "invalid_code"})
+        self.renewed += 1
+        token = f"hush-access-{self.renewed}"
+        self.tokens.add(token)
+        return Answer(200, {"access_token": token, "api_domain": host, "token_type": "Bearer", "expires_in": 3600})
+
+
+def _fault(kind: str) -> Answer:
+    if kind == "cut":
+        return Answer(0)
+    status, _, wait = kind.partition(" ")
+    return refusal(int(status), "TOO_MANY_REQUESTS", **({"Retry-After": wait} if wait else {}))
+
+
+def _lacks(name: str) -> Answer:
+    return Answer(400, {"code": "REQUIRED_PARAM_MISSING", "details": {"param": name}, "status": "error", "message": ""})
+
+
+def _at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+class ZohoServer:
+    """The stand-in, listening; `with ZohoServer(crm) as address`."""
+
+    def __init__(self, crm: ZohoCrm) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                url = urlsplit(self.path)
+                query = {k: v[0] for k, v in parse_qs(url.query).items()}
+                crm.at_once += 1
+                try:
+                    self.send(crm.answer(url.path, query, dict(self.headers)))
+                finally:
+                    crm.at_once -= 1
+
+            def do_POST(self) -> None:
+                text = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                form = {k: v[0] for k, v in parse_qs(text).items()}
+                self.send(crm.token(form, f"http://{self.headers['Host']}"))
+
+            def send(self, answer: Answer) -> None:
+                if answer.status == 0:
+                    self.close_connection = True
+                    self.connection.close()
+                    return
+                body = b"" if answer.body is None else json.dumps(answer.body).encode()
+                self.send_response(answer.status)
+                for name, value in {**answer.headers, "Content-Length": str(len(body))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def date_time_string(self, timestamp: float | None = None) -> str:
+                return format_datetime(crm.now.astimezone(UTC), usegmt=True)
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+            def finish(self) -> None:
+                try:
+                    super().finish()
+                except (OSError, ValueError):  # the connection was cut on purpose
+                    return
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+
+    def __enter__(self) -> str:
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
