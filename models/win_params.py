@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
@@ -125,7 +125,7 @@ def _read(values: Mapping[str, Any], name: str, kind: str) -> Any:
         if "None" in kind:
             return None
         raise BadParams(f"{name} has no value. Take a run that trained a win model.")
-    make = {"int": int, "float": float, "str": str, "bool": _truth}[kind.split(" ")[0]]
+    make: Callable[[Any], Any] = {"int": int, "float": float, "str": str, "bool": _truth}[kind.split(" ")[0]]
     try:
         return make(value)
     except (KeyError, ValueError):

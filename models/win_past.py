@@ -121,7 +121,8 @@ def choose(past: list[PastDate], until: pd.Timestamp, days: float, *, mixes: tup
     Another mix than the first is taken only if it is better by more than its standard error. The stage rate is leant
     on where the whole 90 % interval of its gain over the base rate lies above 0. Of the shares 1, 3/4, 1/2, 1/4 (times
     `most`) that the fields' model could have against that rate, the best of those whose interval lies above 0 is taken;
-    where there is none, the rate alone is forecast.
+    where there is none, the rate alone is forecast. With many deals a larger share stands in for the best where it is
+    no worse by more than the standard error: past models knew fewer deals than the one that will forecast.
 
     Parameters
     ----------
@@ -140,9 +141,12 @@ def choose(past: list[PastDate], until: pd.Timestamp, days: float, *, mixes: tup
     fields = [d.curves(mix) for d in past]
     rated = [d.stage if by_stage else d.base for d in past]
     tries = {share * most: seen.said(_leant_all(fields, rated, share * most)) for share in SHARES}
-    gains = {strength: gain(log_loss(y, said), rate, deals) for strength, said in tries.items()}
+    losses = {strength: log_loss(y, said) for strength, said in tries.items()}
+    gains = {strength: gain(loss, rate, deals) for strength, loss in losses.items()}
     best = max(gains, key=lambda strength: (not gains[strength].holds_zero, gains[strength].mean))
-    over, tried = gains[best], log_loss(y, tries[best])
+    if most == 1.0:
+        best = _as_strong(best, gains, losses, deals)
+    over, tried = gains[best], losses[best]
     strength = 0.0 if over.holds_zero else best
     issued = _leant_all(fields, rated, strength)
     said = seen.said(issued)
@@ -159,6 +163,22 @@ def choose(past: list[PastDate], until: pd.Timestamp, days: float, *, mixes: tup
     forecasts = tuple(PastForecast(d.cut, d.rows, c) for d, c in zip(past, issued, strict=True))
     skill = gain(log_loss(y, said), base, deals)
     return Choice(mix, by_stage, strength, skill, over, gain(tried, base, deals), days, forecasts, table)
+
+
+def _as_strong(
+    best: float,
+    gains: dict[float, Gain],
+    losses: dict[float, Floats],
+    deals: np.ndarray[tuple[int], np.dtype[np.object_]],
+) -> float:
+    """The largest share that is no worse than the best beyond one standard error."""
+    for strength in sorted(gains, reverse=True):
+        if strength <= best or gains[best].holds_zero:
+            return best
+        against = gain(losses[strength], losses[best], deals)
+        if not gains[strength].holds_zero and against.mean >= -against.se:
+            return strength
+    return best
 
 
 def leant(curves: Curves, rate: Curves, strength: float) -> Curves:

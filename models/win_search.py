@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -157,7 +158,7 @@ def line(name: str, tried: Judged, best: Judged, *, taken: bool) -> dict[str, ob
     }
 
 
-def _candidates(weeks: float) -> Iterator[tuple[str, dict[str, object]]]:
+def _candidates(weeks: float) -> Iterator[tuple[str, dict[str, Any]]]:
     for weighting in WEIGHTINGS[1:]:
         yield f"weighting {weighting}", {"weighting": weighting}
     for half_life in HALF_LIVES:
