@@ -43,8 +43,16 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+MESSAGES = {
+    "INVALID_DATA": "the id given seems to be invalid.",
+    "INVALID_MODULE": "The module name given seems to be invalid",
+    "INVALID_TOKEN": "invalid oauth token",
+}
+
+
 def refusal(status: int, code: str, **headers: str) -> Answer:
-    return Answer(status, {"code": code, "message": code.lower(), "details": {}, "status": "error"}, headers)
+    body = {"code": code, "message": MESSAGES.get(code, code), "details": {}, "status": "error"}
+    return Answer(status, body, headers)
 
 
 class ZohoCrm:

@@ -1,0 +1,73 @@
+"""`bellwether sync`: a CRM into a home, and keys that come from the environment or from a closed file."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from crm.connectors.zoho import ZohoKeys
+from crm.lake import Lake
+from serving.cli import app
+from serving.crm_keys import BadKeyFile, NoCrmKey, OpenKeyFile, zoho_keys
+from serving.home import SampleHome
+from serving.settings import Settings
+from tests.crm.connectors.zoho_server import KEYS, ZohoCrm, ZohoServer
+
+FILE = "zoho:\n  client_id: client-1\n  client_secret: hush-secret\n  refresh_token: hush-refresh\n  data_centre: eu\n"
+
+
+@pytest.fixture
+def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    crm = ZohoCrm()
+    crm.users.append({"id": "1", "full_name": "Ann Lee"})
+    crm.put("Deals", "300", Deal_Name="One", Stage="Qualification", Closing_Date="2026-06-30", Owner={"id": "1"})
+    with ZohoServer(crm) as url:
+        monkeypatch.setenv("BELLWETHER_ZOHO_ACCOUNTS", url)
+        for name, value in KEYS.items():
+            monkeypatch.setenv(f"BELLWETHER_ZOHO_{name.upper()}", value)
+        yield url
+
+
+@pytest.mark.usefixtures("address")
+def test_sync_fills_a_home_and_says_what_came(tmp_path: Path) -> None:
+    home = tmp_path / "ours"
+    said = CliRunner().invoke(app, ["sync", "zoho", "--home", str(home)], catch_exceptions=False).output
+    assert "deals: 1 new, 0 changed, 0 unchanged, 0 refused, 0 gone" in said
+    # One user, one deal, and its first stage in the log.
+    assert f"3 rows read into {home}. Next: bellwether train --home {home}" in said
+    assert Lake(home / "lake").view().arrow("deals").column("stage").to_pylist() == ["Qualification"]
+    files = [f for f in home.rglob("*") if f.is_file()]
+    assert home / "cursors/zoho.json" in files
+    assert not any(b"hush" in f.read_bytes() for f in files)
+
+
+@pytest.mark.usefixtures("address")
+def test_the_sample_company_takes_no_crm(tmp_path: Path) -> None:
+    (tmp_path / "company.yaml").write_text("sample: true\n")
+    with pytest.raises(SampleHome):
+        CliRunner().invoke(app, ["sync", "zoho", "--home", str(tmp_path)], catch_exceptions=False)
+
+
+def key_file(folder: Path, text: str, mode: int = 0o600) -> Settings:
+    path = folder / "keys.yaml"
+    path.write_text(text)
+    path.chmod(mode)
+    return Settings(keys=path)
+
+
+def test_keys_come_from_a_file_that_only_its_owner_may_read(tmp_path: Path) -> None:
+    assert zoho_keys(key_file(tmp_path, FILE)) == ZohoKeys(**KEYS, data_centre="eu")
+    with pytest.raises(OpenKeyFile, match=r"mode 640\). Close it: chmod 600"):
+        zoho_keys(key_file(tmp_path, FILE, 0o640))
+    with pytest.raises(BadKeyFile, match="is no YAML"):
+        zoho_keys(key_file(tmp_path, "zoho: [1"))
+    with pytest.raises(BadKeyFile, match="names no keys of zoho"):
+        zoho_keys(key_file(tmp_path, "zoho: word"))
+    with pytest.raises(NoCrmKey, match=r"zoho: refresh_token is missing. Give BELLWETHER_ZOHO_REFRESH_TOKEN"):
+        zoho_keys(key_file(tmp_path, "zoho: {client_id: a, client_secret: b}"))
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BELLWETHER_ZOHO_CLIENT_ID", "client-2")
+    assert zoho_keys(key_file(tmp_path, FILE)).client_id == "client-2"
