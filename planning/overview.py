@@ -46,6 +46,14 @@ class NoGoal(NotFound):
         super().__init__(f"There is no goal {what}. Import the table goals, or name another: bellwether plan goals.")
 
 
+class NotInSplit(NotFound):
+    """A number is fixed for somebody who takes no part in the split."""
+
+    def __init__(self, name: str, goal_id: str) -> None:
+        super().__init__(f"'{name}' has a fixed number, but takes no part in the split of goal {goal_id}. Give a team "
+                         "or person below it who carries a target.")  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Plan:
     """A company's goals at a moment.
@@ -182,6 +190,8 @@ def cascade_table(
     ------
     NoGoal
         If there is no such goal.
+    NotInSplit
+        If a number is fixed for somebody outside it.
     """
     goal = _goal_to_split(plan, goal_id)
     weights = weights_of(plan, goal, method, shares or {})
@@ -189,6 +199,8 @@ def cascade_table(
     team_of = {p.rep_id: p.team_id for p in plan.people if p.team_id and p.rep_id in weights}
     tree = tree_of(_above(plan.view), team_of, None if goal.owner_kind == COMPANY else goal.owner_id)
     parts = cascade(goal.target or Decimal(0), tree, weights, pins, unit, over_assign)
+    if unknown := sorted(set(pins or {}) - set(parts)):
+        raise NotInSplit(unknown[0], goal.goal_id)
     people = {name: target for name, target in parts.items() if name in weights}
     means = {rep: told for rep in people if (told := _mean(plan, goal, rep)) is not None}
     rows = [_split_row(plan, goal, name, target, weights, team_of) for name, target in parts.items()]

@@ -126,6 +126,14 @@ def test_a_team_weighs_what_its_people_weigh():
     assert (parts["A"], parts["C"], parts["B"]) == (459_000, 311_000, 230_000)
 
 
+def test_a_team_s_number_may_be_fixed_and_so_may_one_of_its_people():
+    # South keeps 300, North gets the other 700; in it A keeps 400, so C has 300.
+    tree = tree_of({"N": None, "S": None}, {"A": "N", "C": "N", "B": "S"})
+    pins = {"S": Decimal(300_000), "A": Decimal(400_000)}
+    parts = cascade(MILLION, tree, CAPACITY, pins)
+    assert parts == {"N": 700_000, "S": 300_000, "A": 400_000, "C": 300_000, "B": 300_000}
+
+
 def test_who_has_no_target_gets_no_goal():
     manager, gone = Person("M", role="manager"), Person("G", left_on=START)
     assert [without_target(p, START, ["manager"]) for p in (manager, gone, A)] == [True, True, False]

@@ -10,7 +10,7 @@ from crm.errors import BadInput
 from crm.lake import Lake
 from planning.capacity import NoSuchMethod
 from planning.cascade import PinsDoNotFit
-from planning.overview import NoGoal
+from planning.overview import NoGoal, NotInSplit
 from serving.cli import app
 from tests.builders import a_deal, a_rep, table_of
 
@@ -105,6 +105,7 @@ def test_fixed_numbers_and_mixtures_are_kept(home, tmp_path):
     [
         (["cascade", "--goal", "nope"], NoGoal, "no goal 'nope'"),
         (["cascade", "--pin", "r1=60000"], PinsDoNotFit, "10000.* more than the target"),
+        (["cascade", "--pin", "m=5"], NotInSplit, "'m' has a fixed number, but takes no part"),
         (["cascade", "--pin", "r1"], BadInput, "--pin is 'r1'"),
         (["cascade", "--pin", "r1=nan"], BadInput, "--pin is 'r1=nan'"),
         (["cascade", "--method", "blend"], NoSuchMethod, "a blend needs shares"),
