@@ -34,6 +34,13 @@ class SignInNeeded(NotAllowed):
         super().__init__("Sign in first, or send a token: Authorization: Bearer TOKEN.")
 
 
+class NotYours(NotAllowed):
+    """The viewer's role does not allow it."""
+
+    def __init__(self, role: str, *needed: str) -> None:
+        super().__init__(f"This needs the role {' or '.join(needed)}, and yours is {role}. Ask an administrator.")
+
+
 class WrongPassword(NotAllowed):
     """No user has this e-mail and password."""
 
@@ -166,6 +173,18 @@ def _teams_below(teams: list[tuple[str, str | None, str | None]], tops: list[str
             found.add(team)
             queue += below[team]
     return frozenset(found)
+
+
+def may_change_models(viewer: Viewer) -> None:
+    """Refuse whoever may not put models in use.
+
+    Raises
+    ------
+    NotYours
+        Unless the viewer is an analyst or administrator.
+    """
+    if viewer.role not in ("analyst", "admin"):
+        raise NotYours(viewer.role, "analyst", "admin")
 
 
 def seen_rows(frame: pd.DataFrame, key: str, allowed: frozenset[str] | None) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from serving.accuracy import Accuracy, accuracy
 from serving.home import Home
 from serving.jobs import Jobs
 from serving.ledger import Kind, Ledger
+from serving.live import Live
 from serving.people import StorePeople
 from serving.scores import ScoreBook, Scores
 from serving.settings import Settings
@@ -47,6 +48,11 @@ class Server:
     def jobs(self) -> Jobs:
         """Work that goes on."""
         return Jobs(self.store)
+
+    @cached_property
+    def live(self) -> Live:
+        """The win model in use, ready to score at once."""
+        return Live(self.home)
 
     @cached_property
     def book(self) -> ScoreBook:

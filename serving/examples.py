@@ -60,6 +60,39 @@ ADVICE: Example = {
         }
     ],
 }
+_SHARES = [{"days": d, "won": w, "lost": x} for d, w, x in ((30, 0.12, 0.09), (60, 0.24, 0.2), (90, 0.31, 0.29))]
+_CHANCES: Example = {
+    "win_probability": 0.39,
+    "win_probability_low": 0.28,
+    "win_probability_high": 0.5,
+    "p_win_in_period": 0.22,
+    "p_lose_in_period": 0.18,
+    "p_slip": 0.6,
+}
+SCORED: Example = {
+    "as_of": _AS_OF,
+    "model_version": "3",
+    "deals": [
+        {
+            "deal_id": "D-9001",
+            **_CHANCES,
+            "curve": _SHARES,
+            "account": "found",
+            "owner": "not_given",
+            "missing": ["owner_win_rate"],
+        }
+    ],
+}
+_OUTLOOK: Example = {"win_probability": 0.39, "p_win_in_period": 0.22, "p_slip": 0.6, "curve": _SHARES}
+WHAT_IF: Example = {
+    "deal_id": "D-1042",
+    "as_of": _AS_OF,
+    "model_version": "3",
+    "before": _OUTLOOK,
+    "after": {**_OUTLOOK, "win_probability": 0.42},
+    "moved": ["touches_30d", "days_silent"],
+    "note": "The model's view, not a promise.",
+}
 _PERIOD: Example = {
     "metric": "bookings",
     "period_start": "2026-01-01",
@@ -107,6 +140,19 @@ _ACCURACY: Example = {
 ACCURACY: Example = {
     "issued": {"kind": "issued", **_ACCURACY},
     "reconstructed": {"kind": "reconstructed", **_ACCURACY},
+}
+IN_USE: Example = {"what": "win", "version": "4"}
+MODELS: Example = {
+    "versions": [
+        {
+            "what": "win",
+            "version": "4",
+            "made_at": "2026-02-27T03:00:00Z",
+            "in_use": True,
+            "verdict": "Better than version 3 on deals neither had seen.",
+            "metrics": {"log_loss": 0.48},
+        }
+    ]
 }
 JOBS: Example = {"working": True, "steps": [{"name": "scores", "state": "running", "done": 0.4, "text": "Next steps"}]}
 TOKEN: Example = {"token": "Jm1x...shown-once"}

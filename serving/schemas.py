@@ -12,6 +12,7 @@ import pandas as pd
 from pydantic import BaseModel, Field
 
 Probability = Annotated[float, Field(ge=0, le=1)]
+Moment = Annotated[datetime, Field(description="UTC.")]
 
 
 class Reason(BaseModel):
@@ -72,6 +73,14 @@ class CurvePoint(BaseModel):
     day: float
     won: float
     lost: float
+
+
+class PeriodShare(BaseModel):
+    """Shares won and lost within so many days."""
+
+    days: int
+    won: Probability
+    lost: Probability
 
 
 class DealDetail(DealRow):

@@ -69,7 +69,7 @@ class Site:
 
     @contextmanager
     def client(self, email: str | None = None) -> Iterator[httpx.Client]:
-        with httpx.Client(base_url=f"{self.address}/api/v1") as client:
+        with httpx.Client(base_url=f"{self.address}/api/v1", timeout=60) as client:
             if email:
                 # Checking a password is slow on purpose, so each user signs in once.
                 if email not in self.tokens:
