@@ -125,7 +125,8 @@ def _read(values: Mapping[str, Any], name: str, kind: str) -> Any:
         if "None" in kind:
             return None
         raise BadParams(f"{name} has no value. Take a run that trained a win model.")
-    make: Callable[[Any], Any] = {"int": int, "float": float, "str": str, "bool": _truth}[kind.split(" ")[0]]
+    readers: dict[str, Callable[[Any], Any]] = {"int": int, "float": float, "str": str, "bool": _truth}
+    make = readers[kind.split(" ")[0]]
     try:
         return make(value)
     except (KeyError, ValueError):
