@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import SecretStr
 
+from crm.connectors.tryton import TrytonKeys
 from crm.connectors.zoho import ZohoKeys
 from crm.errors import BadInput, NotAllowed
 from serving.settings import Settings
@@ -51,12 +53,17 @@ def zoho_keys(settings: Settings) -> ZohoKeys:
     return ZohoKeys(**given, data_centre=str(centre))
 
 
+def tryton_keys(settings: Settings) -> TrytonKeys:
+    """Where Tryton is and who asks; errors as in `zoho_keys`."""
+    return TrytonKeys(**_given(settings, "tryton", ("url", "database", "user", "password")))
+
+
 def _given(settings: Settings, crm: str, names: tuple[str, ...]) -> dict[str, str]:
     stored = _in_file(settings, crm)
     found = {}
     for name in names:
-        secret = getattr(settings, f"{crm}_{name}")
-        value = secret.get_secret_value() if secret is not None else stored.get(name)
+        said = getattr(settings, f"{crm}_{name}") or stored.get(name)
+        value = said.get_secret_value() if isinstance(said, SecretStr) else said
         if not value:
             raise NoCrmKey(crm, name)
         found[name] = str(value)

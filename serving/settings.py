@@ -34,6 +34,10 @@ class Settings(BaseSettings):
     zoho_refresh_token: SecretStr | None = Field(None, description="Zoho CRM: refresh token with read scopes.")
     zoho_data_centre: str | None = Field(None, description="Zoho CRM: us, eu, in, au, cn, jp, ca, sa or uk.")
     zoho_accounts: str | None = Field(None, description="Zoho CRM: accounts server; unset: the data centre's.")
+    tryton_url: str | None = Field(None, description="Tryton: its address, such as https://erp.example.org.")
+    tryton_database: str | None = Field(None, description="Tryton: name of the database.")
+    tryton_user: str | None = Field(None, description="Tryton: user with read access.")
+    tryton_password: SecretStr | None = Field(None, description="Tryton: that user's password.")
 
 
 def quiet_libraries() -> None:

@@ -45,6 +45,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("import")(import_)
     sync = typer.Typer(help="Bring the lake up to a CRM.", no_args_is_help=True)
     sync.command("zoho")(sync_zoho)
+    sync.command("tryton")(sync_tryton)
     app.add_typer(sync, name="sync")
 
 
@@ -143,6 +144,20 @@ def sync_zoho(
 
     settings = Settings()
     _sync(Zoho(zoho_keys(settings), accounts=settings.zoho_accounts, limits=ZohoLimits(calls=calls)), home, mapping)
+
+
+def sync_tryton(home: HomeDir = None, mapping: OwnMapping = None) -> None:
+    """Take what changed in Tryton since the last sync: employees, parties, opportunities with their whole past.
+
+    Keys come from BELLWETHER_TRYTON_URL, _DATABASE, _USER and _PASSWORD, or from a file that BELLWETHER_KEYS names.
+
+    Example: bellwether sync tryton --home ours
+    """
+    from crm.connectors.tryton import Tryton
+    from serving.crm_keys import tryton_keys
+    from serving.settings import Settings
+
+    _sync(Tryton(tryton_keys(Settings())), home, mapping)
 
 
 def _sync(connector: Connector, home: Path | None, mapping: str | None) -> None:

@@ -1,15 +1,19 @@
 """`bellwether sync`: a CRM into a home, and keys that come from the environment or from a closed file."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from crm.connectors.base import BadCrmKey
+from crm.connectors.tryton import TrytonKeys
+from crm.connectors.tryton.rpc import TrytonRpc
 from crm.connectors.zoho import ZohoKeys
 from crm.lake import Lake
 from serving.cli import app
-from serving.crm_keys import BadKeyFile, NoCrmKey, OpenKeyFile, zoho_keys
+from serving.crm_keys import BadKeyFile, NoCrmKey, OpenKeyFile, tryton_keys, zoho_keys
 from serving.home import SampleHome
 from serving.settings import Settings
 from tests.crm.connectors.zoho_server import KEYS, ZohoCrm, ZohoServer
@@ -66,6 +70,16 @@ def test_keys_come_from_a_file_that_only_its_owner_may_read(tmp_path: Path) -> N
         zoho_keys(key_file(tmp_path, "zoho: word"))
     with pytest.raises(NoCrmKey, match=r"zoho: refresh_token is missing. Give BELLWETHER_ZOHO_REFRESH_TOKEN"):
         zoho_keys(key_file(tmp_path, "zoho: {client_id: a, client_secret: b}"))
+
+
+def test_keys_of_tryton(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BELLWETHER_TRYTON_PASSWORD", "hush")
+    text = "tryton: {url: https://erp.example.org, database: ours, user: reader, password: other}"
+    keys = tryton_keys(key_file(tmp_path, text))
+    assert keys == TrytonKeys("https://erp.example.org", "ours", "reader", "hush")
+    assert "hush" not in repr(keys)
+    with pytest.raises(BadCrmKey, match=r"'http://erp.example.org' is not encrypted"):
+        TrytonRpc(replace(keys, url="http://erp.example.org"), max_calls=1)
 
 
 def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,7 +88,7 @@ _ALL = {"active_test": False}
 
 def _page(rpc: TrytonRpc, name: str, cursor: Record, columns: Sequence[str], page: int) -> list[Record]:
     """The next records by id that changed since the cursor."""
-    domain: list[Any] = [["id", ">", cursor["last"]]]
+    domain: list[Any] = [["id", ">", cursor["last"]], *_customers_only(rpc, name)]
     if cursor["since"]:
         at = as_tryton(datetime.fromisoformat(cursor["since"]))
         domain.append(["OR", ["write_date", ">=", at], [["write_date", "=", None], ["create_date", ">=", at]]])
@@ -96,6 +96,14 @@ def _page(rpc: TrytonRpc, name: str, cursor: Record, columns: Sequence[str], pag
     fields = list(dict.fromkeys([*fields, "id", "create_date", "write_date"]))
     found = rpc.call(f"model.{_MODELS[name]}.search_read", domain, 0, page, [["id", "ASC"]], fields, _ALL)
     return list(found)
+
+
+def _customers_only(rpc: TrytonRpc, name: str) -> list[Any]:
+    """Employees are parties too: their names are no names of customers."""
+    if name != "Parties":
+        return []
+    staff = rpc.call("model.company.employee.search_read", [], 0, None, None, ["party"], _ALL)
+    return [["id", "not in", [e["party"] for e in staff]]]
 
 
 def _rows(rpc: TrytonRpc, name: str, records: Sequence[Record], columns: Sequence[str]) -> dict[str, list[Row]]:
