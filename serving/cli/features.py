@@ -58,7 +58,7 @@ def describe_feature(
     from features.catalogue import ENTITIES, UnknownFeature
 
     company = home_of(home).company()
-    kinds = [entity.value] if entity else ENTITIES
+    kinds = [kind for kind in ENTITIES if entity is None or kind == entity.value]
     problem, told = None, 0
     for kind in kinds:
         try:

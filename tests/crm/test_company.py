@@ -60,8 +60,8 @@ def test_the_example_with_its_marks_removed_is_the_default(tmp_path):
         (
             "time_zone: Mars/Olympus",
             (
-                "company.yaml line 1: time_zone is 'Mars/Olympus', which is no time zone; give one such as Asia/Shanghai. "
-                "The default holds when the line is removed."
+                "company.yaml line 1: time_zone is 'Mars/Olympus', which is no time zone; give one such as "
+                "Asia/Shanghai. The default holds when the line is removed."
             ),
         ),
         (
