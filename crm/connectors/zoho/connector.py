@@ -120,7 +120,7 @@ class _Run:
         rows: list[Row] = []
         page, more = 1, True
         while more:
-            params = {"type": "AllUsers", "page": str(page), "per_page": str(self._limits.page)}
+            params = {"page": str(page), "per_page": str(self._limits.page)}
             answer = self._web.get(f"{self._root}/users", params) or {}
             rows += [flat(user, self._wanted[USERS]) for user in answer.get("users", [])]
             page, more = page + 1, bool(answer.get("info", {}).get("more_records"))

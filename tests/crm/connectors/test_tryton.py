@@ -52,6 +52,7 @@ def test_the_lake_follows_tryton(admin: TrytonAdmin, tmp_path: Path) -> None:
     admin.change(one, amount=decimal("300"))
     admin.call("model.sale.opportunity.opportunity", [one])
     admin.call("model.sale.opportunity.lost", [two])
+    admin.call("model.sale.opportunity.cancel", [three])
     admin.call("model.sale.opportunity.delete", [three])
     run()
     assert sorted(rows("deals", *columns)) == [

@@ -63,7 +63,7 @@ def crm() -> ZohoCrm:
         ("records", "Deals", {"fields": ",".join(FIELDS["Deals"])}),
         ("deleted", "Deals/deleted", {"type": "all"}),
         ("history", "Deals/300/Stage_History", {"fields": "Stage,Modified_Time"}),
-        ("users", "users", {"type": "AllUsers"}),
+        ("users", "users", {}),
         ("refusal", "Deals/999/Stage_History", {"fields": "Stage"}),
         ("refusal", "Tasks", {"fields": "Subject"}),
     ],
