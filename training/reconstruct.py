@@ -60,7 +60,9 @@ def _reconstruct_one(
     win = light_model(company, seed=seed)
     deals = open_snapshots(view, company, as_of=as_of)
     try:
-        win.fit(rows, until=as_of)  # what was made or became known later is not looked at
+        # Snapshots of the moment itself have no outcome yet, and stand only where it was asked for; later ones and what
+        # became known later are not looked at.
+        win.fit(rows[rows["as_of"] < as_of], until=as_of)
     except NotReady:
         return {}
     end = company.period_of(as_of.tz_convert(company.time_zone).date()).bounds(company.time_zone)[1]
