@@ -22,7 +22,8 @@ CLASSES = frozenset(
     models.amounts.AmountModel
     models.attainment.AttainmentModel
     models.calibration.Isotonic models.calibration.Sigmoid
-    models.churn.ChurnModel models.churn._Core
+    models.churn.ChurnModel
+    models.churn_core.ChurnCore models.churn_core.ChurnMix models.churn_core.RhythmRate
     models.encoding.Encoder models.encoding._Category models.encoding._Number
     models.learners.Blend models.learners.Line models.learners.TreeShape
     models.prior.RateCurves models.prior.SmallModel

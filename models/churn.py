@@ -1,14 +1,11 @@
-"""Will this customer leave: monotone trees beside a ridge logistic, drawn to the base rate where they tell nothing."""
+"""Will this customer leave: trees, a logistic and the rate by rhythm in the mix that past dates favour."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-import lightgbm as lgb
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from sklearn.base import BaseEstimator
 
@@ -16,12 +13,12 @@ from crm.company import Company
 from crm.errors import NotReady
 from crm.lake import View
 from features.build import build
+from models.churn_choice import LEAST_LEFT, choose
+from models.churn_core import ChurnCore
 from models.churn_rows import Customers, customers
-from models.encoding import Encoder
 from models.explain import explanation, in_probability, shared_remainder, shown
-from models.learners import THREADS, Blend, Floats, Matrix, even_rows, one_thread, probability, safe_logit
-from models.prior import trust
-from models.rolling import Gain, gain, log_loss
+from models.learners import Floats, even_rows, probability, safe_logit
+from models.rolling import Gain
 
 if TYPE_CHECKING:
     import shap
@@ -30,14 +27,7 @@ _APART = pd.Timedelta(days=28)
 _DATES = 26
 _ROWS = 20_000
 _WARM_UP = pd.Timedelta(days=90)
-_RIDGE = 0.05
-_TREES_FROM = 100  # customers of the rarer kind below which trees are left out
-_LEAST_LEFT = 5
-# What is known of signs beforehand: it keeps trees on small data from learning the opposite.
-_SIGNS = {
-    "days_since_order": 1, "silence_to_usual": 1, "spend_to_usual": -1, "orders_90d": -1, "spend_90d": -1,
-    "open_tickets": 1, "oldest_ticket_days": 1, "ticket_satisfaction": -1, "survey_score": -1,
-}  # fmt: skip
+_SMALL = 100  # customers of the rarer kind below which the data are called small
 
 
 class TooFewLeft(NotReady):
@@ -45,7 +35,7 @@ class TooFewLeft(NotReady):
 
     def __init__(self, left: int, stayed: int, days: int) -> None:
         super().__init__(
-            f"Of the customers on record {left} left within {days} days and {stayed} did not; {_LEAST_LEFT} of each "
+            f"Of the customers on record {left} left within {days} days and {stayed} did not; {LEAST_LEFT} of each "
             "are needed. Import more history, or set churn.horizon_days or churn.silent_days in company.yaml."
         )
 
@@ -73,8 +63,8 @@ class ChurnModel(BaseEstimator):
 
     Under contract: no running contract at the horizon's end. Without: silent by then for `churn.silent_days`, or for
     three times the customer's own usual gap between orders (drawn towards all customers' gap). Learnt from snapshots
-    every four weeks whose horizon has passed. How far the features are trusted is decided on later dates than the
-    trial model saw: where the 90 % interval of the gain over the base rate holds 0, every forecast is the base rate.
+    every four weeks whose horizon has passed. What counts how much is decided on several past dates, see
+    `models.churn_choice.choose`: where no mix is surely better than the base rate, every forecast is the base rate.
 
     Parameters
     ----------
@@ -102,26 +92,28 @@ class ChurnModel(BaseEstimator):
         self.n_accounts_ = int(rows["account_id"].nunique())
         self.n_left_ = int(rows.loc[left, "account_id"].nunique())
         self.n_stayed_ = int(rows.loc[~left, "account_id"].nunique())
-        if min(self.n_left_, self.n_stayed_) < _LEAST_LEFT:
+        if min(self.n_left_, self.n_stayed_) < LEAST_LEFT:
             raise TooFewLeft(self.n_left_, self.n_stayed_, self.horizon_days_)
         X = rows.drop(columns="_left")
         self.base_ = float(left.mean())
-        self.with_trees_ = min(self.n_left_, self.n_stayed_) >= _TREES_FROM
-        self.trial_, signal = self._try(X, left)
-        # Small data: n counts customers, of which the rarer kind says how much is there to learn from.
-        self.strength_ = trust(2 * min(self.n_left_, self.n_stayed_)) if signal else 0.0
-        self.core_ = _Core(self.with_trees_, self.random_state).fit(X, left)
+        horizon = pd.Timedelta(days=self.horizon_days_)
+        self.mix_, self.trial_ = choose(X, left, horizon, self.random_state)
+        self.core_ = ChurnCore(self.random_state).fit(X, left)
         sample = X[X["as_of"] == X["as_of"].max()]
-        self.reference_parts_: Floats = self.core_.contributions(sample).mean(axis=0)
+        self.reference_parts_: Floats = self.core_.contributions(sample, self.mix_).mean(axis=0)
         self.reference_logit_ = float(safe_logit(self.predict_proba_left(sample)).mean())
         return self
 
     def predict_proba_left(self, X: pd.DataFrame) -> Floats:
         """Probability of being lost within the horizon, shape (n,)."""
-        base = float(safe_logit(np.array([self.base_]))[0])
-        if not self.strength_ or not len(X):
+        if not len(X) or not self.signal_:
             return np.full(len(X), self.base_)
-        return probability((1 - self.strength_) * base + self.strength_ * self.core_.logits(X))
+        return probability(self.core_.logits(X, self.mix_))
+
+    @property
+    def signal_(self) -> bool:
+        """Whether customers get different forecasts."""
+        return self.mix_.strength > 0 or self.mix_.by_rhythm
 
     def accounts(self, view: View, company: Company, *, as_of: pd.Timestamp) -> pd.DataFrame:
         """Live customers with their features at a moment: what `predict_proba_left` and `explain` take."""
@@ -157,7 +149,7 @@ class ChurnModel(BaseEstimator):
         They start from the typical live customer.
         """
         names = self.core_.encoder_.names_
-        parts = self.strength_ * (self.core_.contributions(X) - self.reference_parts_)
+        parts = self.core_.contributions(X, self.mix_) - self.reference_parts_
         target = safe_logit(self.predict_proba_left(X)) - self.reference_logit_
         values, start = in_probability(shared_remainder(parts, target), self.reference_logit_)
         return explanation(values, np.full(len(X), start), shown(X, names), names)
@@ -182,76 +174,6 @@ class ChurnModel(BaseEstimator):
         rows = build(view, spine[["account_id", "as_of"]], "account", company=company)
         return rows.assign(_left=spine["_left"].to_numpy(bool))
 
-    def _try(self, X: pd.DataFrame, left: npt.NDArray[np.bool_]) -> tuple[Gain | None, bool]:
-        """Forecast the newer dates by a model whose own outcomes were all known before the first of them."""
-        dates = np.sort(X["as_of"].unique())
-        if len(dates) < 3:
-            return None, False
-        judged_from = pd.Timestamp(dates[-max(1, len(dates) // 3)])
-        train = (X["as_of"] + pd.Timedelta(days=self.horizon_days_) <= judged_from).to_numpy()
-        test = (X["as_of"] >= judged_from).to_numpy()
-        if min(left[train].sum(), (~left[train]).sum()) < _LEAST_LEFT or not test.any():
-            return None, False
-        core = _Core(self.with_trees_, self.random_state).fit(X[train], left[train])
-        rate = float(left[train].mean())
-        share = trust(2 * min(X.loc[train & which, "account_id"].nunique() for which in (left, ~left)))
-        said = probability((1 - share) * safe_logit(np.array([rate])) + share * core.logits(X[test]))
-        plain = np.full(int(test.sum()), rate)
-        found = gain(
-            log_loss(left[test], said), log_loss(left[test], plain), X.loc[test, "account_id"].to_numpy(object)
-        )
-        return found, not found.holds_zero and found.skill > 0
-
-
-class _Core:
-    """Monotone LightGBM and a ridge logistic; mean of their log odds."""
-
-    def __init__(self, trees: bool, random_state: int) -> None:
-        self.trees = trees
-        self.random_state = random_state
-
-    def fit(self, X: pd.DataFrame, left: npt.NDArray[np.bool_]) -> Self:
-        self.encoder_ = Encoder().fit(X)
-        matrix = self._matrix(X)
-        with one_thread():
-            self.linear_ = Blend(trees=0, ridge=_RIDGE).fit(matrix, left, categorical=[])
-        self.booster_ = self._fit_trees(matrix.trees, left) if self.trees else None
-        return self
-
-    def logits(self, X: pd.DataFrame) -> Floats:
-        """Log odds of leaving, shape (n,)."""
-        matrix = self._matrix(X)
-        linear = self.linear_.logits(matrix, 0.0)
-        if self.booster_ is None:
-            return linear
-        return (linear + np.asarray(self.booster_.predict(matrix.trees, raw_score=True, num_threads=THREADS))) / 2
-
-    def contributions(self, X: pd.DataFrame) -> Floats:
-        """Parts of the log odds by feature, shape (n, features), without the constant."""
-        matrix = self._matrix(X)
-        linear = self.linear_.contributions(matrix, 0.0, self.encoder_.linear_feature_)[:, :-1]
-        if self.booster_ is None:
-            return linear
-        trees = np.asarray(self.booster_.predict(matrix.trees, pred_contrib=True, num_threads=THREADS))
-        return (linear + trees[:, :-1]) / 2
-
-    def _fit_trees(self, T: Floats, left: npt.NDArray[np.bool_]) -> lgb.Booster:
-        settings = {
-            "objective": "binary", "num_leaves": 7, "max_depth": 4, "learning_rate": 0.03,
-            "min_data_in_leaf": int(np.clip(len(left) / 20, 5, 200)), "lambda_l2": 5.0, "max_bin": 127,
-            "monotone_constraints": _signs(self.encoder_.names_), "seed": self.random_state, "num_threads": THREADS,
-            "deterministic": True, "force_row_wise": True, "verbosity": -1,
-        }  # fmt: skip
-        rows = lgb.Dataset(T, left.astype(np.float64), categorical_feature=self.encoder_.categorical_, params=settings)
-        return lgb.train(settings, rows, num_boost_round=150)
-
-    def _matrix(self, X: pd.DataFrame) -> Matrix:
-        return Matrix(self.encoder_.trees(X), self.encoder_.linear(X))
-
-
-def _signs(names: Sequence[str]) -> list[int]:
-    return [_SIGNS.get(name, 0) for name in names]
-
 
 def _spine(live: pd.DataFrame, at: pd.Timestamp) -> pd.DataFrame:
     moment = pd.Series(at, index=live.index).astype("datetime64[us, UTC]")
@@ -260,7 +182,7 @@ def _spine(live: pd.DataFrame, at: pd.Timestamp) -> pd.DataFrame:
 
 def _note(model: ChurnModel) -> ChurnNote:
     trial = model.trial_
-    small = min(model.n_left_, model.n_stayed_) < _TREES_FROM
+    small = min(model.n_left_, model.n_stayed_) < _SMALL
     english, chinese = _sentences(model, trial)
     return ChurnNote(
         n_accounts=model.n_accounts_,
@@ -269,10 +191,10 @@ def _note(model: ChurnModel) -> ChurnNote:
         skill=trial.skill if trial else None,
         skill_low=trial.low if trial else None,
         skill_high=trial.high if trial else None,
-        signal=model.strength_ > 0,
+        signal=model.signal_,
         small_data=small,
-        strength=model.strength_,
-        trees=model.with_trees_,
+        strength=model.mix_.strength,
+        trees=model.mix_.trees * model.mix_.strength > 0,
         sentence_en=english,
         sentence_zh=chinese,
     )
@@ -282,20 +204,20 @@ def _sentences(model: ChurnModel, trial: Gain | None) -> tuple[str, str]:
     rate = f"{100 * model.base_:.1f}%"
     if trial is None:
         return (
-            f"The history is too short to try forecasts on later dates: every customer gets the base rate, {rate}.",
-            f"历史数据太短，无法在更晚的日期上检验：所有客户均采用基准流失率{rate}。",
+            f"The history is too short to try forecasts on later dates: the usual mix is taken; {rate} leave.",
+            f"历史数据太短，无法在更晚的日期上检验：采用常用组合；流失率为{rate}。",
         )
     share, low, high = (f"{100 * v:.1f}%" for v in (trial.skill, trial.low, trial.high))
-    if not model.strength_:
+    if not model.signal_:
         en = f"No better than the base rate ({rate}): on later dates the log loss was lower by {share} "
         return (
             en + f"(90% interval {low} to {high}), so every customer gets the base rate.",
             f"不优于基准流失率（{rate}）：在更晚的日期上对数损失降低{share}（90%区间{low}至{high}），故所有客户均采用基准流失率。",
         )
-    few = model.strength_ < 0.8
+    few = model.mix_.strength < 0.8
     en = f"Better than the base rate: on later dates the log loss was lower by {share} (90% interval {low} to {high})."
     zh = f"优于基准流失率：在更晚的日期上对数损失降低{share}（90%区间{low}至{high}）。"
     if few:
-        en += f" As only {model.n_left_} customers left, forecasts lean on the base rate."
-        zh += f"由于仅有{model.n_left_}个客户流失，预测向基准率收缩。"
+        en += f" As only {model.n_left_} customers left, forecasts lean on a rate."
+        zh += f"由于仅有{model.n_left_}个客户流失，预测向流失率收缩。"
     return en, zh

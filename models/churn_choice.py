@@ -1,0 +1,124 @@
+"""Which mix forecasts who leaves: decided on past dates, each by a model whose outcomes were all known by then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from models.churn_core import ChurnCore, ChurnMix, mixed
+from models.learners import Floats, probability
+from models.prior import trust
+from models.rolling import Gain, gain, log_loss
+
+LEAST_LEFT = 5
+_CUTS = 4
+_EVERY = 3  # dates from one cut to the next: outcomes of nearer ones are much the same
+_TREES = 0.75
+_TREE_SHARES = (0.0, 0.5, 0.75, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """Forecasts of a past date for those live then, and what came."""
+
+    account: npt.NDArray[np.object_]
+    left: npt.NDArray[np.bool_]
+    fields: tuple[Floats, Floats]
+    rhythm: Floats
+    base: Floats
+    customers: int
+
+    def said(self, mix: ChurnMix | None) -> Floats:
+        """Log loss of each row, shape (n,), by a mix whose shrink was that of the customers known then; None: base."""
+        if mix is None:
+            return log_loss(self.left, probability(self.base))
+        rate = self.rhythm if mix.by_rhythm else self.base
+        return log_loss(self.left, probability(mixed(self.fields, rate, _as_known(mix, self.customers))))
+
+
+def choose(
+    X: pd.DataFrame, left: npt.NDArray[np.bool_], horizon: pd.Timedelta, random_state: int
+) -> tuple[ChurnMix, Gain | None]:
+    """The mix to forecast with, and its gain over the base rate on past dates (None: too short to try).
+
+    Of all mixes whose gain over the base rate is certain (90 % interval over whole customers above 0) the one of lowest
+    log loss is the best. The usual one stands unless that is better by more than its standard error. Where no mix is
+    certain, the strength is 0 and the rate everybody's. Untried, the usual mix holds.
+
+    Parameters
+    ----------
+    X : shape (n, p)
+        Customers on past dates with `account_id` and `as_of`.
+    left : shape (n,)
+        Whether they were lost within the horizon.
+    """
+    known = _known(X, left)
+    usual = ChurnMix(True, _TREES, np.nan)
+    past = _past(X, left, horizon, random_state)
+    if not past:
+        return _as_known(usual, known), None
+    account = np.concatenate([p.account for p in past])
+    base = _losses(past, None)
+    losses = {mix: _losses(past, mix) for mix in _mixes(usual)}
+    gains = {mix: gain(loss, base, account) for mix, loss in losses.items()}
+    best = max(gains, key=lambda mix: (not gains[mix].holds_zero, gains[mix].mean))
+    if gains[best].holds_zero:
+        return ChurnMix(False, _TREES, 0.0), gains[best]
+    over = gain(losses[best], losses[usual], account)
+    chosen = usual if not gains[usual].holds_zero and over.mean <= over.se else best
+    return _as_known(chosen, known), gains[chosen]
+
+
+def _mixes(usual: ChurnMix) -> list[ChurnMix]:
+    """The usual first; a strength of NaN stands for the shrink by the number of customers."""
+    shrunk = [ChurnMix(by, trees, np.nan) for by in (True, False) for trees in _TREE_SHARES]
+    full = [ChurnMix(False, trees, 1.0) for trees in _TREE_SHARES]
+    rest = [mix for mix in shrunk if (mix.by_rhythm, mix.trees) != (usual.by_rhythm, usual.trees)]
+    return [usual, *rest, *full, ChurnMix(True, _TREES, 0.0)]
+
+
+def _as_known(mix: ChurnMix, customers: int) -> ChurnMix:
+    return ChurnMix(mix.by_rhythm, mix.trees, trust(customers)) if np.isnan(mix.strength) else mix
+
+
+def _past(X: pd.DataFrame, left: npt.NDArray[np.bool_], horizon: pd.Timedelta, random_state: int) -> list[_Past]:
+    """Newest first; where the history is short the oldest dates have too few who left, and are passed over."""
+    past = []
+    for cut in np.sort(X["as_of"].unique())[::-1][::_EVERY][:_CUTS]:
+        train = (X["as_of"] + horizon <= pd.Timestamp(cut)).to_numpy()
+        if _rarer(X[train], left[train]) < LEAST_LEFT:
+            continue
+        core = ChurnCore(random_state).fit(X[train], left[train])
+        live = (X["as_of"] == pd.Timestamp(cut)).to_numpy()
+        now, rate = X[live], core.rate_
+        past.append(
+            _Past(
+                now["account_id"].to_numpy(object),
+                left[live],
+                core.parts(now),
+                rate.logits(now),
+                rate.logits(now, by_rhythm=False),
+                _known(X[train], left[train]),
+            )
+        )
+    return past
+
+
+def _losses(past: list[_Past], mix: ChurnMix | None) -> Floats:
+    return np.concatenate([p.said(mix) for p in past])
+
+
+def _counts(X: pd.DataFrame, left: npt.NDArray[np.bool_]) -> tuple[int, int]:
+    return int(X.loc[left, "account_id"].nunique()), int(X.loc[~left, "account_id"].nunique())
+
+
+def _rarer(X: pd.DataFrame, left: npt.NDArray[np.bool_]) -> int:
+    return min(_counts(X, left))
+
+
+def _known(X: pd.DataFrame, left: npt.NDArray[np.bool_]) -> int:
+    """Customers seen to leave and customers seen to stay; dates of one customer repeat each other."""
+    return sum(_counts(X, left))
