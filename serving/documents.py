@@ -10,7 +10,7 @@ from fastapi.security import HTTPBearer
 from serving.exports import CSV, XLSX
 
 Responses = dict[int | str, dict[str, Any]]
-_BEARER = HTTPBearer(auto_error=False, description="A token of POST /api/v1/session or of POST /api/v1/tokens.")
+_BEARER = HTTPBearer(auto_error=False, description="A token of POST /api/v1/session.")
 SIGNED = [Security(_BEARER)]
 _UNCHANGED: Responses = {304: {"description": "What If-None-Match names is still right."}}
 
