@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
 from threading import Lock
 from typing import Literal, Self
@@ -37,6 +37,8 @@ class Online:
         Whose features.
     late : frozenset of str, optional
         As in `build`.
+    only : collection of str, optional
+        As in `build`.
     """
 
     def __init__(
@@ -46,10 +48,11 @@ class Online:
         *,
         entity: Literal["deal", "account"] = "deal",
         late: frozenset[str] | None = None,
+        only: Collection[str] | None = None,
     ) -> None:
         self._view, self._company, self._entity = view, company, entity
         self._late = late_filled(view) if late is None else late
-        self._blocks = blocks(entity, company)
+        self._blocks = blocks(entity, company, only)
         self._lock = Lock()
         with ExitStack() as stack:
             self._session = stack.enter_context(opened(DUCKDB, view, company.time_zone))
