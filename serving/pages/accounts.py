@@ -199,6 +199,7 @@ def _reasons(desk: Desk, why: pd.DataFrame) -> reasons.ReasonList:
         desk.formats,
         why,
         name=desk.namer("account"),
+        theme=desk.theme("account"),
         base_text=say("Where the model starts for any customer"),
         total_text=say("Chance to leave"),
     )

@@ -177,6 +177,7 @@ def _reasons(desk: Desk, why: pd.DataFrame) -> reasons.ReasonList:
         desk.formats,
         why,
         name=desk.namer("deal"),
+        theme=desk.theme("deal"),
         base_text=say("Where the model starts for any open deal"),
         total_text=say("Chance to be won"),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
@@ -17,6 +17,7 @@ from crm.company import Company
 from crm.errors import NotFound
 from crm.lake import View
 from features.catalogue import Entity
+from features.themes import theme, themes
 from serving import feedback
 from serving.access import Sight, SignInNeeded, Viewer
 from serving.dependencies import CompanyDep, NamesDep, ScoresDep, ServerDep, SightDep, ViewDep, ViewerDep
@@ -169,6 +170,11 @@ class Desk:
     def namer(self, entity: Entity) -> words.Namer:
         """How reasons of an entity are named."""
         return words.namer(self.formats, entity, self.company, self.facts.products)
+
+    def theme(self, entity: Entity) -> Callable[[str], str]:
+        """What a feature of an entity tells about, in a few words."""
+        known = themes(entity, self.company)
+        return lambda name: self.language.choose(*theme(known, name))
 
     # -- the lake
 

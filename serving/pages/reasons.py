@@ -11,7 +11,7 @@ from features.catalogue import OTHERS
 from serving.format import Formats
 
 WIDTH = 180.0  # of the strip each step is drawn on
-MOST = 10
+MOST = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,12 @@ class ReasonList:
 
 
 Name = Callable[[str, object, object], tuple[str, bool]]
+Theme = Callable[[str], str]
 
 
-def in_points(f: Formats, rows: pd.DataFrame, *, name: Name, base_text: str, total_text: str) -> ReasonList:
+def in_points(
+    f: Formats, rows: pd.DataFrame, *, name: Name, theme: Theme, base_text: str, total_text: str
+) -> ReasonList:
     """Reasons of a probability, in percentage points.
 
     Parameters
@@ -61,6 +64,8 @@ def in_points(f: Formats, rows: pd.DataFrame, *, name: Name, base_text: str, tot
         feature, value, text, contribution, base_value, prediction (probabilities).
     name : callable
         (feature, value, text) to the reason's words and whether a person can change it.
+    theme : callable
+        A feature to what it tells about: the many small reasons are summed by that.
     """
     base, total = float(rows["base_value"].iloc[0]), float(rows["prediction"].iloc[0])
     digits = 1 if abs(total - base) < 0.05 else 0
@@ -68,6 +73,7 @@ def in_points(f: Formats, rows: pd.DataFrame, *, name: Name, base_text: str, tot
         f,
         rows,
         name=name,
+        theme=theme,
         texts=(base_text, total_text),
         level=lambda value: f.percent(value, digits),
         unit=10.0 ** -(digits + 2),
@@ -81,6 +87,7 @@ def in_money(f: Formats, rows: pd.DataFrame, *, name: Name, base_text: str, tota
         f,
         rows,
         name=name,
+        theme=None,
         texts=(base_text, total_text),
         level=f.money_full,
         unit=1.0,
@@ -93,6 +100,7 @@ def _listed(
     rows: pd.DataFrame,
     *,
     name: Name,
+    theme: Theme | None,
     texts: tuple[str, str],
     level: Callable[[float], str],
     unit: float,
@@ -103,9 +111,7 @@ def _listed(
     others = ranked.drop(index=shown.index)
     start = float(rows["base_value"].iloc[0])
     words = [(*name(r.feature, r.value, r.text), float(r.contribution)) for r in shown.itertuples()]
-    if len(others):
-        text = f.language.say_n("{n} other reason", "{n} other reasons", len(others))
-        words.append((text, False, float(others["contribution"].sum())))
+    words += _rest(f, others, theme)
     # Each step as said is the difference of two rounded levels, so that what one reads adds up exactly.
     levels = [start]
     for *_, contribution in words:
@@ -133,6 +139,21 @@ def _listed(
         change_said=said(rounded[-1] - rounded[0]),
         zero=place("", 0, 0).x,
     )
+
+
+def _rest(f: Formats, others: pd.DataFrame, theme: Theme | None) -> list[tuple[str, bool, float]]:
+    """The many small reasons, summed by what they tell about, the largest first."""
+    if others.empty:
+        return []
+    if theme is None:
+        text = f.language.say_n("{n} other reason", "{n} other reasons", len(others))
+        return [(text, False, float(others["contribution"].sum()))]
+    sums = others.groupby(others["feature"].map(theme))["contribution"].agg(["sum", "size"])
+    ranked = sums.reindex(sums["sum"].abs().sort_values(ascending=False, kind="stable").index)
+    return [
+        (f.language.say("{theme}: {n} more", theme=text, n=int(row["size"])), False, float(row["sum"]))
+        for text, row in ranked.iterrows()
+    ]
 
 
 def _scale(levels: list[float]) -> Callable[[str, float, float], Bar]:

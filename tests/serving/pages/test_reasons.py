@@ -28,7 +28,9 @@ def rows(base: float, steps: dict[str, float]) -> pd.DataFrame:
 
 
 def points(base: float, steps: dict[str, float]) -> ReasonList:
-    return in_points(EN, rows(base, steps), name=name, base_text="base", total_text="total")
+    return in_points(
+        EN, rows(base, steps), name=name, theme=lambda f: f"theme {f[0]}", base_text="base", total_text="total"
+    )
 
 
 def read(said: str) -> float:
@@ -50,11 +52,15 @@ def test_what_one_reads_adds_up_to_the_total(base, contributions):
     assert read(shown.base_said) + read(shown.change_said) == pytest.approx(read(shown.total_said), abs=1e-6)
 
 
-def test_the_largest_come_first_and_the_rest_is_one_line():
-    shown = points(0.2, {f"f{i}": 0.01 * (i + 1) for i in range(12)})  # 0.01 … 0.12
-    assert [step.text for step in shown.steps] == [*(f"f{i}" for i in range(11, 1, -1)), "2 other reasons"]
-    assert len(shown.steps) == MOST + 1
-    assert shown.steps[-1].said == "+3 points"  # 0.01 + 0.02
+def test_the_largest_come_first_and_the_rest_is_summed_by_theme():
+    """0.05 to 0.12 are the eight largest; what is left of g is 0.01 + 0.03 + 0.04 = 0.08, of f 0.02."""
+    letters = ["g", "f", "g", "g", *"ffffffff"]
+    shown = points(0.1, {f"{letter}{i}": 0.01 * (i + 1) for i, letter in enumerate(letters)})
+    assert [step.text for step in shown.steps[:MOST]] == [f"f{i}" for i in range(11, 3, -1)]
+    assert [(step.text, step.said) for step in shown.steps[MOST:]] == [
+        ("theme g: 3 more", "+8 points"),
+        ("theme f: 1 more", "+2 points"),
+    ]
 
 
 def test_direction_is_told_by_sign_and_by_word_of_the_bar():
@@ -89,5 +95,5 @@ def test_what_may_not_be_told_counts_among_the_others():
     shown = points(0.2, {"other_reasons": 0.2, "stage": 0.1})
     assert [(step.text, step.said) for step in shown.steps] == [
         ("stage", "+10 points"),
-        ("1 other reason", "+20 points"),
+        ("theme o: 1 more", "+20 points"),
     ]
