@@ -22,9 +22,9 @@ setup: $(RUN_READY) ## make .venv with what 'make run' uses
 run: $(RUN_READY) ## build the sample company, train, score and serve it on http://127.0.0.1:8000
 	@exec $(BIN)/bellwether demo --home $(BELLWETHER_HOME)
 
-test: $(DEV_READY) ## run all tests but the slow studies and benchmarks
+test: $(DEV_READY) ## run all tests but the slow studies and benchmarks, two files at a time
 	@tools/test-system.sh
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(DEV_READY) ## check style, types and the direction of imports
 	$(BIN)/ruff check .
