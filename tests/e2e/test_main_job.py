@@ -114,7 +114,8 @@ def test_a_reps_parts_add_up_to_the_expected_total(chain):
 def test_the_import_report_tells_rows_and_findings(chain):
     report = json.loads((chain.folder / "report.json").read_text())
     rows = len((chain.folder / "files" / "deals.csv").read_text().splitlines()) - 1
-    assert report["tables"]["deals"] == {"read": rows, "new": rows, "changed": 0, "unchanged": 0, "refused": 0, "gone": 0}
+    counts = {"read": rows, "new": rows, "changed": 0, "unchanged": 0, "refused": 0, "gone": 0}
+    assert report["tables"]["deals"] == counts
 
 
 def test_importing_the_same_files_again_changes_nothing(chain):
