@@ -19,7 +19,8 @@ from sqlalchemy.exc import IntegrityError
 from crm.company import Company
 from crm.errors import BadInput, NotAllowed
 from crm.lake import View, connect
-from serving.store import SignIn, Store, User
+from serving.store import Store
+from serving.tables.users import SignIn, User
 
 Role = Literal["rep", "manager", "analyst", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)

@@ -8,7 +8,8 @@ from typing import Literal
 from sqlalchemy import delete, select
 
 from serving.access import Viewer
-from serving.store import Feedback, Store
+from serving.store import Store
+from serving.tables.advice import Feedback
 
 Answer = Literal["helped", "did_not_help"]
 

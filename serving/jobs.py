@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from sqlalchemy import delete, select, update
 
 from crm.errors import BellwetherError
-from serving.store import Job, Store
+from serving.store import Store
+from serving.tables.jobs import Job
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from crm.errors import NotReady
-from serving.store import LedgerRow, Store
+from serving.store import Store
+from serving.tables.ledger import LedgerRow
 
 Kind = Literal["issued", "reconstructed"]
 Entity = Literal["deal", "rep", "team", "account"]

@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from crm.errors import NotFound
 from crm.people import PersonKind, new_person_key
-from serving.store import ErasedPerson, Person, Secret, Store
+from serving.store import Store
+from serving.tables.people import ErasedPerson, Person, Secret
 
 _BATCH = 500
 

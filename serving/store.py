@@ -9,26 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
-    JSON,
-    DateTime,
     Engine,
-    Float,
-    ForeignKey,
-    Integer,
-    LargeBinary,
-    String,
-    Text,
-    UniqueConstraint,
     create_engine,
     event,
 )
-from sqlalchemy.engine import Dialect, make_url
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
-from sqlalchemy.types import TypeDecorator
 
 from crm.errors import BadInput, NotReady
+from serving.tables.audit import AuditEntry
 
 _BUSY_SECONDS = 30
 
@@ -39,139 +30,6 @@ class BadDatabaseUrl(BadInput):
 
 class StoreUnreachable(NotReady):
     """The store cannot be opened."""
-
-
-class UtcTime(TypeDecorator[datetime]):
-    """A moment with its zone; SQLite forgets zones, so UTC is put back on reading."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """To UTC."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value} has no time zone")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Back with its zone."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class Base(DeclarativeBase):
-    """Declares the tables."""
-
-
-class Person(Base):
-    """Names and addresses of one rep or contact; the lake holds the key alone."""
-
-    __tablename__ = "people"
-    person_key: Mapped[str] = mapped_column(String(40), primary_key=True)
-    kind: Mapped[str] = mapped_column(String(20))
-    source_id: Mapped[str] = mapped_column(Text)
-    details: Mapped[dict[str, str | None]] = mapped_column(JSON)
-    __table_args__ = (UniqueConstraint("kind", "source_id"),)
-
-
-class ErasedPerson(Base):
-    """That a person was erased, so that the next import does not bring the name back; holds no name."""
-
-    __tablename__ = "erased_people"
-    source_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
-    person_key: Mapped[str] = mapped_column(String(40))
-    erased_at: Mapped[datetime] = mapped_column(UtcTime)
-
-
-class Secret(Base):
-    """A random value of this store."""
-
-    __tablename__ = "secrets"
-    name: Mapped[str] = mapped_column(String(40), primary_key=True)
-    value: Mapped[str] = mapped_column(String(64))
-
-
-class User(Base):
-    """Someone who may sign in."""
-
-    __tablename__ = "users"
-    user_id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    email: Mapped[str] = mapped_column(String(320), unique=True)
-    role: Mapped[str] = mapped_column(String(20))
-    rep_id: Mapped[str | None] = mapped_column(Text)
-    password_hash: Mapped[str] = mapped_column(Text)
-    made_at: Mapped[datetime] = mapped_column(UtcTime)
-
-
-class SignIn(Base):
-    """A session of a browser, or a token for the API; the token itself is not kept."""
-
-    __tablename__ = "sign_ins"
-    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
-    user_id: Mapped[int] = mapped_column(ForeignKey("users.user_id", ondelete="CASCADE"))
-    label: Mapped[str] = mapped_column(String(80))
-    made_at: Mapped[datetime] = mapped_column(UtcTime)
-    ends_at: Mapped[datetime] = mapped_column(UtcTime)
-
-
-class LedgerRow(Base):
-    """Forecasts of one run for one kind of entity, sealed; see `serving.ledger`."""
-
-    __tablename__ = "ledger"
-    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
-    kind: Mapped[str] = mapped_column(String(20))
-    entity: Mapped[str] = mapped_column(String(20))
-    as_of: Mapped[datetime] = mapped_column(UtcTime)
-    made_at: Mapped[datetime] = mapped_column(UtcTime)
-    model_version: Mapped[str] = mapped_column(Text)
-    data_cut: Mapped[int] = mapped_column(Integer)
-    rows: Mapped[int] = mapped_column(Integer)
-    payload: Mapped[bytes] = mapped_column(LargeBinary)
-    payload_digest: Mapped[str] = mapped_column(String(64))
-    previous_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    row_hash: Mapped[str] = mapped_column(String(64), unique=True)
-
-
-class Feedback(Base):
-    """Whether a suggestion helped."""
-
-    __tablename__ = "feedback"
-    feedback_id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    deal_id: Mapped[str] = mapped_column(Text)
-    action: Mapped[str] = mapped_column(String(80))
-    answer: Mapped[str] = mapped_column(String(20))
-    why: Mapped[str] = mapped_column(Text)
-    user_id: Mapped[int] = mapped_column(ForeignKey("users.user_id", ondelete="CASCADE"))
-    as_of: Mapped[datetime] = mapped_column(UtcTime)
-    model_version: Mapped[str] = mapped_column(Text)
-    made_at: Mapped[datetime] = mapped_column(UtcTime)
-
-
-class AuditEntry(Base):
-    """Who did what."""
-
-    __tablename__ = "audit"
-    audit_id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    at: Mapped[datetime] = mapped_column(UtcTime)
-    who: Mapped[str] = mapped_column(String(320))
-    what: Mapped[str] = mapped_column(String(80))
-    detail: Mapped[dict[str, Any]] = mapped_column(JSON)
-
-
-class Job(Base):
-    """A piece of work that pages show while it goes on."""
-
-    __tablename__ = "jobs"
-    name: Mapped[str] = mapped_column(String(40), primary_key=True)
-    place: Mapped[int] = mapped_column(Integer)
-    state: Mapped[str] = mapped_column(String(20))
-    done: Mapped[float] = mapped_column(Float)
-    text: Mapped[str] = mapped_column(Text)
-    started_at: Mapped[datetime | None] = mapped_column(UtcTime)
-    ended_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
 
 class Store:

@@ -2,7 +2,8 @@
 
 from alembic import context
 
-from serving.store import Base
+import serving.tables  # noqa: F401 (every table makes itself known)
+from serving.tables.base import Base
 
 context.configure(
     connection=context.config.attributes["connection"], target_metadata=Base.metadata, render_as_batch=True

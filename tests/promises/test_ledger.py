@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, update
 
 from serving.ledger import Ledger
-from serving.store import LedgerRow, Store
+from serving.store import Store
+from serving.tables.ledger import LedgerRow
 
 AS_OF = datetime(2026, 3, 1, tzinfo=UTC)
 ROWS = 4

@@ -12,7 +12,8 @@ from serving.access import BadUser, WrongPassword, add_user, set_password, sign_
 from serving.jobs import Jobs
 from serving.ledger import Ledger
 from serving.people import StorePeople, UnknownPerson
-from serving.store import BadDatabaseUrl, Base, Store, StoreUnreachable, upgrade
+from serving.store import BadDatabaseUrl, Store, StoreUnreachable, upgrade
+from serving.tables.base import Base
 
 AS_OF = datetime(2026, 3, 1, tzinfo=UTC)
 FORECASTS = pd.DataFrame({"deal_id": ["d1", "d2"], "p_win_in_period": [0.25, 0.5]})

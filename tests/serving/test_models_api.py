@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import select
 
-from serving.store import AuditEntry
+from serving.tables.audit import AuditEntry
 from tests.serving.live_site import train_win
 from training import registry
 
