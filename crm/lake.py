@@ -151,7 +151,7 @@ class LakeView:
             self._attach(con, name)
 
     def _attach(self, con: duckdb.DuckDBPyConnection, table: str) -> None:
-        columns = ", ".join(f'cast("{f.name}" as {_duck_type(f.type)}) as "{f.name}"' for f in self.schema(table))
+        columns = ", ".join(f'cast("{f.name}" as {duck_type(f.type)}) as "{f.name}"' for f in self.schema(table))
         if paths := self.paths(table):
             files = ", ".join("'" + glob.escape(p).replace("'", "''") + "'" for p in paths)
             con.execute(
@@ -159,7 +159,7 @@ class LakeView:
                 f"select {columns} from read_parquet([{files}], union_by_name=true)"
             )
         else:
-            empty = ", ".join(f'null::{_duck_type(f.type)} as "{f.name}"' for f in arrow_schema(table))
+            empty = ", ".join(f'null::{duck_type(f.type)} as "{f.name}"' for f in arrow_schema(table))
             con.execute(f"create or replace temp view {table} as select {empty} where false")
 
     def _delta(self, table: str) -> DeltaTable:
@@ -414,7 +414,8 @@ def _widen(delta: DeltaTable, table: pa.Table) -> None:
         write_deltalake(delta, table.slice(0, 0), mode="append", schema_mode="merge")
 
 
-def _duck_type(kind: pa.DataType) -> str:
+def duck_type(kind: pa.DataType) -> str:
+    """What DuckDB calls an Arrow type of the tables."""
     if pa.types.is_timestamp(kind):
         return "timestamptz"
     if pa.types.is_decimal(kind):

@@ -16,7 +16,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from crm.errors import NotReady
-from crm.lake import LakeView, View
+from crm.lake import LakeView, View, duck_type
 from crm.schema import TABLES
 from features.spark_sql import parsed, spark_sql
 
@@ -191,14 +191,4 @@ def _plain(path: str) -> str:
 
 
 def _spark_type(kind: pa.DataType) -> str:
-    if pa.types.is_timestamp(kind):
-        return "timestamp"
-    if pa.types.is_decimal(kind):
-        return f"decimal({kind.precision}, {kind.scale})"
-    if pa.types.is_date(kind):
-        return "date"
-    if pa.types.is_integer(kind):
-        return "bigint"
-    if pa.types.is_floating(kind):
-        return "double"
-    return "boolean" if pa.types.is_boolean(kind) else "string"
+    return exp.DataType.build(duck_type(kind), dialect="duckdb").sql("spark")
