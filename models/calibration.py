@@ -148,9 +148,3 @@ def calibration_error(p: Floats, y: npt.NDArray[np.bool_], *, bins: int = 10) ->
         return float("nan")
     groups = np.array_split(np.argsort(p, kind="stable"), min(bins, len(p)))
     return float(sum(abs(p[g].sum() - y[g].sum()) for g in groups) / len(p))
-
-
-def calibration_floor(p: Floats, *, bins: int = 10, draws: int = 200, seed: int = 0) -> float:
-    """Mean calibration error that forecasts p would show if they were exactly right: outcomes redrawn from p."""
-    rng = np.random.default_rng(seed)
-    return float(np.mean([calibration_error(p, rng.random(len(p)) < p, bins=bins) for _ in range(draws)]))

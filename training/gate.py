@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
 
 from crm.errors import BadInput
-from models.rolling import gain, log_loss
+from models.rolling import log_loss
+from training.metrics import difference
 
 POLICY_FILE = Path(__file__).resolve().parents[1] / "mlflow" / "promotion.yaml"
 
@@ -91,21 +91,12 @@ def judge(table: pd.DataFrame, policy: Policy, *, seed: int = 0) -> Verdict:
         return Verdict(True, "Promoted: no past forecasts to compare with the champion's.")
     y = table["won"].to_numpy(bool)
     losses = {name: log_loss(y, table[name].to_numpy(np.float64)) for name in ("challenger", "champion")}
-    found = gain(losses["challenger"], losses["champion"], table["deal_id"].to_numpy(object), seed=seed)
-    low, high = _interval(losses["champion"] - losses["challenger"], table["deal_id"], policy.level, seed)
-    promote = high >= 0 and found.mean >= -policy.tolerance
+    found = difference(losses["challenger"], losses["champion"], table["deal_id"], level=policy.level, seed=seed)
+    promote = found.high >= 0 and found.mean >= -policy.tolerance
     figures = (
         f"log loss {losses['challenger'].mean():.4f} against the champion's {losses['champion'].mean():.4f} "
-        f"on {found.deals} deals (difference {found.mean:+.4f}, {100 * policy.level:.0f}% interval "
-        f"{low:+.4f} to {high:+.4f})"
+        f"on {found.units} deals (difference {found.mean:+.4f}, {100 * policy.level:.0f}% interval "
+        f"{found.low:+.4f} to {found.high:+.4f})"
     )
     text = f"Promoted: {figures}." if promote else f"Not promoted, the champion stays: {figures}."
-    return Verdict(promote, text, found.mean, low, high, found.deals)
-
-
-def _interval(saved: Any, deal: pd.Series, level: float, seed: int) -> tuple[float, float]:
-    codes, names = pd.factorize(deal)
-    sums, rows = np.bincount(codes, weights=saved), np.bincount(codes)
-    draws = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), 1_000)
-    low, high = np.quantile((draws @ sums) / np.maximum(draws @ rows, 1), [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return Verdict(promote, text, found.mean, found.low, found.high, found.units)

@@ -58,7 +58,7 @@ def skill(table: pd.DataFrame, *, forecast: str, rival: str) -> Gain:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Mean loss of a rival less the forecast's on the same rows, above 0 is better, with its 90 % interval."""
+    """Mean loss of a rival less the forecast's on the same rows, above 0 is better, with its interval."""
 
     mean: float
     low: float
@@ -71,7 +71,9 @@ class Difference:
         return int(self.low > 0) - int(self.high < 0)
 
 
-def difference(ours: Floats, rival: Floats, unit: Sequence[object] | pd.Series, *, seed: int = 0) -> Difference:
+def difference(
+    ours: Floats, rival: Floats, unit: Sequence[object] | pd.Series, *, level: float = LEVEL, seed: int = 0
+) -> Difference:
     """Paired difference of losses, shape (n,); whole deals, customers or reps (`unit`) are drawn 1,000 times."""
     codes, names = pd.factorize(np.asarray(unit, dtype=object))
     if not len(names):
@@ -79,5 +81,5 @@ def difference(ours: Floats, rival: Floats, unit: Sequence[object] | pd.Series, 
     saved = np.asarray(rival, dtype=np.float64) - np.asarray(ours, dtype=np.float64)
     sums, rows = np.bincount(codes, weights=saved), np.bincount(codes)
     draws = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), _RESAMPLES)
-    low, high = np.quantile((draws @ sums) / (draws @ rows), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile((draws @ sums) / (draws @ rows), [(1 - level) / 2, (1 + level) / 2])
     return Difference(float(saved.mean()), float(low), float(high), len(names))

@@ -1,4 +1,4 @@
-"""Maps of win curves, kept only where they help on later dates, and the floor of the calibration error."""
+"""Maps of win curves, kept only where they help on later dates, and the calibration error."""
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,6 @@ from models.calibration import (
     Sigmoid,
     calibrated,
     calibration_error,
-    calibration_floor,
     keep_if_better,
 )
 from models.learners import probability, safe_logit
@@ -89,9 +88,3 @@ def test_calibration_error_by_hand():
     # Two bins of two: .1, .1 with one won (|.2 - 1| = .8) and .9, .9 with both won (|1.8 - 2| = .2): 1.0 over 4.
     p, y = np.array([0.1, 0.1, 0.9, 0.9]), np.array([True, False, True, True])
     assert calibration_error(p, y, bins=2) == pytest.approx(0.25)
-
-
-def test_exact_forecasts_show_the_floor_that_theory_gives():
-    # A bin of m outcomes misses its share by sqrt(2/pi) sd on average: .8 sqrt(p (1 - p) / m), here m = 300.
-    p = np.full(3_000, 0.3)
-    assert calibration_floor(p, bins=10) == pytest.approx(np.sqrt(2 / np.pi) * np.sqrt(0.3 * 0.7 / 300), rel=0.1)
