@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Integer, String
+from sqlalchemy import JSON, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from serving.tables.base import Base, UtcTime
@@ -20,3 +20,4 @@ class AuditEntry(Base):
     who: Mapped[str] = mapped_column(String(320))
     what: Mapped[str] = mapped_column(String(80))
     detail: Mapped[dict[str, Any]] = mapped_column(JSON)
+    __table_args__ = (Index("ix_audit_at", "at"), Index("ix_audit_who", "who"))
