@@ -14,8 +14,10 @@ from serving.pages import listing, reasons, words
 from serving.pages.deal import Event
 from serving.pages.desk import Desk, DeskDep
 from serving.pages.outlook import number
+from serving.pages.rail import Rail
 
 router = APIRouter(include_in_schema=False)
+RAIL = Rail("accounts", "work", 3, lambda say: say("Customers"), "/accounts")
 PAGE_SIZE = 50
 LEADING = 5
 FEW = 5  # fewer customers are shown as the table alone

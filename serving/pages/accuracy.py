@@ -15,8 +15,10 @@ from serving.dependencies import ServerDep
 from serving.format import Formats
 from serving.pages.desk import Desk, DeskDep
 from serving.pages.outlook import COMPANY
+from serving.pages.rail import Rail
 
 router = APIRouter(include_in_schema=False)
+RAIL = Rail("accuracy", "numbers", 2, lambda say: say("Accuracy"), "/accuracy")
 MOST_SHOWN = 16
 ENOUGH_BINS = 5
 

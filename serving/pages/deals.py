@@ -11,8 +11,10 @@ from fastapi.responses import HTMLResponse
 
 from serving.pages import listing, words
 from serving.pages.desk import Desk, DeskDep
+from serving.pages.rail import Rail
 
 router = APIRouter(include_in_schema=False)
+RAIL = Rail("deals", "work", 2, lambda say: say("Deals"), "/deals")
 
 
 @router.get("/deals")

@@ -312,7 +312,7 @@ def _desk(
     scores: ScoresDep,
     names: NamesDep,
 ) -> Desk:
-    seen = visit(request, company, as_of=scores.as_of)
+    seen = visit(request, company, as_of=scores.as_of, role=viewer.role)
     seen.shell.viewer, seen.shell.signed_in = viewer.name, viewer.signed_in
     show_work(seen, server.jobs.steps(), scores.mark)
     cut = view.cut.number

@@ -12,8 +12,10 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from serving.pages import listing, outlook, reasons, words
 from serving.pages.desk import Desk, DeskDep
 from serving.pages.outlook import COMPANY, Outcome, Table
+from serving.pages.rail import Rail
 
 router = APIRouter(include_in_schema=False)
+RAIL = Rail("forecast", "numbers", 1, lambda say: say("Forecast"), "/forecast")
 MOST_DEALS = 15
 
 

@@ -17,22 +17,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from crm.company import Company
 from serving.format import Formats
 from serving.i18n import LANGUAGES, Language, choose_code, language
+from serving.pages.rail import Entry, Section, sections
 
 ROOT = Path(__file__).parents[1]
 STATIC = ROOT / "static"
 LANGUAGE_COOKIE = "bellwether_language"
 THEME_COOKIE = "bellwether_theme"
 THEMES = ("light", "dark")
+_PHONE = ("today", "deals", "forecast", "accounts")
 _SHORT = {"en": "EN", "zh": "中文"}
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A page in the rail."""
-
-    key: str
-    name: str
-    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +56,19 @@ class Shell:
     theme: str | None
     here: str
     path: str
-    pages: list[Entry]
+    sections: list[Section]
     other_languages: list[Other]
     as_of: datetime | None = None
     viewer: str = ""
     signed_in: bool = False
     working: Work | None = None
     failed: str = ""
+
+    @property
+    def first(self) -> list[Entry]:
+        """The pages in a phone's bar; the others stand behind 'More'."""
+        every = [page for section in self.sections for page in section.pages]
+        return [page for key in _PHONE for page in every if page.key == key]
 
     @staticmethod
     def static(name: str) -> str:
@@ -113,7 +112,7 @@ class Visit:
         return HTMLResponse(text, status, headers={"Vary": "Cookie, Accept-Language", "Cache-Control": "no-store"})
 
 
-def visit(request: Request, company: Company, *, as_of: datetime | None = None) -> Visit:
+def visit(request: Request, company: Company, *, as_of: datetime | None = None, role: str | None = None) -> Visit:
     """What a request tells about language and theme, with an empty frame around it."""
     cookies = request.cookies
     chosen = language(choose_code(cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language")))
@@ -125,7 +124,7 @@ def visit(request: Request, company: Company, *, as_of: datetime | None = None) 
         theme=theme if theme in THEMES else None,
         here="",
         path=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
-        pages=entries(chosen),
+        sections=sections(chosen, role),
         other_languages=[Other(c, LANGUAGES[c][1], _SHORT[c]) for c in LANGUAGES if c != chosen.code],
         as_of=as_of,
     )
@@ -137,17 +136,6 @@ def visit(request: Request, company: Company, *, as_of: datetime | None = None) 
 def _name(company: Company, language: Language) -> str:
     """The company's name; the sample company's, which nobody chose, in the visitor's language."""
     return language.say("Sample company") if company.sample else company.name
-
-
-def entries(language: Language) -> list[Entry]:
-    """The pages in the rail, in its order."""
-    say = language.say
-    return [
-        Entry("forecast", say("Forecast"), "/forecast"),
-        Entry("deals", say("Deals"), "/deals"),
-        Entry("accounts", say("Customers"), "/accounts"),
-        Entry("accuracy", say("Accuracy"), "/accuracy"),
-    ]
 
 
 def local_path(wished: str | None, otherwise: str = "/forecast") -> str:

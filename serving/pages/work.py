@@ -20,7 +20,7 @@ def read_work(
     request: Request, server: ServerDep, viewer: ViewerDep, company: CompanyDep, scores: ScoresDep
 ) -> HTMLResponse:
     """The banner alone."""
-    seen = visit(request, company, as_of=scores.as_of)
+    seen = visit(request, company, as_of=scores.as_of, role=viewer.role)
     show_work(seen, server.jobs.steps(), scores.mark)
     return seen.show("work.html", "")
 
