@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from serving.access import Viewer, may_change_models
+from serving import model_changes
 from serving.dependencies import ServerDep, SignedInDep, ViewerDep
 from serving.documents import example
 from serving.examples import IN_USE, MODELS
@@ -72,20 +72,11 @@ def list_models(server: ServerDep, viewer: ViewerDep) -> ModelList:
 @router.post("/{what}/versions/{version}/promote", responses=example(IN_USE))
 def promote(what: registry.What, version: str, given: Why, server: ServerDep, viewer: SignedInDep) -> InUse:
     """Put a version in use, whatever the gate said; for analysts and administrators, with the reason."""
-    may_change_models(viewer)
-    registry.promote(what, version, tracking=server.home.tracking)
-    return _changed(server, viewer, "promote model", what, version, given.why)
+    model_changes.promote(server, viewer, what, version, given.why)
+    return InUse(what=what, version=version)
 
 
 @router.post("/{what}/roll-back", responses=example(IN_USE))
 def roll_back(what: registry.What, given: Why, server: ServerDep, viewer: SignedInDep) -> InUse:
     """Put back the version that the one in use replaced; for analysts and administrators, with the reason."""
-    may_change_models(viewer)
-    version = registry.roll_back(what, tracking=server.home.tracking)
-    return _changed(server, viewer, "roll back model", what, version, given.why)
-
-
-def _changed(server: ServerDep, viewer: Viewer, did: str, what: registry.What, version: str, why: str) -> InUse:
-    server.store.audit(viewer.name, did, model=what, version=version, why=why)
-    server.live.forget()
-    return InUse(what=what, version=version)
+    return InUse(what=what, version=model_changes.roll_back(server, viewer, what, given.why))
