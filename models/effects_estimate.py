@@ -1,0 +1,206 @@
+"""An action's mean effect by doubly robust machine learning: folds by deal, errors by what the actions depend on."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.model_selection import GroupKFold
+
+from models.encoding import Encoder
+from models.learners import THREADS, Floats, one_thread
+
+Ints = npt.NDArray[np.intp]
+Learner = Literal["linear", "trees"]
+LEARNERS: tuple[Learner, ...] = ("linear", "trees")
+Z90 = 1.645
+FOLDS = 4
+_CLIP = 0.01
+_OVERLAP = (0.02, 0.98)
+_RIDGE = 0.05
+_TREES = {
+    "n_estimators": 60, "num_leaves": 10, "learning_rate": 0.08, "min_child_samples": 40, "colsample_bytree": 0.6,
+    "subsample": 0.7, "subsample_freq": 1, "reg_lambda": 5.0, "max_bin": 63, "verbosity": -1, "deterministic": True,
+    "force_row_wise": True,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """A mean effect with its standard error, in probability."""
+
+    value: float
+    se: float
+
+    @property
+    def low(self) -> float:
+        """Lower end of the 90 % interval."""
+        return self.value - Z90 * self.se
+
+    @property
+    def high(self) -> float:
+        """Upper end of the 90 % interval."""
+        return self.value + Z90 * self.se
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean effect and what it rests on.
+
+    Parameters
+    ----------
+    mean : Mean
+        Over all rows.
+    trimmed : Mean
+        Over rows whose chance of the action lies between .02 and .98.
+    scores : shape (n,)
+        What each row adds to the mean: psi, whose average is the effect.
+    chance : shape (n,)
+        Estimated chance of the action, before it is clipped.
+    overlap, clipped : float
+        Share of rows with a chance between .02 and .98, and of those whose chance was clipped at .01 or .99.
+    """
+
+    mean: Mean
+    trimmed: Mean
+    scores: Floats
+    chance: Floats
+    overlap: float
+    clipped: float
+
+
+@dataclass(frozen=True, slots=True)
+class Confounders:
+    """What was known before the week, as a matrix for each kind of learner, shape (n, p)."""
+
+    linear: Floats
+    trees: Floats
+
+    @classmethod
+    def of(cls, X: pd.DataFrame) -> Confounders:
+        """From a feature table, shape (n, p); keys and private columns are left out."""
+        encoder = Encoder(min_rows=50).fit(X)
+        trees = encoder.trees(X)
+        # A missing value is a value of its own to trees; the library behind wants none.
+        return cls(encoder.linear(X), np.where(np.isnan(trees), -999.0, trees))
+
+    def take(self, rows: Ints) -> Confounders:
+        """Some rows."""
+        return Confounders(self.linear[rows], self.trees[rows])
+
+
+def clustered(scores: Floats, clusters: npt.ArrayLike) -> Mean:
+    """Mean of scores, shape (n,), with an error that lets scores of one cluster, shape (n,), move together.
+
+    se = sqrt(sum over clusters of (sum in it of (score - mean))^2) / n.
+    """
+    mean = float(scores.mean())
+    codes, _ = pd.factorize(np.asarray(clusters))
+    sums = np.bincount(codes, weights=scores - mean)
+    return Mean(mean, float(np.sqrt((sums**2).sum()) / len(scores)))
+
+
+def plain_difference(y: Floats, treated: npt.NDArray[np.bool_], clusters: npt.ArrayLike) -> Mean:
+    """Mean outcome with the action less that without, nothing adjusted."""
+    share = treated.mean()
+    with_it, without = float(y[treated].mean()), float(y[~treated].mean())
+    scores = np.where(treated, (y - with_it) / share, -(y - without) / (1 - share))
+    return Mean(with_it - without, clustered(scores, clusters).se)
+
+
+def estimate(
+    X: Confounders,
+    y: Floats,
+    treated: npt.NDArray[np.bool_],
+    *,
+    deals: npt.ArrayLike,
+    clusters: npt.ArrayLike | None = None,
+    learner: Learner = "linear",
+    seed: int = 0,
+) -> Estimate:
+    """Estimate the mean effect of an action on an outcome, over all rows.
+
+    Parameters
+    ----------
+    X : Confounders
+        What was known before, n rows.
+    y : shape (n,)
+        Outcome: 0 or 1, or any number where rows not yet over are weighted.
+    treated : bool, shape (n,)
+        Whether the action was taken; at least one of each.
+    deals : shape (n,)
+        All rows of a deal fall into one fold.
+    clusters : shape (n,), optional
+        What the actions depend on where that is coarser than a deal, such as a colleague's leaving; unset: the deal.
+    learner : {'linear', 'trees'}
+        Ridge logistic or small boosted trees for outcome and chance of the action.
+
+    References
+    ----------
+    Chernozhukov et al. (2018), "Double/debiased machine learning for treatment and structural parameters".
+    """
+    codes, _ = pd.factorize(np.asarray(deals))
+    binary = bool(np.isin(y, (0.0, 1.0)).all())
+    make = _LEARNERS[learner]
+    matrix: Floats = getattr(X, learner)
+    with one_thread(), _quiet():
+        fitted = _fitted(matrix, y, treated, codes, make(seed, binary), make(seed, True))
+    chance = np.asarray(fitted.predictions["ml_m"], dtype=np.float64).reshape(-1)
+    scores = np.asarray(fitted.psi_elements["psi_b"], dtype=np.float64).reshape(-1)
+    groups = codes if clusters is None else clusters
+    inside = (chance > _OVERLAP[0]) & (chance < _OVERLAP[1])
+    trimmed = clustered(scores[inside], np.asarray(groups)[inside]) if inside.any() else Mean(np.nan, np.inf)
+    clipped = float(((chance <= _CLIP) | (chance >= 1 - _CLIP)).mean())
+    return Estimate(clustered(scores, groups), trimmed, scores, chance, float(inside.mean()), clipped)
+
+
+def _fitted(X: Floats, y: Floats, treated: npt.NDArray[np.bool_], deals: Ints, outcome: Any, chance: Any) -> Any:
+    from doubleml import DoubleMLData, DoubleMLIRM
+    from doubleml.utils import PSProcessorConfig
+
+    data = DoubleMLData.from_arrays(X, y, treated.astype(np.float64))
+    model = DoubleMLIRM(
+        data,
+        outcome,
+        chance,
+        n_folds=FOLDS,
+        ps_processor_config=PSProcessorConfig(clipping_threshold=_CLIP),
+        draw_sample_splitting=False,
+    )
+    folds = GroupKFold(n_splits=FOLDS, shuffle=True, random_state=0)
+    model.set_sample_splitting([(train, test) for train, test in folds.split(X, groups=deals)])
+    model.fit(n_jobs_cv=1)
+    return model
+
+
+def _linear(_seed: int, binary: bool) -> Any:
+    from sklearn.linear_model import LogisticRegression, Ridge
+
+    if binary:
+        return LogisticRegression(C=_RIDGE, solver="newton-cholesky", max_iter=50, tol=1e-3)
+    return Ridge(alpha=1 / _RIDGE)
+
+
+def _trees(seed: int, binary: bool) -> Any:
+    import lightgbm as lgb
+
+    make = lgb.LGBMClassifier if binary else lgb.LGBMRegressor
+    return make(**_TREES, random_state=seed, n_jobs=THREADS)
+
+
+_LEARNERS: dict[Learner, Callable[[int, bool], Any]] = {"linear": _linear, "trees": _trees}
+
+
+class _quiet(warnings.catch_warnings):  # noqa: N801
+    """Without what the library says about its own future, and about matrices without names."""
+
+    def __enter__(self) -> Any:
+        found = super().__enter__()
+        warnings.simplefilter("ignore", FutureWarning)
+        warnings.filterwarnings("ignore", message="X does not have valid feature names")
+        return found
