@@ -1,4 +1,4 @@
-"""Work that goes on while pages are already served: its steps, how far each is, in the store for all processes."""
+"""Steps of a home's first build, while pages are already served: how far each is, in the store for all processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy import delete, select, update
 
 from crm.errors import BellwetherError
 from serving.store import Store
-from serving.tables.jobs import Job
+from serving.tables.jobs import BuildStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Step:
 
 
 class Jobs:
-    """Steps of the work on one home; states: waiting, running, done, failed."""
+    """Steps of the first build of one home; states: waiting, running, done, failed."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -33,10 +33,10 @@ class Jobs:
     def plan(self, names: Sequence[str]) -> None:
         """Set the steps; those that are done stay done."""
         with self._store.session() as session:
-            kept = {job.name: job for job in session.scalars(select(Job))}
-            session.execute(delete(Job).where(Job.name.not_in(names)))
+            kept = {job.name: job for job in session.scalars(select(BuildStep))}
+            session.execute(delete(BuildStep).where(BuildStep.name.not_in(names)))
             for place, name in enumerate(names):
-                job = kept.get(name) or Job(name=name, state="waiting", done=0.0, text="")
+                job = kept.get(name) or BuildStep(name=name, state="waiting", done=0.0, text="")
                 job.place = place
                 if job.state != "done":
                     job.state, job.done, job.text = "waiting", 0.0, ""
@@ -45,19 +45,19 @@ class Jobs:
     def steps(self) -> list[Step]:
         """All steps in their order."""
         with self._store.reading() as session:
-            jobs = session.scalars(select(Job).order_by(Job.place)).all()
+            jobs = session.scalars(select(BuildStep).order_by(BuildStep.place)).all()
         return [Step(job.name, job.state, job.done, job.text) for job in jobs]
 
     def is_done(self, name: str) -> bool:
         """Whether a step has been finished."""
         with self._store.reading() as session:
-            return session.scalar(select(Job.state).where(Job.name == name)) == "done"
+            return session.scalar(select(BuildStep.state).where(BuildStep.name == name)) == "done"
 
     def tell(self, name: str, text: str, done: float | None = None) -> None:
         """Say what a step is at."""
         values: dict[str, object] = {"text": text} if done is None else {"text": text, "done": done}
         with self._store.session() as session:
-            session.execute(update(Job).where(Job.name == name).values(**values))
+            session.execute(update(BuildStep).where(BuildStep.name == name).values(**values))
 
     @contextmanager
     def running(self, name: str) -> Iterator[None]:
@@ -73,10 +73,10 @@ class Jobs:
 
     def fail_unfinished(self, text: str) -> None:
         """Say that what waits or runs will not be done now."""
-        unfinished = Job.state.in_(("waiting", "running"))
+        unfinished = BuildStep.state.in_(("waiting", "running"))
         with self._store.session() as session:
-            session.execute(update(Job).where(unfinished).values(state="failed", text=text))
+            session.execute(update(BuildStep).where(unfinished).values(state="failed", text=text))
 
     def _set(self, name: str, **values: object) -> None:
         with self._store.session() as session:
-            session.execute(update(Job).where(Job.name == name).values(**values))
+            session.execute(update(BuildStep).where(BuildStep.name == name).values(**values))
