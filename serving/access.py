@@ -1,31 +1,23 @@
-"""Who may sign in, and who sees whom: the team tree as of a date."""
+"""Who asks, and who sees whom: roles, scopes, and the team tree as of a date."""
 
 from __future__ import annotations
 
-import hashlib
-import secrets
-import time
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from functools import cache
-from threading import Lock
+from datetime import date
 from typing import Literal, get_args
 
 import pandas as pd
-from sqlalchemy import delete, select
-from sqlalchemy.exc import IntegrityError
 
 from crm.company import Company
-from crm.errors import BadInput, NotAllowed
+from crm.errors import NotAllowed
 from crm.lake import View, connect
-from serving.store import Store
-from serving.tables.users import SignIn, User
 
 Role = Literal["rep", "manager", "analyst", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
-_LEAST_PASSWORD = 10
-_MOST_TRIES, _TRIES_SECONDS = 8, 300
+Scope = Literal["read", "write", "admin"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+ALL_SCOPES = frozenset(SCOPES)
 
 
 class SignInNeeded(NotAllowed):
@@ -42,22 +34,11 @@ class NotYours(NotAllowed):
         super().__init__(f"This needs the role {' or '.join(needed)}, and yours is {role}. Ask an administrator.")
 
 
-class WrongPassword(NotAllowed):
-    """No user has this e-mail and password."""
+class ScopeMissing(NotAllowed):
+    """The token was made for less."""
 
-    def __init__(self) -> None:
-        super().__init__("No user has this e-mail and password. Check both; an administrator can set a new password.")
-
-
-class TooManyTries(NotAllowed):
-    """Somebody is guessing passwords."""
-
-    def __init__(self) -> None:
-        super().__init__("There were too many wrong passwords for this e-mail. Wait five minutes.")
-
-
-class BadUser(BadInput):
-    """A user cannot be made like this."""
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"This token lacks the scope '{scope}'. Make one that has it, or sign in yourself.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +49,18 @@ class Viewer:
     ----------
     role : str
         A role, or 'guest' for someone at the machine of a sample company who has not signed in.
+    scopes : frozenset of str
+        What may be done in the user's name; a token for a program may have fewer than all.
+    by_token : bool
+        Whether a program asks by a token that the user made for it.
     """
 
     role: str
     name: str = ""
     user_id: int | None = None
     rep_id: str | None = None
+    scopes: frozenset[str] = ALL_SCOPES
+    by_token: bool = False
 
     @property
     def signed_in(self) -> bool:
@@ -177,177 +164,38 @@ def _teams_below(teams: list[tuple[str, str | None, str | None]], tops: list[str
 
 
 def may_change_models(viewer: Viewer) -> None:
-    """Refuse whoever may not put models in use.
+    """Refuse whoever may not put models in use: all but analysts and administrators."""
+    need_role(viewer, "analyst", "admin")
+
+
+def need_role(viewer: Viewer, *roles: Role) -> None:
+    """Refuse whoever has none of some roles; what only administrators may do needs a token's scope 'admin' too.
 
     Raises
     ------
     NotYours
-        Unless the viewer is an analyst or administrator.
+        If the viewer's role is another.
+    ScopeMissing
+        If the token was made for less.
     """
-    if viewer.role not in ("analyst", "admin"):
-        raise NotYours(viewer.role, "analyst", "admin")
+    if viewer.role not in roles:
+        raise NotYours(viewer.role, *roles)
+    if roles == ("admin",):
+        need_scope(viewer, "admin")
+
+
+def need_scope(viewer: Viewer, scope: Scope) -> None:
+    """Refuse a token that was made for less; whoever signed in has all scopes.
+
+    Raises
+    ------
+    ScopeMissing
+        If the token lacks the scope.
+    """
+    if scope not in viewer.scopes:
+        raise ScopeMissing(scope)
 
 
 def seen_rows(frame: pd.DataFrame, key: str, allowed: frozenset[str] | None) -> pd.DataFrame:
     """The rows whose key is allowed."""
     return frame if allowed is None else frame[frame[key].isin(allowed)]
-
-
-def add_user(store: Store, email: str, password: str, role: str, *, rep_id: str | None = None) -> int:
-    """Let someone sign in, and give the user's number.
-
-    Raises
-    ------
-    BadUser
-        If the role is unknown, the password short, the e-mail taken, or a rep or manager names no rep.
-    """
-    email = email.strip().lower()
-    if "@" not in email or len(email) > 320:
-        raise BadUser(f"'{email}' is no e-mail address. Give one such as ann@example.com.")
-    if role not in ROLES:
-        raise BadUser(f"Role '{role}' is not known. Give one of {', '.join(ROLES)}.")
-    if len(password) < _LEAST_PASSWORD:
-        raise BadUser(f"The password has {len(password)} characters. Give at least {_LEAST_PASSWORD}.")
-    if role in ("rep", "manager") and not rep_id:
-        raise BadUser(f"A {role} sees what the team tree allows, so tell which rep this is: --rep REP_ID.")
-    user = User(
-        email=email, role=role, rep_id=rep_id, password_hash=_hasher().hash(password), made_at=datetime.now(UTC)
-    )
-    try:
-        with store.session() as session:
-            session.add(user)
-            session.flush()
-            return user.user_id
-    except IntegrityError:
-        raise BadUser(f"There is a user {email} already. Choose another e-mail.") from None
-
-
-def has_users(store: Store) -> bool:
-    """Whether anyone can sign in."""
-    with store.reading() as session:
-        return session.scalar(select(User.user_id).limit(1)) is not None
-
-
-def set_password(store: Store, email: str, password: str) -> None:
-    """Give a user a new password and end all of the user's sessions."""
-    with store.session() as session:
-        user = session.scalar(select(User).where(User.email == email.strip().lower()))
-        if user is None:
-            raise BadUser(f"There is no user {email}. Make one: bellwether user add {email} --role admin.")
-        user.password_hash = _hasher().hash(password)
-        session.execute(delete(SignIn).where(SignIn.user_id == user.user_id))
-
-
-def sign_in(store: Store, email: str, password: str, *, days: int = 14, label: str = "browser") -> str:
-    """Check a password and give a new token for the session.
-
-    Raises
-    ------
-    WrongPassword
-        If there is no such user, or the password is another.
-    TooManyTries
-        After several wrong ones within minutes.
-    """
-    email = email.strip().lower()
-    _TRIES.check(email)
-    with store.reading() as session:
-        user = session.scalar(select(User).where(User.email == email))
-    # Unknown e-mails take as long as wrong passwords, so that the time does not tell who is a user.
-    right = _hasher().verify(password, user.password_hash if user else _nobodys_hash())
-    if user is None or not right:
-        _TRIES.failed(email)
-        raise WrongPassword
-    _TRIES.forget(email)
-    return new_token(store, user.user_id, days=days, label=label)
-
-
-def new_token(store: Store, user_id: int, *, days: int, label: str) -> str:
-    """A token that stands for a user for some days; only its hash is kept."""
-    token = secrets.token_urlsafe(32)
-    now = datetime.now(UTC)
-    with store.session() as session:
-        session.execute(delete(SignIn).where(SignIn.ends_at < now))
-        session.add(
-            SignIn(
-                token_hash=_digest(token), user_id=user_id, label=label[:80], made_at=now, ends_at=now + timedelta(days)
-            )
-        )
-    return token
-
-
-def viewer_of(store: Store, token: str | None) -> Viewer | None:
-    """Who a token stands for; None where it is unknown or has ended."""
-    if not token:
-        return None
-    query = (
-        select(User)
-        .join(SignIn, SignIn.user_id == User.user_id)
-        .where(SignIn.token_hash == _digest(token), SignIn.ends_at > datetime.now(UTC))
-    )
-    with store.reading() as session:
-        user = session.scalar(query)
-    return Viewer(user.role, user.email, user.user_id, user.rep_id) if user else None
-
-
-def sign_out(store: Store, token: str | None) -> None:
-    """End a session."""
-    if token:
-        with store.session() as session:
-            session.execute(delete(SignIn).where(SignIn.token_hash == _digest(token)))
-
-
-class _Tries:
-    """Counts wrong passwords by e-mail, in memory."""
-
-    def __init__(self) -> None:
-        self._failed: dict[str, list[float]] = {}
-        self._lock = Lock()
-
-    def check(self, email: str) -> None:
-        with self._lock:
-            since = time.monotonic() - _TRIES_SECONDS
-            recent = [t for t in self._failed.get(email, []) if t > since]
-            if len(recent) >= _MOST_TRIES:
-                raise TooManyTries
-
-    def failed(self, email: str) -> None:
-        with self._lock:
-            if len(self._failed) > 10_000:
-                self._failed.clear()
-            self._failed[email] = [*self._failed.get(email, []), time.monotonic()][-_MOST_TRIES:]
-
-    def forget(self, email: str) -> None:
-        with self._lock:
-            self._failed.pop(email, None)
-
-
-_TRIES = _Tries()
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
-@cache
-def _hasher() -> _Hasher:
-    return _Hasher()
-
-
-class _Hasher:
-    """Argon2; imported when first used, since not every command needs it."""
-
-    def __init__(self) -> None:
-        from pwdlib import PasswordHash
-
-        self._inner = PasswordHash.recommended()
-
-    def hash(self, password: str) -> str:
-        return self._inner.hash(password)
-
-    def verify(self, password: str, kept: str) -> bool:
-        return self._inner.verify(password, kept)
-
-
-@cache
-def _nobodys_hash() -> str:
-    return _hasher().hash(secrets.token_hex(16))

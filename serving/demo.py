@@ -17,13 +17,13 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from serving.access import add_user, has_users
 from serving.cli.common import progress
 from serving.home import Home, RealHome
 from serving.jobs import Jobs
 from serving.server import address_of, listen, run
 from serving.settings import Settings
 from serving.store import Store
+from serving.users import add_user, has_users
 
 ADMIN = "admin@example.com"
 FIRST = ("data", "win", "deals")

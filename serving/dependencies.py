@@ -13,7 +13,7 @@ from fastapi import Depends, Request
 
 from crm.company import Company
 from crm.lake import LakeView
-from serving.access import GUEST, Sight, SignInNeeded, Viewer, sight_of, viewer_of
+from serving.access import GUEST, Sight, SignInNeeded, Viewer, need_role, need_scope, sight_of
 from serving.accuracy import Accuracy, accuracy
 from serving.home import Home
 from serving.jobs import Jobs
@@ -22,9 +22,11 @@ from serving.live import Live
 from serving.people import StorePeople
 from serving.scores import ScoreBook, Scores
 from serving.settings import Settings
+from serving.sign_in import viewer_of
 from serving.store import Store
 
 COOKIE = "bellwether_session"
+SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 @dataclass
@@ -129,13 +131,14 @@ def need_viewer(found: Annotated[Viewer | None, Depends(find_viewer)]) -> Viewer
     """Who asks; an error where nobody is signed in."""
     if found is None:
         raise SignInNeeded
+    need_scope(found, "read")
     return found
 
 
 def at_this_machine(request: Request) -> bool:
     """Whether a request comes from this machine and names it so; a web page elsewhere cannot make a browser do that."""
     host = (request.url.hostname or "").strip("[]")
-    return _is_loopback(request.client.host if request.client else "") and (host == "localhost" or _is_loopback(host))
+    return _is_loopback(address_of(request)) and (host == "localhost" or _is_loopback(host))
 
 
 def _is_loopback(host: str) -> bool:
@@ -149,14 +152,33 @@ OptionalViewer = Annotated[Viewer | None, Depends(find_viewer)]
 ViewerDep = Annotated[Viewer, Depends(need_viewer)]
 
 
-def signed_in_viewer(viewer: ViewerDep) -> Viewer:
+def signed_in_viewer(request: Request, viewer: ViewerDep) -> Viewer:
     """Who asks, signed in: whoever changes something must be known."""
     if not viewer.signed_in:
         raise SignInNeeded
+    if request.method not in SAFE:
+        need_scope(viewer, "write")
     return viewer
 
 
 SignedInDep = Annotated[Viewer, Depends(signed_in_viewer)]
+
+
+def administrator(viewer: SignedInDep) -> Viewer:
+    """Who asks, an administrator."""
+    need_role(viewer, "admin")
+    return viewer
+
+
+AdminDep = Annotated[Viewer, Depends(administrator)]
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from."""
+    return request.client.host if request.client else ""
+
+
+AddressDep = Annotated[str, Depends(address_of)]
 
 
 def _company(server: ServerDep) -> Company:

@@ -97,8 +97,8 @@ def _company(home: Home) -> Finding:
 
 
 def _store(home: Home) -> Finding:
-    from serving.access import has_users
     from serving.store import Store
+    from serving.users import has_users
 
     if not home.root.exists():
         return Finding("store", "note", "There is none yet.")

@@ -14,9 +14,11 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from crm.errors import BadInput, BellwetherError, NotAllowed, NotFound, NotReady
-from serving.access import SignInNeeded, TooManyTries, WrongPassword
+from serving.access import SignInNeeded
 from serving.freshness import NotModified, answer_not_modified
 from serving.pages.problems import problem_page, wants_page
+from serving.sign_in import WrongPassword
+from serving.tries import TooManyTries
 
 _log = logging.getLogger("bellwether")
 NOTHING_HERE = "There is nothing here that you can open."
@@ -88,7 +90,9 @@ def answer(
 def _known(request: Request, error: Exception) -> Response:
     assert isinstance(error, BellwetherError)
     status = status_of(error)
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    if isinstance(error, TooManyTries):
+        headers["Retry-After"] = str(error.seconds)
     return answer(request, status, str(error), headers)
 
 

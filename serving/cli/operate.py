@@ -105,7 +105,7 @@ def add_user(
 
     Example: bellwether user add ann@example.com --role manager --rep R012
     """
-    from serving.access import add_user as add
+    from serving.users import add_user as add
 
     password = _password()
     place = home_of(home)
@@ -122,7 +122,7 @@ def set_password(email: Annotated[str, typer.Argument(help="The user's e-mail.")
 
     Example: bellwether user password ann@example.com
     """
-    from serving.access import set_password as change
+    from serving.users import set_password as change
 
     password = _password()
     with store_of(home_that_is(home)) as store:

@@ -7,16 +7,17 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from serving.access import TooManyTries, WrongPassword, sign_in, sign_out
-from serving.dependencies import COOKIE, CompanyDep, ServerDep
+from serving.dependencies import COOKIE, AddressDep, CompanyDep, ServerDep
 from serving.pages.shell import Visit, local_path, visit
+from serving.sign_in import WrongPassword, sign_in, sign_out
+from serving.tries import TooManyTries
 
 router = APIRouter(include_in_schema=False)
 _DAY = 24 * 3600
 
 
 @router.get("/sign-in")
-def ask(request: Request, company: CompanyDep, next: str = "/forecast") -> HTMLResponse:  # noqa: A002 - as in the address
+def ask(request: Request, company: CompanyDep, next: str = "/today") -> HTMLResponse:  # noqa: A002 - as in the address
     """The form."""
     return _form(visit(request, company), next)
 
@@ -26,20 +27,26 @@ def check(
     request: Request,
     server: ServerDep,
     company: CompanyDep,
+    address: AddressDep,
     email: Annotated[str, Form()],
     password: Annotated[str, Form()],
-    next: Annotated[str, Form()] = "/forecast",  # noqa: A002
+    next: Annotated[str, Form()] = "/today",  # noqa: A002
 ) -> Response:
     """Check the password and go on to where one wanted to go."""
     seen = visit(request, company)
-    say, days = seen.language.say, server.settings.session_days
+    days = server.settings.session_days
     try:
-        token = sign_in(server.store, email, password, days=days)
+        token = sign_in(server.store, email, password, address=address, days=days)
     except WrongPassword:
-        wrong = say("E-mail or password is wrong. Try again, or ask an administrator for a new password.")
+        wrong = seen.language.say("E-mail or password is wrong. Try again, or ask an administrator for a new password.")
         return _form(seen, next, email, wrong, 401)
-    except TooManyTries:
-        return _form(seen, next, email, say("Too many tries. Wait five minutes, then try again."), 429)
+    except TooManyTries as error:
+        wait = seen.language.say_n(
+            "Too many tries. Wait {n} second, then try again.",
+            "Too many tries. Wait {n} seconds, then try again.",
+            error.seconds,
+        )
+        return _form(seen, next, email, wait, 429)
     answer = RedirectResponse(local_path(next), status_code=303)
     answer.set_cookie(
         COOKIE, token, max_age=days * _DAY, httponly=True, samesite="lax", secure=server.settings.secure_cookies

@@ -5,10 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from serving import access
-from serving.dependencies import ServerDep, SignedInDep, ViewerDep, token_of
+from serving.dependencies import AddressDep, ServerDep, SignedInDep, ViewerDep, token_of
 from serving.documents import example
 from serving.examples import ME, TOKEN
+from serving.sign_in import sign_in, sign_out
 
 router = APIRouter(prefix="/session", tags=["service"])
 
@@ -36,10 +36,11 @@ class Me(BaseModel):
 
 
 @router.post("", status_code=201, responses=example(TOKEN, 201))
-def start_session(given: Credentials, server: ServerDep) -> Token:
+def start_session(given: Credentials, server: ServerDep, address: AddressDep) -> Token:
     """Sign in; gives a token for the API."""
     days = server.settings.session_days
-    return Token(token=access.sign_in(server.store, given.email, given.password, days=days, label="api"))
+    token = sign_in(server.store, given.email, given.password, address=address, days=days, label="api")
+    return Token(token=token)
 
 
 @router.get("", responses=example(ME))
@@ -51,5 +52,5 @@ def read_session(viewer: ViewerDep) -> Me:
 @router.delete("", status_code=204)
 def end_session(request: Request, server: ServerDep, viewer: SignedInDep) -> Response:
     """Sign out: the token ends."""
-    access.sign_out(server.store, token_of(request))
+    sign_out(server.store, token_of(request))
     return Response(status_code=204)

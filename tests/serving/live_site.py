@@ -7,10 +7,10 @@ import pytest
 from crm.lake import newest_event
 from crm.simulate import lake_view, simulate
 from models.win import WinModel
-from serving.access import add_user
 from serving.home import Home
 from serving.scoring import score_all
 from serving.store import Store
+from serving.users import add_user
 from tests.serving.small_site import PASSWORD, Site, serving
 from training import registry
 from training.snapshots import deal_snapshots

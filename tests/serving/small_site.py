@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 import uvicorn
 
-from serving.access import add_user
 from serving.app import create_app
 from serving.home import Home
 from serving.scores import swap_pointer
 from serving.settings import Settings
 from serving.store import Store
+from serving.users import add_user
 from tests.builders import a_deal, a_rep, an_account, an_activity, at, table_of
 
 PASSWORD = "a long password"

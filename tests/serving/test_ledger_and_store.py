@@ -8,12 +8,14 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from serving.access import BadUser, WrongPassword, add_user, set_password, sign_in, sign_out, viewer_of
 from serving.jobs import Jobs
 from serving.ledger import Ledger
+from serving.passwords import BadPassword
 from serving.people import StorePeople, UnknownPerson
+from serving.sign_in import WrongPassword, sign_in, sign_out, viewer_of
 from serving.store import BadDatabaseUrl, Store, StoreUnreachable, upgrade
 from serving.tables.base import Base
+from serving.users import BadUser, add_user, set_password
 
 AS_OF = datetime(2026, 3, 1, tzinfo=UTC)
 FORECASTS = pd.DataFrame({"deal_id": ["d1", "d2"], "p_win_in_period": [0.25, 0.5]})
@@ -153,7 +155,7 @@ def test_a_new_password_ends_all_sessions(store):
 )
 def test_a_user_that_cannot_be_is_refused_with_the_mend(tmp_path, email, password, role, rep, said):
     store = Store(f"sqlite:///{tmp_path / 'store.db'}")
-    with pytest.raises(BadUser, match=said):
+    with pytest.raises((BadUser, BadPassword), match=said):
         add_user(store, email, password, role, rep_id=rep)
     store.close()
 

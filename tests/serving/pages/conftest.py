@@ -16,12 +16,12 @@ import pytest
 from crm.lake import connect, newest_event
 from crm.schema import PERSON_KEY
 from crm.simulate import SampleCompany, lake_view, simulate
-from serving.access import add_user
 from serving.home import Home
 from serving.jobs import Jobs
 from serving.people import StorePeople
 from serving.scores import swap_pointer
 from serving.store import Store
+from serving.users import add_user
 from tests.serving.small_site import serving
 
 EMAIL, PASSWORD = "ann@example.com", "a long password"

@@ -1,0 +1,127 @@
+"""Tokens for programs: made by a user for oneself, for some scopes and days, and revoked at will."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import select, update
+
+from crm.errors import BadInput, NotFound
+from serving.access import SCOPES, Viewer
+from serving.passwords import digest, new_token
+from serving.store import Store
+from serving.tables.users import ApiToken, User
+
+_MARK = "bw_"
+_USED_EVERY = timedelta(minutes=1)
+MOST_DAYS = 366
+
+
+class BadToken(BadInput):
+    """A token cannot be made like this."""
+
+
+class UnknownToken(NotFound):
+    """The user has no such token."""
+
+    def __init__(self, token_id: int) -> None:
+        super().__init__(f"You have no token {token_id}. The list is at /api/v1/tokens.")
+
+
+def is_one(token: str) -> bool:
+    """Whether a token looks like one for programs, not like a session's."""
+    return token.startswith(_MARK)
+
+
+def may_have(role: str) -> frozenset[str]:
+    """The scopes that a user of a role can give to a token."""
+    return frozenset(SCOPES) if role == "admin" else frozenset({"read", "write"})
+
+
+def make_token(
+    store: Store, user: User | Viewer, name: str, scopes: Iterable[str], *, days: int
+) -> tuple[ApiToken, str]:
+    """A new token: what is kept of it, and the token itself, which is told this once.
+
+    Parameters
+    ----------
+    scopes : iterable of str
+        Of 'read', 'write' and 'admin'; never more than the user's role.
+    days : int
+        Until it ends, 1 to 366.
+
+    Raises
+    ------
+    BadToken
+        If there are no scopes, or more than the role allows, or the days are out of range.
+    """
+    wanted = frozenset(scopes)
+    allowed = may_have(user.role)
+    if not wanted or not wanted <= allowed:
+        said = ", ".join(sorted(wanted - allowed)) or "none"
+        raise BadToken(f"scopes: a {user.role} cannot give {said}. Give of {', '.join(sorted(allowed))}.")
+    if not 1 <= days <= MOST_DAYS:
+        raise BadToken(f"days: {days} is out of range. Give 1 to {MOST_DAYS}.")
+    assert user.user_id is not None
+    secret, now = _MARK + new_token(), datetime.now(UTC)
+    row = ApiToken(
+        token_hash=digest(secret),
+        user_id=user.user_id,
+        name=name.strip()[:80],
+        scopes=" ".join(s for s in SCOPES if s in wanted),
+        made_at=now,
+        ends_at=now + timedelta(days=days),
+    )
+    with store.session() as session:
+        session.add(row)
+    return row, secret
+
+
+def tokens_of(store: Store, user_id: int) -> list[ApiToken]:
+    """A user's tokens, newest first, ended and revoked ones too."""
+    with store.reading() as session:
+        return list(
+            session.scalars(select(ApiToken).where(ApiToken.user_id == user_id).order_by(ApiToken.token_id.desc()))
+        )
+
+
+def revoke(store: Store, user_id: int, token_id: int) -> None:
+    """End one of a user's tokens at once; once more changes nothing.
+
+    Raises
+    ------
+    UnknownToken
+        If the user has no such token.
+    """
+    with store.session() as session:
+        row = session.get(ApiToken, token_id)
+        if row is None or row.user_id != user_id:
+            raise UnknownToken(token_id)
+        row.revoked_at = row.revoked_at or datetime.now(UTC)
+
+
+def viewer_of(store: Store, token: str) -> Viewer | None:
+    """Who a token stands for and what it may do; None where it is unknown, ended or revoked."""
+    now = datetime.now(UTC)
+    query = (
+        select(User, ApiToken)
+        .join(ApiToken, ApiToken.user_id == User.user_id)
+        .where(
+            ApiToken.token_hash == digest(token),
+            ApiToken.ends_at > now,
+            ApiToken.revoked_at.is_(None),
+            User.ended_at.is_(None),
+        )
+    )
+    with store.reading() as session:
+        found = session.execute(query).one_or_none()
+    if found is None:
+        return None
+    user, row = found
+    if row.used_at is None or row.used_at < now - _USED_EVERY:
+        with store.session() as session:
+            session.execute(update(ApiToken).where(ApiToken.token_id == row.token_id).values(used_at=now))
+    # The role may be a lesser one by now than when the token was made.
+    scopes = frozenset(row.scopes.split()) & may_have(user.role)
+    return Viewer(user.role, user.email, user.user_id, user.rep_id, scopes, by_token=True)
