@@ -1,37 +1,42 @@
-"""Builds the app: routes and pages found by name, errors mapped to answers, headers that keep a page to itself."""
+"""Builds the app: routes and pages found by name, errors mapped to answers, and what each request passes first."""
 
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
-from urllib.parse import urlsplit
+from threading import Thread
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.gzip import GZipMiddleware
 
-from serving import pages, problems, routes
+from serving import pages, probes, problems, routes
 from serving.dependencies import Server
 from serving.documents import SIGNED
 from serving.home import Home
+from serving.metrics import Metrics
+from serving.middleware.guard import Guard
+from serving.middleware.requests import RequestLog
 from serving.settings import Settings
 from serving.store import Store
 
 API = "/api/v1"
 _STATIC = Path(__file__).parent / "static"
-_PAGE_POLICY = (
-    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'none'"
-)
 _PROBLEMS = (400, 401, 403, 404, 422, 429, 503)
-_SAFE = ("GET", "HEAD", "OPTIONS")
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, *, warm: bool = False, shared_metrics: Path | None = None) -> FastAPI:
     """The app of one home.
+
+    Parameters
+    ----------
+    warm : bool
+        Whether the model in use is loaded at once, in the background; /readyz says when it is there.
+    shared_metrics : Path, optional
+        Folder through which several processes share their counts.
 
     Raises
     ------
@@ -44,6 +49,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
+        if warm:
+            Thread(target=_warm, args=(server,), name="warm", daemon=True).start()
         yield
         server.store.close()
 
@@ -57,6 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=life,
     )
     app.state.server = server
+    app.state.metrics = Metrics(shared_metrics)
     problems.install(app)
     for router in _routers(routes):
         app.include_router(router, prefix=API, dependencies=SIGNED, responses=problems.documented(*_PROBLEMS))
@@ -64,9 +72,16 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router)
     if _STATIC.is_dir():
         app.mount("/static", StaticFiles(directory=_STATIC), name="static")
-    app.middleware("http")(_guard)
+    app.include_router(probes.router)
+    # The last one added is the first that a request passes.
+    app.add_middleware(Guard)
     app.add_middleware(GZipMiddleware, minimum_size=1000)
+    app.add_middleware(RequestLog, metrics=app.state.metrics, prefix=API)
     return app
+
+
+def _warm(server: Server) -> None:
+    server.live.warm(server.view(), server.company())
 
 
 def _routers(package: object) -> Iterator[APIRouter]:
@@ -75,25 +90,3 @@ def _routers(package: object) -> Iterator[APIRouter]:
         router = getattr(import_module(f"{name}.{module.name}"), "router", None)
         if isinstance(router, APIRouter):
             yield router
-
-
-async def _guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    if request.method not in _SAFE and not _same_origin(request):
-        return problems.answer(request, 403, "This request came from another site. Open the page here and try again.")
-    try:
-        response = await call_next(request)
-    except Exception as error:  # here, so that this answer too carries the headers below
-        response = problems.unknown(request, error)
-    response.headers.setdefault("Content-Security-Policy", _PAGE_POLICY)
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Referrer-Policy", "same-origin")
-    response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-    if not request.url.path.startswith("/static/"):
-        response.headers.setdefault("Cache-Control", "no-store")
-    return response
-
-
-def _same_origin(request: Request) -> bool:
-    """Whether a browser says that the request comes from our own pages; programs say nothing."""
-    origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host")

@@ -6,13 +6,14 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from crm.company import Company
+from crm.errors import BellwetherError
 from crm.lake import LakeView
 from serving.home import Home
 from training import registry
@@ -101,6 +102,20 @@ class Live:
         self._lock = Lock()
         self._kept: tuple[object, Ready] | None = None
         self._champion: tuple[float, registry.Champion] | None = None
+        self.state: tuple[Literal["ok", "waiting", "loading"], str] = ("ok", "loaded when first asked for")
+
+    def warm(self, view: LakeView, company: Company) -> None:
+        """Load the model before anybody asks, and say in `state` what came of it."""
+        self.state = ("loading", "the win model is being loaded")
+        try:
+            ready = self.ready(view, company)
+        except BellwetherError as error:  # what was scored before can still be served
+            self.state = ("waiting", str(error))
+        except BaseException as error:
+            self.state = ("waiting", type(error).__name__)
+            raise
+        else:
+            self.state = ("ok", f"win {ready.champion.version}")
 
     def ready(self, view: LakeView, company: Company) -> Ready:
         """The model on a view.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from datetime import time
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -12,7 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """What differs between installations; what a company decides stands in company.yaml."""
 
-    model_config = SettingsConfigDict(env_prefix="BELLWETHER_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="BELLWETHER_", extra="ignore", env_parse_none_str="never")
 
     home: Path = Field(Path("var"), description="Folder that holds lake, store, models, scores and company.yaml.")
     database_url: str | None = Field(
@@ -26,6 +28,16 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="Address to serve on; another than loopback asks everyone to sign in.")
     port: int = Field(8000, ge=1, le=65535, description="Port to serve on.")
+    workers: int = Field(1, ge=1, le=64, description="Processes that answer requests.")
+    log_format: Literal["human", "json"] = Field("human", description="Log lines for people, or as JSON for programs.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least that is logged.")
+    metrics_token: SecretStr | None = Field(
+        None, description="Who sends it may read /metrics; unset: only this machine may."
+    )
+    score_at: time | None = Field(
+        time(2),
+        description="When the worker scores every day, on the company's clock, such as 02:00; never: not at all.",
+    )
     session_days: int = Field(14, ge=1, le=365, description="How long one stays signed in, in days.")
     secure_cookies: bool = Field(False, description="True where pages are served by HTTPS only.")
     keys: Path | None = Field(None, description="YAML file with keys to CRMs, mode 600; unset: the settings below.")
@@ -45,6 +57,11 @@ def quiet_libraries() -> None:
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["DO_NOT_TRACK"] = "true"
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # MLflow asks for git, which need not be there
+
+
+def share_metrics(folder: Path) -> None:
+    """Let this process and those it starts share their counts; to be called before any of them counts."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
 
 
 quiet_libraries()
