@@ -249,16 +249,32 @@ class Lake:
         except Timeout:
             raise LakeBusy("The lake is being written to by another process. Try again when it is done.") from None
 
+    def count(self, rows: Mapping[str, pa.Table]) -> dict[str, MergeCount]:
+        """What `merge` would do with rows, by table; nothing is written."""
+        cut, counts = self.cut(), {}
+        for name, table in rows.items():
+            if name not in cut.tables:
+                counts[name] = MergeCount(new=table.num_rows)
+                continue
+            given = [c for c in table.column_names if c != SEQUENCE]
+            fresh, changed = self._differing(name, conform(name, table), given, cut)
+            same = table.num_rows - fresh.num_rows - changed.num_rows
+            counts[name] = MergeCount(fresh.num_rows, changed.num_rows, same)
+        return counts
+
+    def _differing(self, name: str, table: pa.Table, given: list[str], cut: Cut) -> tuple[pa.Table, pa.Table]:
+        with connect() as con:
+            LakeView(self.root, cut)._attach(con, name)
+            con.register("incoming", table)
+            return _what_differs(con, name, table, given)
+
     def _merge_table(self, name: str, table: pa.Table, given: list[str], cut: Cut) -> tuple[MergeCount, int]:
         path = str(self.root / name)
         if name not in cut.tables:
             write_deltalake(path, table, mode="overwrite", schema_mode="overwrite")
             return MergeCount(new=table.num_rows), DeltaTable(path).version()
         delta = DeltaTable(path)
-        with connect() as con:
-            LakeView(self.root, cut)._attach(con, name)
-            con.register("incoming", table)
-            fresh, changed = _what_differs(con, name, table, given)
+        fresh, changed = self._differing(name, table, given, cut)
         count = MergeCount(fresh.num_rows, changed.num_rows, table.num_rows - fresh.num_rows - changed.num_rows)
         if changed.num_rows:
             on = " and ".join(f't."{k}" is not distinct from s."{k}"' for k in TABLES[name].key)

@@ -152,15 +152,19 @@ class Home:
         BadSetting
             If that company.yaml cannot be used.
         """
+        self.check_import(path)
         brought = path / "company.yaml"
-        settings = Company.load(brought) if path.is_dir() else Company()
+        self.make()
+        if brought.is_file() and not self.has_data() and self.company() == Company():
+            self.company_file.write_text(brought.read_text(encoding="utf-8"), encoding="utf-8")
+
+    def check_import(self, path: Path) -> None:
+        """See that files may be imported here; errors as in `prepare_import`."""
+        settings = Company.load(path / "company.yaml") if path.is_dir() else Company()
         if self.company().sample and not settings.sample:
             raise SampleHome(self.root)
         if settings.sample and self.has_data() and not self.company().sample:
             raise RealHome(self.root)
-        self.make()
-        if brought.is_file() and not self.has_data() and self.company() == Company():
-            self.company_file.write_text(brought.read_text(encoding="utf-8"), encoding="utf-8")
 
     def prepare_sync(self) -> None:
         """Make the home ready for a CRM's data.

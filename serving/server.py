@@ -77,6 +77,7 @@ def run(settings: Settings, *, sock: socket.socket | None = None, say: str = "")
     import uvicorn
 
     from serving.app import create_app
+    from serving.jobs.beside import worker_beside
 
     app = create_app(settings)
     logging.getLogger("bellwether").setLevel(logging.INFO)
@@ -84,7 +85,8 @@ def run(settings: Settings, *, sock: socket.socket | None = None, say: str = "")
     text = say or f"Bellwether serves {app.state.server.home.root} on {address_of(settings)} (Ctrl-C ends it)"
     print(text, flush=True)  # noqa: T201
     try:
-        uvicorn.Server(config).run(sockets=[taken])
+        with worker_beside(settings):
+            uvicorn.Server(config).run(sockets=[taken])
     except KeyboardInterrupt:
         pass
     finally:

@@ -1,4 +1,4 @@
-"""Work outside the web process: a queue of jobs in the store, the worker that does them, and the first build's steps."""
+"""Work outside the web process: jobs queued in the store, the worker that does them, the first build's steps."""
 
 from serving.jobs.steps import Jobs, Step
 

@@ -1,0 +1,273 @@
+"""What jobs do, a function a kind; each begins anew without harm, and shows its outcome only when it is whole."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crm.errors import BadInput, NotReady
+from serving.home import Home
+from serving.jobs.queue import Job, Queue
+from serving.settings import Settings
+from serving.store import Store
+
+if TYPE_CHECKING:
+    from crm.connectors import Connector
+    from crm.report import ImportReport
+    from training.fit import TrainResult
+    from training.registry import What
+
+Tell = Callable[[str, float | None], None]
+CRMS = ("zoho", "tryton")
+MODELS: tuple[What, ...] = ("win", "attainment", "churn")
+_MOST_REFUSALS = 1000
+
+
+class UnknownCrm(BadInput):
+    """There is no connector of that name."""
+
+    def __init__(self, crm: str) -> None:
+        super().__init__(f"'{crm}' is no CRM that can be synced. Known: {', '.join(CRMS)}.")
+
+
+class UploadGone(NotReady):
+    """The files of an import are no longer there."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"The files of this import ({folder.name}) are gone. Upload them again.")
+
+
+class NothingTrained(NotReady):
+    """No model could be trained."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a task works with."""
+
+    settings: Settings
+    home: Home
+    store: Store
+    job: Job
+    tell: Tell
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a task made, in words and as JSON."""
+
+    text: str
+    result: dict[str, Any]
+
+
+def do(work: Work) -> Outcome:
+    """Do a job.
+
+    Raises
+    ------
+    BellwetherError
+        What is wrong, with the mend.
+    """
+    tasks = {"import": import_files, "sync": sync_crm, "train": train_model, "score": score}
+    return tasks[work.job.kind](work)
+
+
+def upload_folder(home: Home, name: str) -> Path:
+    """Where the files of an import wait: `files/` below it, beside it `mapping.yaml` where one came along."""
+    return home.root / "uploads" / Path(name).name
+
+
+def import_files(work: Work) -> Outcome:
+    """Read uploaded files into the lake, or rehearse that; then ask for scores.
+
+    The files go when it is done; a job that is cancelled or fails takes them along too.
+    """
+    from crm.mapping import load
+
+    params, place = work.job.params, upload_folder(work.home, work.job.params["upload"])
+    files = place / "files"
+    if not files.is_dir():
+        raise UploadGone(place)
+    own = place / "mapping.yaml"
+    named = str(own) if own.is_file() else params.get("mapping")
+    report = take_files(work.home, work.store, files, load(named) if named else None, work.tell, dry=params["dry_run"])
+    if not params["dry_run"]:
+        work.home.keep_stages(report.stages)
+        work.store.audit(_who(work.job), "import", job=work.job.job_id, taken=report.taken)
+    said = f"{report.taken:,} rows {'would be taken' if params['dry_run'] else 'taken'}, {_refused(report):,} refused"
+    result = {**trimmed(report), "dry_run": params["dry_run"], "data_cut": work.home.lake.cut().number}
+    if not params["dry_run"]:
+        result["score_job"] = score_after(work)
+    return Outcome(said, result)
+
+
+def take_files(home: Home, store: Store, path: Path, mapping: Any, tell: Tell, *, dry: bool = False) -> ImportReport:
+    """Import files into a home, names to its people book; a rehearsal writes nothing."""
+    from crm.importing import import_path
+    from serving.jobs.rehearsal import rehearse
+    from serving.people import StorePeople
+
+    if dry:
+        return rehearse(home, store, path, mapping, tell)
+    home.prepare_import(path)
+    return import_path(
+        path,
+        lake=home.lake,
+        people=StorePeople(store),
+        quarantine=home.quarantine,
+        company=home.company(),
+        mapping=mapping,
+        progress=lambda text, done, total: tell(text, done / total),
+    )
+
+
+def sync_crm(work: Work) -> Outcome:
+    """Take what changed in a CRM since the last sync; then ask for scores."""
+    found, crm = sync_home(work.home, work.store, connector_of(work.job.params["crm"], work.settings), work.tell)
+    work.store.audit(_who(work.job), "sync", crm=crm, taken=found.taken)
+    tables = {name: dict(counts) for name, counts in sorted(found.tables.items())}
+    result = {"crm": crm, "tables": tables, "refused": dict(found.refused), "data_cut": work.home.lake.cut().number}
+    return Outcome(f"{found.taken:,} rows read", {**result, "score_job": score_after(work)})
+
+
+def sync_home(
+    home: Home, store: Store, connector: Connector, tell: Tell, mapping: str | None = None
+) -> tuple[Any, str]:
+    """Sync into a home that holds no sample company, names to its people book; give the report and the CRM's name."""
+    from crm.connectors import sync
+    from crm.mapping import load
+    from serving.people import StorePeople
+
+    declared = connector.declaration
+    home.prepare_sync()
+    found = sync(
+        connector,
+        lake=home.lake,
+        people=StorePeople(store),
+        quarantine=home.quarantine,
+        company=home.company(),
+        state_file=home.cursors / f"{declared.name}.json",
+        stop=datetime.now(UTC),
+        mapping=load(mapping or declared.mapping),
+        progress=lambda text: tell(text, None),
+    )
+    home.keep_stages(found.stages)
+    return found, declared.name
+
+
+def connector_of(crm: str, settings: Settings) -> Connector:
+    """The connector of a CRM with its keys from the settings.
+
+    Raises
+    ------
+    UnknownCrm
+        If there is none.
+    BadInput
+        If a key is missing, see `serving.crm_keys`.
+    """
+    if crm == "zoho":
+        from crm.connectors.zoho import Zoho
+        from serving.crm_keys import zoho_keys
+
+        return Zoho(zoho_keys(settings), accounts=settings.zoho_accounts)
+    if crm == "tryton":
+        from crm.connectors.tryton import Tryton
+        from serving.crm_keys import tryton_keys
+
+        return Tryton(tryton_keys(settings))
+    raise UnknownCrm(crm)
+
+
+def train_model(work: Work) -> Outcome:
+    """Train models, each put in use if it passes the gate; then ask for scores."""
+    wished = work.job.params.get("what")
+    made, missing = [], {}
+    for what in MODELS if wished is None else [w for w in MODELS if w == wished]:
+        try:
+            made.append(_train(work, what))
+        except NotReady as error:
+            missing[what] = str(error)
+    if not made:
+        raise NothingTrained(" ".join(f"{what}: not trained. {why}" for what, why in missing.items()))
+    models = [
+        {"what": m.what, "version": m.version, "in_use": m.promoted, "verdict": m.verdict, "warnings": list(m.warnings)}
+        for m in made
+    ]
+    said = ", ".join(f"{m.what} {m.version}{' in use' if m.promoted else ''}" for m in made)
+    after = score_after(work) if any(m.promoted for m in made) else None
+    return Outcome(said, {"models": models, "missing": missing, "score_job": after})
+
+
+def _train(work: Work, what: What) -> TrainResult:
+    from crm.lake import newest_event
+    from training.fit import train
+
+    view = work.home.lake.view()
+    return train(
+        what,
+        view=view,
+        company=work.home.company(),
+        tracking=work.home.tracking,
+        snapshots=work.home.snapshots,
+        as_of=newest_event(view),
+        trials=work.job.params.get("trials", 12),
+        progress=lambda text: work.tell(f"{what}: {text}", None),
+    )
+
+
+def score(work: Work) -> Outcome:
+    """Score with the models in use; where nothing changed since the last scores, they stay."""
+    from serving.scoring import score_all
+
+    found = score_all(work.home, store=work.store, progress=work.tell)
+    result = {
+        "as_of": found.as_of.isoformat(), "rows": found.rows, "missing": found.missing, "folder": found.folder.name,
+    }  # fmt: skip
+    return Outcome(f"{found.rows.get('deals', 0):,} deals scored", result)
+
+
+def score_after(work: Work) -> int | None:
+    """Ask for scores of the new data: one job for all that came before it began; None where no model is in use."""
+    from training import registry
+
+    if not any(_in_use(registry, what, work.home) for what in MODELS):
+        return None
+    queue = Queue(work.store)
+    waiting = queue.waiting("score")
+    job = waiting or queue.ask("score", {}, by=work.job.asked_by, how=f"after job {work.job.job_id}")
+    return job.job_id
+
+
+def drop_upload(home: Home, job: Job) -> None:
+    """Delete the files of an import that has ended: they hold names, which belong in the people book alone."""
+    if job.kind == "import":
+        shutil.rmtree(upload_folder(home, job.params["upload"]), ignore_errors=True)
+
+
+def trimmed(report: ImportReport) -> dict[str, Any]:
+    """A report for the store: the first refusals only; the quarantine has them all."""
+    found = report.to_dict()
+    found["refusals"] = found["refusals"][:_MOST_REFUSALS]
+    found["taken"], found["refused"] = report.taken, _refused(report)
+    found["quarantine"] = Path(report.quarantine).stem if report.quarantine else None
+    return found
+
+
+def _refused(report: ImportReport) -> int:
+    return sum(table.refused for table in report.tables.values())
+
+
+def _in_use(registry: Any, what: str, home: Home) -> bool:
+    try:
+        registry.champion(what, tracking=home.tracking)
+    except NotReady:
+        return False
+    return True
+
+
+def _who(job: Job) -> str:
+    return f"user {job.asked_by}" if job.asked_by is not None else job.asked_how

@@ -1,0 +1,170 @@
+"""The worker: takes jobs from the queue, does each in a process of its own, says that it lives, stops it when asked."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import IO
+
+from sqlalchemy.exc import OperationalError
+
+from serving.home import Home
+from serving.jobs.leases import LEASE_SECONDS, process_name
+from serving.jobs.queue import Job, JobLost, Queue
+from serving.jobs.tasks import drop_upload
+from serving.settings import Settings
+from serving.store import Store
+
+_CLOCK = 20.0  # seconds between two looks at the clock
+_GRACE = 5.0  # seconds that a job has to end by itself when it is to be stopped
+log = logging.getLogger("bellwether.worker")
+
+
+class Worker:
+    """Does the jobs of one home, one at a time.
+
+    Parameters
+    ----------
+    settings : Settings
+        Which home, and when to score by itself.
+    poll : float
+        Seconds between two looks at the queue, and at a running job.
+    lease_seconds : float
+        After so much silence another worker takes over.
+    """
+
+    def __init__(self, settings: Settings, *, poll: float = 0.5, lease_seconds: float = LEASE_SECONDS) -> None:
+        self._settings, self._poll = settings, poll
+        self.home = Home.of(settings)
+        self.store = Store(self.home.database_url)
+        self.queue = Queue(self.store, lease_seconds=lease_seconds)
+        self.name = process_name()
+        self._scratch = self.home.root / "work"
+        self._look_at = 0.0
+        self._asked: date | None = None
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until told to stop; a job at work then goes back to the queue."""
+        while not stop.is_set():
+            try:
+                self._ask_for_nightly()
+                job = self.queue.claim(self.name)
+            except OperationalError as error:  # locked, full or restarting: what is queued stays there
+                log.warning("The store does not answer: %s", str(error.orig).strip())
+                job = None
+            if job is None:
+                stop.wait(self._poll)
+            else:
+                self.do(job, stop)
+
+    def do(self, job: Job, stop: threading.Event) -> None:
+        """Have a claimed job done, and see that its end is told whatever the end."""
+        log.info("job %s (%s) begins, attempt %s", job.job_id, job.kind, job.attempt)
+        scratch = self._scratch / str(job.job_id)
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        with (self.home.root / "worker.log").open("ab") as out:
+            child = self._start(job, scratch, out)
+            why = self._watch(job, child, stop)
+            _end(child)
+        shutil.rmtree(scratch, ignore_errors=True)
+        self._settle(job, why, child.returncode)
+
+    def close(self) -> None:
+        """Give back the store."""
+        self.store.close()
+
+    def _start(self, job: Job, scratch: Path, out: IO[bytes]) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "serving.jobs.child", str(self.home.root), str(job.job_id), self.name]
+        return subprocess.Popen(
+            [*command, str(os.getpid()), str(scratch)],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,  # so that the job's own processes end with it
+        )
+
+    def _watch(self, job: Job, child: subprocess.Popen[bytes], stop: threading.Event) -> str:
+        """Wait for a job's end; give why it is to be ended before that, or ''."""
+        while child.poll() is None:
+            if stop.is_set():
+                return "stopped"
+            try:
+                if self.queue.beat(job.job_id, self.name):
+                    return "cancelled"
+            except JobLost:
+                # The child may have told its end between two looks.
+                return "" if self._told_its_end(job) else "lost"
+            except OperationalError as error:
+                log.warning("job %s: the store does not answer: %s", job.job_id, str(error.orig).strip())
+            try:
+                child.wait(self._poll)
+            except subprocess.TimeoutExpired:
+                continue
+        return ""
+
+    def _told_its_end(self, job: Job) -> bool:
+        return self.queue.find(job.job_id).ended
+
+    def _settle(self, job: Job, why: str, status: int | None) -> None:
+        """What the child could not tell itself; tried until the store answers."""
+        wait = threading.Event()
+        while True:
+            try:
+                self._tell_end(job, why, status)
+                break
+            except JobLost:  # it told its end itself, or another worker has the job
+                break
+            except OperationalError as error:
+                log.warning("job %s: its end cannot be told yet: %s", job.job_id, str(error.orig).strip())
+                wait.wait(max(self._poll, 0.5))
+        found = self.queue.find(job.job_id)
+        log.info("job %s (%s): %s. %s", job.job_id, job.kind, found.state, found.text)
+        if found.ended:
+            drop_upload(self.home, job)
+
+    def _tell_end(self, job: Job, why: str, status: int | None) -> None:
+        if why == "cancelled":
+            self.queue.end(job.job_id, self.name, "cancelled", "Stopped; nothing of it was kept.")
+        elif why == "stopped":
+            self.queue.put_back(job.job_id, self.name, "The worker was stopped.", counts=False)
+        else:
+            said = signal.Signals(-status).name if status is not None and status < 0 else f"status {status}"
+            self.queue.put_back(job.job_id, self.name, f"The process that ran it ended by {said}.")
+
+    def _ask_for_nightly(self) -> None:
+        """Ask for the day's scores once it is time on the company's clock; a day without a worker is made up for."""
+        at = self._settings.score_at
+        if at is None or time.monotonic() < self._look_at or not (self.home.scores / "current").exists():
+            return
+        self._look_at = time.monotonic() + _CLOCK
+        now = datetime.now(UTC).astimezone(self.home.company().zone)
+        if now.time() >= at and now.date() != self._asked:
+            self.queue.ask("score", {}, how="schedule", once=f"score {now.date().isoformat()}")
+            self._asked = now.date()
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End a job's process and those it started; nothing where it has ended."""
+    if child.poll() is None:
+        _send(child, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(_GRACE)
+    _send(child, signal.SIGKILL)
+    child.wait()
+
+
+def _send(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    try:
+        os.killpg(child.pid, number)
+    except (ProcessLookupError, PermissionError):
+        return
