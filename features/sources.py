@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from features.as_of import attach_state
+from features.goals import GOAL_HISTORY
 from features.session import Session
 
 # What is filled in later may stand in a source only where the row's own clock says when it was known.
@@ -126,18 +127,14 @@ SOURCES: Mapping[str, str] = MappingProxyType(
             select account_id, rep_id, coalesce(recorded_at, asked_at) as known_at,
                    (score - low) / nullif(high - low, 0) as score
             from s""",
-        # A goal holds until a newer one for the same days is written down.
-        "targets": """
+        "targets": f"""
             select case when g.owner_kind = 'rep' then g.owner_id end as rep_id,
                    case when g.owner_kind = 'team' then g.owner_id end as team_id,
-                   coalesce(g.recorded_at, day_start(g.period_start)) as known_at,
-                   lead(coalesce(g.recorded_at, day_start(g.period_start))) over (
-                       partition by g.owner_kind, g.owner_id, g.period_start, g.period_end
-                       order by coalesce(g.recorded_at, day_start(g.period_start)), g._seq) as replaced_at,
+                   g.known_at, g.replaced_at,
                    g.period_start, g.period_end, date_diff('day', g.period_start, g.period_end) as days,
                    day_start(g.period_start) as starts_at,
                    day_start(g.period_end) as ends_at, g.target::double * fx.rate as target
-            from goals g left join fx on fx.currency = coalesce(g.currency, '')
+            from ({GOAL_HISTORY}) g left join fx on fx.currency = coalesce(g.currency, '')
                  and day_start(g.period_start) >= fx.valid_from and day_start(g.period_start) < fx.valid_to
             where g.owner_kind in ('rep', 'team') and g.metric = 'bookings'
                   and g.product_id is null and g.product_family is null and g.segment is null""",

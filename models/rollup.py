@@ -15,6 +15,8 @@ from scipy.sparse import csr_array
 from crm.company import Company
 from crm.lake import View, connect
 from crm.money import attach_rates
+from features.goals import GOAL_HISTORY
+from features.session import DUCKDB, opened
 from models.learners import Floats
 
 COMPANY = "company"
@@ -39,16 +41,15 @@ from shares s join deals d using (deal_id)
 left join fx on fx.currency = coalesce(d.currency, '') and d.closed_at >= fx.valid_from and d.closed_at < fx.valid_to
 order by d.deal_id, s.rep_id
 """
-_GOALS = """
-select g.owner_kind, case when g.owner_kind = 'company' then 'company' else g.owner_id end as owner_id, g.metric,
-       g.period_start, g.period_end,
-       case when any_value(g.metric) = 'conversion_rate' then avg(g.target)
-            else sum(case when g.metric = 'bookings' then g.target * fx.rate else g.target end) end as target
-from goals g left join fx on fx.currency = coalesce(g.currency, '')
+_GOALS = f"""
+select g.owner_kind, g.holder as owner_id, g.metric, g.period_start, g.period_end,
+       case when g.metric = 'bookings' then g.target * fx.rate else g.target end::double as target
+from ({GOAL_HISTORY}) g left join fx on fx.currency = coalesce(g.currency, '')
      and $at >= fx.valid_from and $at < fx.valid_to
 where g.product_id is null and g.product_family is null and g.segment is null and g.metric in $metrics
-      and g.period_start <= $day and g.period_end > $day and coalesce(g.recorded_at <= $at, true)
-group by all having target > 0 order by all
+      and g.period_start <= $day and g.period_end > $day
+      and g.known_at <= $at and coalesce(g.replaced_at > $at, true) and g.target > 0
+order by all
 """
 
 
@@ -138,14 +139,13 @@ def people_at(view: View, shares: pd.DataFrame, at: pd.Timestamp, today: date) -
 
 
 def targets(view: View, company: Company, at: pd.Timestamp, today: date) -> pd.DataFrame:
-    """Goals that run at a moment and were known then, for bookings in base currency; 0 is no goal.
+    """Goals that run at a moment, the newest known then of each, for bookings in base currency; 0 is no goal.
 
     Columns: owner_kind, owner_id ('company' for the company), metric, period_start, period_end (exclusive), target.
     """
-    with connect() as con:
-        view.attach(con)
-        attach_rates(con, company)
-        found = con.execute(_GOALS, {"at": at.to_pydatetime(), "day": today, "metrics": list(METRICS)}).df()
+    with opened(DUCKDB, view, company.time_zone) as session:
+        attach_rates(session.local, company)
+        found = session.local.execute(_GOALS, {"at": at.to_pydatetime(), "day": today, "metrics": list(METRICS)}).df()
     for name in ("period_start", "period_end"):
         found[name] = pd.to_datetime(found[name]).dt.date
     return found

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from crm.company import Company
+from features.build import build
 from models.rollup import booked, credit_matrix, credits_of, people_at, targets
 from tests.builders import a_deal, a_rate, a_rep, view_of
 
@@ -106,3 +107,28 @@ def test_targets_run_now_were_known_and_are_in_base_currency():
         ["company", "company", 900.0],
         ["rep", "r1", 200.0],
     ]
+
+
+def test_of_two_goals_for_the_same_days_the_one_written_down_last_holds():
+    goals = [
+        goal("g1", "rep", "r1", 100.0, recorded_at="2025-12-20T00:00:00Z"),
+        goal("g2", "rep", "r1", 130.0, recorded_at="2026-01-10T00:00:00Z"),
+        goal("g3", "rep", "r1", 500.0, recorded_at="2026-02-20T00:00:00Z"),  # not known yet on 15 February
+        goal("g4", "company", "company", 900.0, recorded_at="2025-12-20T00:00:00Z"),
+        goal("g5", "company", "all of us", 950.0),  # no time of writing: known when its first day begins
+        goal("g6", "rep", "r2", 70.0, recorded_at="2025-12-20T00:00:00Z"),
+        goal("g7", "rep", "r2", 0.0, recorded_at="2026-01-05T00:00:00Z"),  # taken back
+        goal("g8", "rep", "r1", 7.0, metric="won_deals", recorded_at="2025-12-20T00:00:00Z"),
+        goal("g9", "rep", "r1", 40.0, segment="SMB", recorded_at="2026-01-20T00:00:00Z"),  # another scope
+    ]
+    view = view_of(deals=[won("d1")], goals=goals, reps=[a_rep("r1"), a_rep("r2")])
+    found = targets(view, Company(), AT, TODAY)
+    assert found[["owner_id", "metric", "target"]].values.tolist() == [
+        ["company", "bookings", 950.0],
+        ["r1", "bookings", 130.0],
+        ["r1", "won_deals", 7.0],
+    ]
+    # The feature of the quarter's target follows the same rule: 130 for r1 and 0, that is none to reach, for r2.
+    spine = pd.DataFrame({"rep_id": ["r1", "r2"], "as_of": [AT, AT]})
+    spine["as_of"] = spine["as_of"].astype("datetime64[us, UTC]")
+    assert build(view, spine, "rep", company=Company(), only=["target"])["target"].tolist() == [130.0, 0.0]
