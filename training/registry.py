@@ -236,6 +236,8 @@ def table_of(run_id: str, name: str, *, tracking: str) -> pd.DataFrame | None:
 
 def list_versions(what: str | None = None, *, tracking: str) -> list[Version]:
     """All registered versions of a kind, or of all kinds, newest first."""
+    if _is_empty(tracking):
+        return []
     client = client_of(tracking)
     found: list[Version] = []
     for kind in [what] if what else KINDS:
@@ -313,6 +315,11 @@ def _artifacts_beside(tracking: str) -> Path | None:
     if not tracking.startswith("sqlite:///"):
         return None
     return Path(tracking.removeprefix("sqlite:///")).resolve().parent / "artifacts"
+
+
+def _is_empty(tracking: str) -> bool:
+    """Whether an SQLite store was never written; asking MLflow would make its tables first, which takes long."""
+    return tracking.startswith("sqlite:///") and not Path(tracking.removeprefix("sqlite:///")).exists()
 
 
 def _log_values(

@@ -223,21 +223,7 @@ def _event(desk: Desk, row: dict[str, Any]) -> Event:
         text = desk.language.say(
             "{field}: {old} → {new}",
             field=words.field(desk.language, str(row["detail"])),
-            old=_changed(desk, row, "old_value"),
-            new=_changed(desk, row, "new_value"),
+            old=words.changed(desk.formats, desk.names, str(row["detail"]), row["old_value"]),
+            new=words.changed(desk.formats, desk.names, str(row["detail"]), row["new_value"]),
         )
     return Event(when.isoformat() if when else "", desk.formats.date(when), text)
-
-
-def _changed(desk: Desk, row: dict[str, Any], column: str) -> str:
-    value = words.text_or(row[column], "—")
-    if row["detail"] == "owner_id":
-        return desk.names.get(value, value)
-    try:
-        if row["detail"] == "amount":
-            return desk.formats.number(float(value))
-        if row["detail"] == "close_date":
-            return desk.formats.date(as_day(value))
-    except ValueError:
-        return value
-    return value

@@ -43,6 +43,13 @@ select rep_id, cast(timezone($zone, closed_at) as date) as day, sum(amount) as a
 from credit group by all order by day
 """
 
+_MOVED = """
+select deal_id, field, arg_min(old_value, changed_at) as was, arg_max(new_value, changed_at) as became
+from deal_changes
+where changed_at > $since and changed_at <= $until and field in ('stage', 'amount', 'close_date', 'owner_id')
+group by all order by deal_id, field
+"""
+
 _TIMELINE = """
 select occurred_at as happened_at, kind as what, direction as detail, null as old_value, null as new_value
 from activities where deal_id = $deal
@@ -108,6 +115,14 @@ def booked(view: View, company: Company, *, start: datetime, until: datetime) ->
     with connect() as con:
         _attach(con, view, company)
         return con.execute(_BOOKED, {"start": start, "until": until, "zone": company.time_zone}).df()
+
+
+def moved(view: View, *, since: datetime, until: datetime) -> pd.DataFrame:
+    """What changed on deals after `since` up to `until`: deal_id, field, was, became; only the net change of each."""
+    with connect() as con:
+        view.attach(con)
+        rows = con.execute(_MOVED, {"since": since, "until": until}).df()
+    return rows[rows["was"] != rows["became"]]
 
 
 def deal_timeline(view: View, deal_id: str, most: int = 40) -> pd.DataFrame:

@@ -28,12 +28,6 @@ class Deals(NamedTuple):
     rest_expected: str
 
 
-@router.get("/")
-def home() -> RedirectResponse:
-    """The forecast is the front page."""
-    return RedirectResponse("/forecast", status_code=303)
-
-
 @router.get("/forecast")
 def company_forecast(desk: DeskDep) -> Response:
     """The company's forecast; who may not see it gets to the own team's or the own one."""

@@ -139,15 +139,15 @@ def _win(desk: Desk, m: Mapping[str, float]) -> list[Measure]:
         Measure(say("Log loss saved against the base rate"), _span(f, m), say("90% range over deals")),
         Measure(
             say("Mean forecast"),
-            f.percent(m["mean_forecast"], digits=1),
-            say("{share} came true", share=f.percent(m["realised_share"], digits=1)),
+            f.percent(m.get("mean_forecast"), digits=1),
+            say("{share} came true", share=f.percent(m.get("realised_share"), digits=1)),
         ),
         Measure(
             say("Calibration error"),
-            f.percent(m["calibration_error"], digits=1),
-            say("{floor} would be luck alone", floor=f.percent(m["calibration_floor"], digits=1)),
+            f.percent(m.get("calibration_error"), digits=1),
+            say("{floor} would be luck alone", floor=f.percent(m.get("calibration_floor"), digits=1)),
         ),
-        Measure(say("Deals it was judged on"), f.number(m["deals"]), say("each before its end was known")),
+        Measure(say("Deals it was judged on"), f.number(m.get("deals")), say("each before its end was known")),
     ]
 
 
@@ -157,8 +157,8 @@ def _churn(desk: Desk, m: Mapping[str, float]) -> list[Measure]:
         Measure(say("Log loss saved against the base rate"), _span(f, m), say("90% range over customers")),
         Measure(
             say("Customers it learnt from"),
-            f.number(m["n_accounts"]),
-            say("{n} of them left", n=f.number(m["n_left"])),
+            f.number(m.get("n_accounts")),
+            say("{n} of them left", n=f.number(m.get("n_left"))),
         ),
     ]
 

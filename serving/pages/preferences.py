@@ -16,7 +16,7 @@ _YEAR = 365 * 24 * 3600
 
 @router.post("/preferences")
 def keep_preferences(
-    next: Annotated[str, Form()] = "/forecast",  # noqa: A002 - name of the form's field
+    next: Annotated[str, Form()] = "/today",  # noqa: A002 - name of the form's field
     language: Annotated[str | None, Form()] = None,
     theme: Annotated[str | None, Form()] = None,
 ) -> RedirectResponse:

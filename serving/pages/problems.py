@@ -48,6 +48,6 @@ def problem_page(request: Request, company: Company, status: int, detail: str, n
         title=title,
         text=text,
         detail=more,
-        action=say("To the forecast"),
-        address="/forecast",
+        action=say("To the front page"),
+        address="/today",
     )

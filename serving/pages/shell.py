@@ -138,7 +138,7 @@ def _name(company: Company, language: Language) -> str:
     return language.say("Sample company") if company.sample else company.name
 
 
-def local_path(wished: str | None, otherwise: str = "/forecast") -> str:
+def local_path(wished: str | None, otherwise: str = "/today") -> str:
     """An address on this server to go back to; anything that a browser might take for another server is refused."""
     safe = wished is not None and wished.startswith("/") and not wished.startswith(("//", "/\\"))
     return wished if safe and wished is not None and "\n" not in wished and "\r" not in wished else otherwise

@@ -15,7 +15,7 @@ from crm.errors import NotFound
 from features.catalogue import OTHERS, WHO, Entity, feature
 from serving.format import Formats
 from serving.i18n import Language
-from serving.pages.outlook import number
+from serving.pages.outlook import as_day, number
 
 # Months and the like are shown as they are; only these units change how a number is written.
 _MONEY_UNITS = ("base currency", "money")
@@ -130,6 +130,21 @@ def field(language: Language, name: str) -> str:
         "forecast_category": say("Forecast category"),
     }
     return named.get(name, name.removeprefix("x_").replace("_", " "))
+
+
+def changed(f: Formats, names: Mapping[str, str], name: str, value: object) -> str:
+    """A logged value of a field as people read it; `names` by rep_id."""
+    text = text_or(value, "—")
+    if name == "owner_id":
+        return names.get(text, text)
+    try:
+        if name == "amount":
+            return f.number(float(text))
+        if name == "close_date":
+            return f.date(as_day(text))
+    except ValueError:
+        return text
+    return text
 
 
 def kind(language: Language, name: str | None) -> str:

@@ -52,3 +52,18 @@ def test_only_analysts_and_administrators_may_with_a_reason(live_site):
         assert client.post("/models/win/roll-back", json={}).status_code == 422
         assert client.post("/models/win/versions/99/promote", json=WHY).status_code == 404
         assert client.post("/models/none/roll-back", json=WHY).status_code == 422
+
+
+def test_the_page_puts_a_version_in_use_and_back(live_site, versions):
+    first, second = versions
+    page = f"{live_site.address}/models"
+    with live_site.client("analyst@example.com") as client:
+        text = client.get(page).text
+        assert f'name="version" value="{second}"' in text
+        assert f'name="version" value="{first}"' not in text  # it is in use
+        answer = client.post(f"{page}/win/promote", data={"version": second, **WHY})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/models#win")
+        assert [v["version"] for v in listed(live_site) if v["in_use"]] == [second]
+        assert WHY["why"] in client.get(page).text
+        client.post(f"{page}/win/roll-back", data=WHY)
+        assert [v["version"] for v in listed(live_site) if v["in_use"]] == [first]

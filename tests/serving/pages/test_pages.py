@@ -11,6 +11,7 @@ from serving.home import Home
 from serving.jobs import Jobs
 
 PAGES = [
+    "/today",
     "/forecast",
     "/forecast/teams/{team}",
     "/forecast/reps/{rep}",
@@ -185,7 +186,7 @@ def test_a_wrong_password_says_so_and_keeps_the_address(site):
 def test_preferences_lead_back_to_this_server_only(site, wished):
     with site.client() as client:
         answer = client.post("/preferences", data={"next": wished, "language": "zh", "theme": "dark"})
-    assert (answer.status_code, answer.headers["location"]) == (303, "/forecast")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/today")
     assert answer.cookies["bellwether_language"] == "zh"
 
 
