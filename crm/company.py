@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
@@ -51,14 +51,21 @@ class Churn(_Section):
     )
 
 
-class People(_Section):
-    """What is shown about persons, and to whom."""
+Purpose = Literal["coaching", "appraisal", "pay", "contests"]
+PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 
-    level: Literal["off", "team", "person"] = Field("team", description="The finest level shown to others.")
-    min_group: int = Field(5, ge=2, description="Figures of fewer people are withheld.")
+
+class People(_Section):
+    """What is shown about persons, to whom, how long it is kept, and what it may be used for."""
+
+    level: Literal["off", "team", "person"] = Field(
+        "team", description="person: managers see each person's figures; team: each sees only the own; off: nobody any."
+    )
+    min_group: int = Field(5, ge=2, description="Below level person, figures of fewer people are withheld.")
     keep_months: int = Field(24, ge=1, description="How long figures on persons are kept, in months.")
-    purposes: list[Literal["coaching", "appraisal", "pay", "contests"]] = Field(
-        default_factory=list, description="What figures on persons may be used for."
+    purposes: list[Purpose] = Field(
+        default_factory=lambda: list(PURPOSES),
+        description="What figures on persons may be used for, each once an administrator has recorded who agreed.",
     )
 
     @field_validator("level", mode="before")

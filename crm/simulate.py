@@ -219,6 +219,7 @@ def _settings() -> dict[str, Any]:
         "name": "Sample company",
         "sample": True,
         "base_currency": BASE_CURRENCY,
+        "people": {"level": "person"},
         "stages": {"sales": list(STAGES[0]), "renewals": list(STAGES[2]), "leads": list(STAGES[3])},
     }
 
