@@ -64,15 +64,13 @@ class Try:
             session.execute(delete(FailedTries).where(FailedTries.key_hash == by_email))
             if found := _locked(session, by_address):
                 found.failed = max(found.failed - 1, 0)
-                if found.failed < _FREE_BY_ADDRESS:
-                    found.wait_until = found.last_at
 
     def _count(self, store: Store) -> None:
-        now = datetime.now(UTC)
         with store.session() as session:
-            session.execute(delete(FailedTries).where(FailedTries.last_at < now - _FORGOTTEN))
+            session.execute(delete(FailedTries).where(FailedTries.last_at < datetime.now(UTC) - _FORGOTTEN))
             found = [(key, free, _locked(session, key)) for key, free in self._keys()]
-            waits = [row.wait_until for _, _, row in found if row is not None and row.wait_until > now]
+            now = datetime.now(UTC)  # after the rows could be locked
+            waits = [row.wait_until for _, free, row in found if row and row.failed >= free and row.wait_until > now]
             if waits:
                 raise TooManyTries(int((max(waits) - now).total_seconds()) + 1)
             for key, free, row in found:
