@@ -19,13 +19,14 @@ from serving.documents import SIGNED
 from serving.home import Home
 from serving.metrics import Metrics
 from serving.middleware.guard import Guard
+from serving.middleware.repeats import Repeats
 from serving.middleware.requests import RequestLog
 from serving.settings import Settings
 from serving.store import Store
 
 API = "/api/v1"
 _STATIC = Path(__file__).parent / "static"
-_PROBLEMS = (400, 401, 403, 404, 422, 429, 503)
+_PROBLEMS = (400, 401, 403, 404, 409, 422, 429, 503)
 
 
 def create_app(settings: Settings, *, warm: bool = False, shared_metrics: Path | None = None) -> FastAPI:
@@ -74,6 +75,7 @@ def create_app(settings: Settings, *, warm: bool = False, shared_metrics: Path |
         app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.include_router(probes.router)
     # The last one added is the first that a request passes.
+    app.add_middleware(Repeats, prefix=API)
     app.add_middleware(Guard)
     app.add_middleware(GZipMiddleware, minimum_size=1000)
     app.add_middleware(RequestLog, metrics=app.state.metrics, prefix=API)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -16,6 +15,7 @@ from starlette.exceptions import HTTPException
 from crm.errors import BadInput, BellwetherError, NotAllowed, NotFound, NotReady
 from serving.access import SignInNeeded
 from serving.freshness import NotModified, answer_not_modified
+from serving.logs import REQUEST
 from serving.pages.problems import problem_page, wants_page
 from serving.sign_in import WrongPassword
 from serving.tries import TooManyTries
@@ -37,11 +37,13 @@ _TITLES = {
     403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
+    409: "Conflict",
     422: "Bad input",
     429: "Too many tries",
     500: "Something went wrong",
     503: "Not ready",
 }
+_MORE = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "10"}}
 
 
 class Problem(BaseModel):
@@ -90,7 +92,7 @@ def answer(
 def _known(request: Request, error: Exception) -> Response:
     assert isinstance(error, BellwetherError)
     status = status_of(error)
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    headers = dict(_MORE.get(status, {}))
     if isinstance(error, TooManyTries):
         headers["Retry-After"] = str(error.seconds)
     return answer(request, status, str(error), headers)
@@ -111,8 +113,8 @@ def _http(request: Request, error: Exception) -> Response:
 
 def unknown(request: Request, error: Exception) -> Response:
     """The answer to an error that nobody foresaw; the log has all of it under the number that is told."""
-    number = secrets.token_hex(4)
-    _log.error("Request %s (%s %s) failed", number, request.method, request.url.path, exc_info=error)
+    number = REQUEST.get()
+    _log.error("A request failed", exc_info=error)
     return answer(
         request, 500, f"Something went wrong here; the log has it as request {number}. Try again.", number=number
     )
