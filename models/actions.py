@@ -35,6 +35,8 @@ class Action:
         The kind of activity it is logged as; empty where it is none.
     needs : {'', 'decision_maker', 'anyone'}
         A contact at the account whom nobody has met about this deal.
+    shows : bool
+        Whether history tells when it was taken.
     why_en, why_zh : str
         Why it fits; features stand in braces.
     """
@@ -48,6 +50,7 @@ class Action:
     sets: dict[str, float] = field(default_factory=dict)
     kind: str = ""
     needs: ContactNeed = ""
+    shows: bool = True
 
     @property
     def features(self) -> frozenset[str]:
@@ -154,7 +157,9 @@ CATALOGUE: tuple[Action, ...] = (
     ),
     # A look at the deal itself changes nothing that is recorded, and a hand-over is caused by departures, not by the
     # deal: history tells nothing of either. They stand here for randomised evidence and for a company's own use.
-    Action("requalify", 7, _above("days_in_stage", 60), "Over 60 days in this stage.", "在当前阶段已超过60天。"),
+    Action(
+        "requalify", 7, _above("days_in_stage", 60), "Over 60 days in this stage.", "在当前阶段已超过60天。", shows=False,
+    ),
     Action("hand_over", 14, _never, "A colleague may have the better access.", "同事可能更易接触客户。"),
 )  # fmt: skip
 

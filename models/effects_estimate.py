@@ -197,10 +197,11 @@ _LEARNERS: dict[Learner, Callable[[int, bool], Any]] = {"linear": _linear, "tree
 
 
 class _quiet(warnings.catch_warnings):  # noqa: N801
-    """Without what the library says about its own future, and about matrices without names."""
+    """Without what the library says about its own future, matrices without names, and a figure not used here."""
 
     def __enter__(self) -> Any:
         found = super().__enter__()
         warnings.simplefilter("ignore", FutureWarning)
         warnings.filterwarnings("ignore", message="X does not have valid feature names")
+        warnings.filterwarnings("ignore", message="The estimated nu2")
         return found

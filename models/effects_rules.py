@@ -1,4 +1,4 @@
-"""What may be said of an action's effect: refusals, the placebo's correction, the basis, and how evidence is put together."""
+"""What may be said of an action's effect: refusals, the placebo's correction, the basis, evidence put together."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def corrected(theta: Mean, now: Mean, later: Mean) -> Corrected:
     theta_c = (1 - k) theta, var_c = (1 - k)^2 se^2 + theta^2 ((se_later / now)^2 + (k se_now / now)^2).
     It sees only what works quickly; a quiet placebo proves nothing, so it lowers claims and never raises them.
     """
-    if abs(now.value) <= Z90 * now.se or not np.isfinite(later.value):
+    if not (abs(now.value) > Z90 * now.se and np.isfinite(later.value)):
         return Corrected(0.0, theta, 0.0)
     k = float(np.clip(later.value / now.value, 0, 1))
     ratio = (later.se / now.value) ** 2 + (k * now.se / now.value) ** 2
