@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from models.amounts import AmountModel
 from models.explain import by_theme
 from serving.home import Home
 from serving.ledger import Entity, Ledger
+from serving.rescoring import INPUTS, Before, before, conditions, fingerprints, in_order, unchanged
 from serving.scores import POINTER, read_pointer, swap_pointer
 from serving.store import Store
 from training import registry
@@ -56,6 +58,7 @@ class ScoreResult:
     as_of: datetime
     rows: dict[str, int]
     missing: dict[str, str]
+    rated: int = 0  # deals whose rating was computed anew
 
 
 @dataclass
@@ -70,6 +73,26 @@ class _Run:
     frames: dict[str, pd.DataFrame] = field(default_factory=dict)
     reasons: list[pd.DataFrame] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
+    reuse: bool = False
+    rated: int = 0
+
+    @property
+    def conditions(self) -> str:
+        """Digest of what the rating of a deal hangs on beside its own inputs."""
+        win = self.champions.get("win")
+        return conditions(
+            model=win.run_id if win else None,
+            as_of=self.as_of,
+            period_end=self.period_end,
+            company=self.company.model_dump_json(),
+            product=version("bellwether"),
+        )
+
+    @property
+    def everything(self) -> str:
+        """Digest of what all scores hang on: the data, the models in use, the settings."""
+        models = {what: c.run_id for what, c in self.champions.items()}
+        return conditions(deals=self.conditions, cut=self.view.cut.number, models=models)
 
     @property
     def period(self) -> Period:
@@ -88,6 +111,7 @@ def score_all(
     store: Store | None = None,
     as_of: datetime | None = None,
     out: Path | None = None,
+    reuse: bool = False,
     progress: Progress | None = None,
 ) -> ScoreResult:
     """Score open deals, current rep-periods and active accounts with the models in use.
@@ -100,6 +124,9 @@ def score_all(
         Moment of the forecasts; unset: the newest event of the data. Earlier moments are written to `out` alone.
     out : Path, optional
         A folder that gets a copy of the files.
+    reuse : bool
+        Whether deals whose inputs are those of the last scores keep their rating, reasons and curve; where nothing at
+        all has changed, the last scores stay. The files are the same either way.
     progress : callable, optional
         Told in words what is being done, and the share done.
 
@@ -119,6 +146,10 @@ def score_all(
     if moment < newest and out is None:
         raise PastNeedsFolder(moment)
     run = _run_of(home, view, pd.Timestamp(moment).as_unit("us"))
+    run.reuse = reuse and moment >= newest
+    if run.reuse and out is None and (kept := unchanged(home.scores, run.everything)):
+        say("Nothing has changed", 1.0)
+        return ScoreResult(kept[0], moment, kept[1]["rows"], kept[1]["missing"], rated=0)
     _score_deals(run, say)
     say("Rating reps and teams", 0.55)
     _score_attainment(run)
@@ -136,7 +167,7 @@ def score_all(
         if out is not None:
             shutil.copytree(folder, out, dirs_exist_ok=True)
     say("Done", 1.0)
-    return ScoreResult(out or folder, moment, {n: len(f) for n, f in run.frames.items()}, run.missing)
+    return ScoreResult(out or folder, moment, _rows(run), run.missing, rated=run.rated)
 
 
 def _run_of(home: Home, view: LakeView, as_of: pd.Timestamp) -> _Run:
@@ -163,22 +194,45 @@ def _score_deals(run: _Run, say: Progress) -> None:
         run.missing["deals"] = "No deal is open."
         return
     say(f"Rating {len(X):,} open deals", 0.15)
-    scored = score_deals(champion.model, X, run)
-    scored["model_version"] = champion.version
     lead = (X["kind"].astype(object) == "lead").to_numpy() if "kind" in X else np.zeros(len(X), bool)
+    scored = _rate(run, X, champion, say)
     run.frames["deals"] = scored[~lead].reset_index(drop=True)
     run.frames["leads"] = scored[lead].reset_index(drop=True)
-    say("Reasons and curves", 0.3)
-    explained = by_theme(champion.model.explain(X), identities("deal", run.company))
-    run.reasons.append(reason_rows("deal", X["deal_id"], explained))
-    run.frames["curves"] = _curve_rows(X["deal_id"], *champion.model.curve(X))
     say("Next steps", 0.4)
     _advise(run, X[~lead].reset_index(drop=True), champion)
 
 
-def score_deals(model: Any, X: pd.DataFrame, run: _Run) -> pd.DataFrame:
-    """Columns of deals.parquet but for the model's version."""
-    scored: pd.DataFrame = model.score(X, as_of=run.as_of, period_end=run.period_end)
+def _rate(run: _Run, X: pd.DataFrame, champion: registry.Champion, say: Progress) -> pd.DataFrame:
+    """Rate and explain the deals whose inputs are new; the others keep what the last run said. Gives the ratings."""
+    prints = fingerprints(X)
+    last = before(run.home.scores, run.conditions) if run.reuse else Before()
+    same = last.same(X["deal_id"], prints)
+    kept, new, model = X.loc[same, "deal_id"], X[~same].reset_index(drop=True), champion.model
+    run.rated = len(new)
+    lent = last.rows(("deals", "leads"), kept).drop(columns=["expected_amount", "model_version"], errors="ignore")
+
+    def rated() -> pd.DataFrame:
+        found: pd.DataFrame = model.score(new, as_of=run.as_of, period_end=run.period_end)
+        return found
+
+    scored = _with_amounts(in_order(X["deal_id"], "deal_id", lent, rated if len(new) else None), X, run)
+    scored["model_version"] = champion.version
+    say("Reasons and curves", 0.3)
+
+    def explained() -> pd.DataFrame:
+        return reason_rows("deal", new["deal_id"], by_theme(model.explain(new), identities("deal", run.company)))
+
+    def curves() -> pd.DataFrame:
+        return _curve_rows(new["deal_id"], *model.curve(new))
+
+    for name, key, make in (("reasons", "entity_id", explained), ("curves", "deal_id", curves)):
+        run.frames[name] = in_order(X["deal_id"], key, last.rows((name,), kept), make if len(new) else None)
+    run.reasons.append(run.frames.pop("reasons"))
+    run.frames[INPUTS] = pd.DataFrame({"deal_id": X["deal_id"], "fingerprint": prints})
+    return scored
+
+
+def _with_amounts(scored: pd.DataFrame, X: pd.DataFrame, run: _Run) -> pd.DataFrame:
     when_won = AmountModel().fit(run.view, run.company, until=run.as_of).when_won(X)
     scored.insert(5, "expected_amount", scored["win_probability"].to_numpy() * np.asarray(when_won, dtype=np.float64))
     return scored
@@ -295,7 +349,14 @@ def _meta(run: _Run) -> dict[str, Any]:
         "models": {what: c.version for what, c in run.champions.items()},
         "notes": notes,
         "missing": run.missing,
+        "rows": _rows(run),
+        "conditions": run.conditions,
+        "everything": run.everything,
     }
+
+
+def _rows(run: _Run) -> dict[str, int]:
+    return {name: len(frame) for name, frame in run.frames.items() if name != INPUTS}
 
 
 def _plain(value: Any) -> Any:
@@ -339,6 +400,8 @@ def seal_reconstructed(ledger: Ledger, frames: Mapping[str, pd.DataFrame], *, da
 def _drop_old_runs(folder: Path) -> None:
     """Keep the newest runs; the ledger has what was forecast."""
     current = read_pointer(folder)
+    for part in folder.glob(".*.part"):  # left by a run that died
+        shutil.rmtree(part, ignore_errors=True)
     runs = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     runs.sort(key=lambda p: p.stat().st_mtime)
     for old in runs[:-_KEPT_RUNS]:

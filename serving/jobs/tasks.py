@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -223,11 +223,10 @@ def score(work: Work) -> Outcome:
     """Score with the models in use; where nothing changed since the last scores, they stay."""
     from serving.scoring import score_all
 
-    found = score_all(work.home, store=work.store, progress=work.tell)
-    result = {
-        "as_of": found.as_of.isoformat(), "rows": found.rows, "missing": found.missing, "folder": found.folder.name,
-    }  # fmt: skip
-    return Outcome(f"{found.rows.get('deals', 0):,} deals scored", result)
+    found = score_all(work.home, store=work.store, reuse=True, progress=work.tell)
+    deals, result = found.rows.get("deals", 0) + found.rows.get("leads", 0), asdict(found)
+    result |= {"as_of": found.as_of.isoformat(), "folder": found.folder.name}
+    return Outcome(f"{deals:,} deals, {found.rated:,} of them rated anew", result)
 
 
 def score_after(work: Work) -> int | None:

@@ -1,0 +1,102 @@
+"""What the last scores can lend to the next: a deal whose inputs are the same is not rated and explained again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from serving.scores import read_folder, read_pointer
+
+INPUTS = "inputs"
+RATED = ("deals", "leads", "reasons", "curves")
+
+
+@dataclass(frozen=True)
+class Before:
+    """The last run's frames and what each of its deals was rated from.
+
+    Attributes
+    ----------
+    frames : mapping of str to DataFrame
+        Those of `RATED` that there are.
+    prints : uint64 Series by deal_id
+        Fingerprint of each deal's inputs.
+    """
+
+    frames: dict[str, pd.DataFrame] = field(default_factory=dict)
+    prints: pd.Series = field(default_factory=lambda: pd.Series(dtype=np.uint64))
+
+    def same(self, deals: pd.Series, prints: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+        """Which deals were rated from the same inputs, shape (n,)."""
+        known = self.prints.reindex(deals.to_numpy(object))
+        return known.notna().to_numpy() & (known.fillna(0).astype(np.uint64).to_numpy() == prints)
+
+    def rows(self, names: tuple[str, ...], deals: pd.Series) -> pd.DataFrame:
+        """Rows of these deals from one or more files."""
+        parts = [self.frames[name] for name in names if name in self.frames]
+        if not parts:
+            return pd.DataFrame()
+        found = pd.concat(parts, ignore_index=True)
+        key = "entity_id" if "entity" in found else "deal_id"
+        found = found[found["entity"] == "deal"] if "entity" in found else found
+        return found[found[key].isin(deals)]
+
+
+def conditions(**given: object) -> str:
+    """A digest of all that a rating hangs on beside the deal's own inputs: model, moment, settings."""
+    return hashlib.sha256(json.dumps(given, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def fingerprints(X: pd.DataFrame) -> npt.NDArray[np.uint64]:
+    """A hash of each row with its columns' names and types, shape (n,)."""
+    kind = hashlib.sha256(repr([(name, str(X[name].dtype)) for name in X.columns]).encode()).hexdigest()[:16]
+    return pd.util.hash_pandas_object(X, index=False, hash_key=kind).to_numpy(np.uint64)
+
+
+def before(scores: Path, wanted: str) -> Before:
+    """The last run, where it was made under the same conditions; otherwise one that lends nothing."""
+    mark = read_pointer(scores)
+    folder = scores / mark
+    if not mark or not (folder / f"{INPUTS}.parquet").exists():
+        return Before()
+    frames, meta = read_folder(folder)
+    if meta.get("conditions") != wanted:
+        return Before()
+    kept = pd.read_parquet(folder / f"{INPUTS}.parquet").set_index("deal_id")["fingerprint"]
+    return Before({name: frames[name] for name in RATED if name in frames}, kept)
+
+
+def in_order(deals: pd.Series, key: str, lent: pd.DataFrame, make: Callable[[], pd.DataFrame] | None) -> pd.DataFrame:
+    """Rows lent and rows made now, in the order of the deals; rows of one deal keep theirs.
+
+    Parameters
+    ----------
+    deals : shape (n,)
+        All deals in their order.
+    make : callable, optional
+        Gives the rows of those that are new; None where none is.
+    """
+    parts = [part for part in (lent, make() if make else pd.DataFrame()) if len(part)]
+    if not parts:
+        return lent
+    rows = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0].reset_index(drop=True)
+    place = pd.Series(np.arange(len(deals)), index=deals.to_numpy(object))
+    order = np.argsort(place.reindex(rows[key].to_numpy(object)).to_numpy(), kind="stable")
+    return rows.iloc[order].reset_index(drop=True)
+
+
+def unchanged(scores: Path, everything: str) -> tuple[Path, dict[str, Any]] | None:
+    """The last run's folder and meta.json where nothing at all has changed since."""
+    mark = read_pointer(scores)
+    if not mark:
+        return None
+    meta = json.loads((scores / mark / "meta.json").read_text(encoding="utf-8"))
+    return (scores / mark, meta) if meta.get("everything") == everything else None
