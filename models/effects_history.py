@@ -34,7 +34,8 @@ _KIND = "select deal_id, done_at, deal_id as cause from kept where kind = '{kind
 # A meeting with who decides is an action of its own.
 _TAKEN = {
     "meeting": f"{_KIND.format(kind='meeting')} and not decides",
-    "involve_decision_maker": f"select deal_id, done_at, deal_id as cause from kept where kind in {_PEOPLE} and decides",
+    "involve_decision_maker": f"""
+        select deal_id, done_at, deal_id as cause from kept where kind in {_PEOPLE} and decides""",
     "add_contact": f"""
         select deal_id, min(done_at) as done_at, deal_id as cause from kept
         where kind in {_PEOPLE} and direction = 'out' and contact_id is not null group by deal_id, contact_id

@@ -184,11 +184,21 @@ def units_of(action: Taken, closes: Floats, keep: Flags, *, compared: Compared, 
     if compared == "week" or not done.any():
         rows = np.flatnonzero(keep)
         return Units(rows, done[rows], np.full(len(rows), base))
-    draws = np.random.default_rng(seed).choice(action.first[done], size=len(keep))
+    draws = _moments(action.first[done], np.fmin(closes, action.first)[keep], len(keep), seed)
     waits = keep & (closes > draws) & ~(action.first <= draws)
     rows = np.concatenate([np.flatnonzero(done), np.flatnonzero(waits)])
     start = np.concatenate([action.first[done], draws[waits]])
     return Units(rows, np.arange(len(rows)) < done.sum(), start)
+
+
+def _moments(acted: Floats, gone: Floats, n: int, seed: int) -> Floats:
+    """Moments at which rows are looked at, shape (n,), so that those still there fall as the actions did.
+
+    Fewer rows are left at a late moment (`gone` says until when each is), so late moments are drawn more often.
+    """
+    left = 1 - np.searchsorted(np.sort(gone), acted, side="left") / len(gone)
+    weight = 1 / np.maximum(left, 1 / len(gone))
+    return np.random.default_rng(seed).choice(acted, size=n, p=weight / weight.sum())
 
 
 def _seconds(moments: pd.Series) -> Floats:
