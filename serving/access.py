@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import pandas as pd
 
@@ -39,6 +39,13 @@ class ScopeMissing(NotAllowed):
 
     def __init__(self, scope: str) -> None:
         super().__init__(f"This token lacks the scope '{scope}'. Make one that has it, or sign in yourself.")
+
+
+class SessionNeeded(NotAllowed):
+    """A token for programs cannot do this."""
+
+    def __init__(self) -> None:
+        super().__init__("A token cannot do this. Sign in yourself: POST /api/v1/session, or the pages.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +90,35 @@ class Sight:
     Attributes
     ----------
     reps, teams, accounts : frozenset of str, optional
-        Keys whose rows are shown.
+        Keys whose rows are shown: reps by the deals they own.
     names : bool
         Whether persons' names are shown beside them.
+    persons : frozenset of str, optional
+        Reps of whom figures are shown: forecasts, comparisons, what is owed to them.
+    own : str, optional
+        Rep that the viewer is.
+    least : int
+        Figures of fewer people than so many are withheld; 0 where each person's are shown.
     """
 
     reps: frozenset[str] | None = None
     teams: frozenset[str] | None = None
     accounts: frozenset[str] | None = None
     names: bool = True
+    persons: frozenset[str] | None = None
+    own: str | None = None
+    least: int = 0
 
     def owner(self, rep_id: object) -> bool:
         """Whether deals of this owner are shown."""
         return self.reps is None or rep_id in self.reps
 
+    def person(self, rep_id: object) -> bool:
+        """Whether figures on a rep are shown; a rep that is not seen at all has none."""
+        return self.owner(rep_id) and (self.persons is None or rep_id in self.persons)
+
     def team(self, team_id: object) -> bool:
-        """Whether a team's figures are shown."""
+        """Whether a team is seen; its figures may still be withheld, see `Scores.seen_by`."""
         return self.teams is None or team_id in self.teams
 
     def account(self, account_id: object) -> bool:
@@ -109,21 +129,27 @@ class Sight:
 def sight_of(viewer: Viewer, view: View, company: Company, *, day: date) -> Sight:
     """What a viewer may see on a day: a rep himself, a manager the teams below, others everything.
 
-    Accounts are seen by their owners and by the owners of their open deals.
+    Accounts are seen by their owners and by the owners of their open deals. Below the level `person`, figures on a
+    person are shown to nobody else; at `off`, to nobody.
     """
+    own, people = viewer.rep_id, company.people
+    mine = frozenset({own} if own and people.level != "off" else ())
+    limits: dict[str, Any] = (
+        {"own": own} if people.level == "person" else {"own": own, "persons": mine, "least": people.min_group}
+    )
     if viewer.sees_all:
-        return Sight(names=viewer.role != "analyst" or company.people.level == "person")
-    if viewer.rep_id is None:
-        return Sight(frozenset(), frozenset(), frozenset())
+        return Sight(names=viewer.role != "analyst" or people.level == "person", **limits)
+    if own is None:
+        return Sight(frozenset(), frozenset(), frozenset(), **limits)
     with connect() as con:
         view.attach(con)
         every = con.sql(_TEAMS).fetchall()
-        led = [team for team, _, manager in every if manager == viewer.rep_id and viewer.role == "manager"]
+        led = [team for team, _, manager in every if manager == own and viewer.role == "manager"]
         teams = _teams_below(every, led)
         members = con.execute(_MEMBERS, {"day": day}).fetchall() if teams else []
-        reps = frozenset({viewer.rep_id, *(rep for rep, team in members if team in teams)})
+        reps = frozenset({own, *(rep for rep, team in members if team in teams)})
         owned = con.execute(_ACCOUNTS, {"reps": sorted(reps)}).fetchall()
-    return Sight(reps, teams, frozenset(row[0] for row in owned))
+    return Sight(reps, teams, frozenset(row[0] for row in owned), **limits)
 
 
 def members_of(view: View, team_id: str, *, day: date) -> frozenset[str]:
@@ -132,6 +158,17 @@ def members_of(view: View, team_id: str, *, day: date) -> frozenset[str]:
         view.attach(con)
         teams = _teams_below(con.sql(_TEAMS).fetchall(), [team_id])
         return frozenset(rep for rep, team in con.execute(_MEMBERS, {"day": day}).fetchall() if team in teams)
+
+
+def team_tree(view: View, *, day: date) -> tuple[dict[str, frozenset[str]], dict[str, str | None]]:
+    """Reps in each team or below it on a day, and the team above each."""
+    with connect() as con:
+        view.attach(con)
+        every = con.sql(_TEAMS).fetchall()
+        home = con.execute(_MEMBERS, {"day": day}).fetchall()
+    below = {team: _teams_below(every, [team]) for team, _, _ in every}
+    members = {team: frozenset(rep for rep, its in home if its in inner) for team, inner in below.items()}
+    return members, {team: parent for team, parent, _ in every}
 
 
 _TEAMS = "select team_id, parent_team_id, manager_rep_id from teams"

@@ -13,7 +13,7 @@ from fastapi import Depends, Request
 
 from crm.company import Company
 from crm.lake import LakeView
-from serving.access import GUEST, Sight, SignInNeeded, Viewer, need_role, need_scope, sight_of
+from serving.access import GUEST, SessionNeeded, Sight, SignInNeeded, Viewer, need_role, need_scope, sight_of
 from serving.accuracy import Accuracy, accuracy
 from serving.home import Home
 from serving.jobs import Jobs
@@ -162,6 +162,16 @@ def signed_in_viewer(request: Request, viewer: ViewerDep) -> Viewer:
 
 
 SignedInDep = Annotated[Viewer, Depends(signed_in_viewer)]
+
+
+def person(viewer: SignedInDep) -> Viewer:
+    """Who asks, signed in as a person: a program shall not make or see tokens."""
+    if viewer.by_token:
+        raise SessionNeeded
+    return viewer
+
+
+PersonDep = Annotated[Viewer, Depends(person)]
 
 
 def administrator(viewer: SignedInDep) -> Viewer:

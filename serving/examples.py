@@ -156,5 +156,29 @@ MODELS: Example = {
 }
 JOBS: Example = {"working": True, "steps": [{"name": "scores", "state": "running", "done": 0.4, "text": "Next steps"}]}
 TOKEN: Example = {"token": "Jm1x...shown-once"}
+USER: Example = {
+    "user_id": 7,
+    "email": "bo@example.com",
+    "role": "rep",
+    "rep_id": "R-5",
+    "active": True,
+    "has_password": False,
+    "made_at": _AS_OF,
+    "ended_at": None,
+}
+USERS: Example = {"total": 1, "users": [USER]}
+LINK: Example = {"link": "https://bellwether.example.com/password/q8Zs...works-once"}
+NEW_USER: Example = {"user": USER, **LINK}
+_KEPT_TOKEN: Example = {
+    "token_id": 3,
+    "name": "nightly export",
+    "scopes": ["read"],
+    "made_at": _AS_OF,
+    "ends_at": "2026-05-30T12:00:00Z",
+    "used_at": None,
+    "revoked_at": None,
+}
+TOKENS: Example = {"tokens": [_KEPT_TOKEN]}
+NEW_TOKEN: Example = {"token": "bw_Jm1x...shown-once", "kept": _KEPT_TOKEN}
 ME: Example = {"name": "ann@example.com", "role": "manager", "rep_id": "R-2", "signed_in": True}
 HEALTH: Example = {"status": "ok", "sample": False, "as_of": "2026-03-01T12:00:00+00:00"}
