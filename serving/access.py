@@ -205,6 +205,17 @@ def may_change_models(viewer: Viewer) -> None:
     need_role(viewer, "analyst", "admin")
 
 
+def may_see_jobs(viewer: Viewer) -> None:
+    """Refuse whoever sees less than the whole company: a job tells of all data."""
+    if not viewer.sees_all:
+        raise NotYours(viewer.role, "analyst", "admin")
+
+
+def may_start_jobs(viewer: Viewer) -> None:
+    """Refuse whoever may not import, sync, train or score: all but analysts and administrators."""
+    need_role(viewer, "analyst", "admin")
+
+
 def need_role(viewer: Viewer, *roles: Role) -> None:
     """Refuse whoever has none of some roles; what only administrators may do needs a token's scope 'admin' too.
 

@@ -17,6 +17,7 @@ from serving.access import GUEST, SessionNeeded, Sight, SignInNeeded, Viewer, ne
 from serving.accuracy import Accuracy, accuracy
 from serving.home import Home
 from serving.jobs import Jobs
+from serving.jobs.queue import Queue
 from serving.ledger import Kind, Ledger
 from serving.live import Live
 from serving.people import StorePeople
@@ -50,6 +51,11 @@ class Server:
     def jobs(self) -> Jobs:
         """Work that goes on."""
         return Jobs(self.store)
+
+    @cached_property
+    def queue(self) -> Queue:
+        """Jobs asked for."""
+        return Queue(self.store)
 
     @cached_property
     def live(self) -> Live:
@@ -238,6 +244,13 @@ def _jobs(server: ServerDep) -> Jobs:
 
 
 JobsDep = Annotated[Jobs, Depends(_jobs)]
+
+
+def _queue(server: ServerDep) -> Queue:
+    return server.queue
+
+
+QueueDep = Annotated[Queue, Depends(_queue)]
 
 
 def _names(server: ServerDep, sight: SightDep, view: ViewDep) -> dict[str, str]:

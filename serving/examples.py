@@ -116,6 +116,41 @@ REP: Example = {
     "reasons": {"base_value": 236000.0, "prediction": 236000.0, "contributions": []},
 }
 TEAM: Example = {"team_id": "west", "as_of": _AS_OF, "forecasts": [_PERIOD]}
+CALL: Example = {
+    "entity": "team",
+    "entity_id": "west",
+    "period_start": "2026-01-01",
+    "period_end": "2026-04-01",
+    "metric": "bookings",
+    "kind": "commit",
+    "value": 230000.0,
+    "why": "Two large renewals are as good as signed.",
+    "by": "manager",
+    "rep_id": "R-9",
+    "as_of": _AS_OF,
+    "made_at": "2026-02-14T08:30:00Z",
+}
+CALLS: Example = {"calls": [CALL]}
+CALL_ACCURACY: Example = {
+    "callers": [
+        {
+            "entity": "team",
+            "entity_id": "west",
+            "by": "manager",
+            "rep_id": "R-9",
+            "kind": "commit",
+            "metric": "bookings",
+            "n": 8,
+            "error": 0.12,
+            "model_error": 0.07,
+            "naive_error": 0.15,
+            "bias": 0.09,
+            "accuracy": 0.88,
+            "ratio": 1.08,
+            "worth": -11500.0,
+        }
+    ]
+}
 ACCOUNT: Example = {
     "account_id": "A-77",
     "name": "Harbour Pumps",
@@ -154,7 +189,28 @@ MODELS: Example = {
         }
     ]
 }
-JOBS: Example = {"working": True, "steps": [{"name": "scores", "state": "running", "done": 0.4, "text": "Next steps"}]}
+JOB: Example = {
+    "job_id": 12,
+    "kind": "train",
+    "state": "done",
+    "done": 1.0,
+    "text": "win 4 in use",
+    "asked_by": 1,
+    "asked_how": "user",
+    "asked_at": "2026-03-01T09:00:00Z",
+    "started_at": "2026-03-01T09:00:01Z",
+    "ended_at": "2026-03-01T09:02:10Z",
+    "attempt": 1,
+    "stopping": False,
+    "params": {"what": "win", "trials": 12},
+    "result": {"models": [{"what": "win", "version": "4", "in_use": True}], "missing": {}, "score_job": 13},
+}
+JOBS: Example = {
+    "working": True,
+    "steps": [{"name": "scores", "state": "running", "done": 0.4, "text": "Next steps"}],
+    "jobs": [{**JOB, "result": None}],
+    "next_before": None,
+}
 TOKEN: Example = {"token": "Jm1x...shown-once"}
 USER: Example = {
     "user_id": 7,

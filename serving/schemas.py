@@ -196,13 +196,6 @@ class JobStep(BaseModel):
     text: str
 
 
-class JobList(BaseModel):
-    """Work going on; `working` while any step waits or runs."""
-
-    working: bool
-    steps: list[JobStep]
-
-
 class CalibrationBin(BaseModel):
     """Forecasts of about the same size beside the share that came true."""
 
