@@ -6,7 +6,7 @@ import json
 import os
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -20,8 +20,10 @@ from crm.errors import NotReady
 from crm.lake import Lake, View, connect
 from crm.money import attach_rates
 from features.catalogue import OTHERS, WHO
-from serving.access import Sight, seen_rows
+from serving.access import Sight, seen_rows, team_tree
+from serving.people_data.groups import withheld
 
+COMPANY = "company"  # the team of everybody
 POINTER = "current"
 FILES = ("deals", "leads", "reps", "teams", "accounts", "advice", "reasons", "curves")
 
@@ -47,12 +49,18 @@ class Scores:
         What deals are, by deal_id: owner_id, account_id, stage, amount and the like, as the lake had it.
     mark : str
         Another one for each run; '' where nothing was scored.
+    members : mapping of str to frozenset of str
+        Reps in each team and those below it on the day of the scores.
+    parents : mapping of str to str or None
+        The team above each.
     """
 
     frames: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     meta: Mapping[str, Any] = field(default_factory=dict)
     index: pd.DataFrame = field(default_factory=pd.DataFrame)
     mark: str = ""
+    members: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    parents: Mapping[str, str | None] = field(default_factory=dict)
 
     @cached_property
     def as_of(self) -> datetime | None:
@@ -74,9 +82,19 @@ class Scores:
 
     def seen_by(self, sight: Sight) -> Scores:
         """Only the rows that a viewer may see."""
+        seen = self._in_sight(sight)
+        frames = dict(seen.frames)
+        if "reps" in frames:
+            frames["reps"] = seen_rows(frames["reps"], "rep_id", sight.persons)
+        if "teams" in frames:
+            frames["teams"] = frames["teams"][~frames["teams"]["team_id"].isin(self._withheld(sight))]
+        if "reasons" in frames:
+            frames["reasons"] = self._reasons(frames["reasons"], sight)
+        return replace(seen, frames=frames)
+
+    def _in_sight(self, sight: Sight) -> Scores:
         if sight.reps is None:
-            reasons = {"reasons": _without_who(self.frames["reasons"])} if "reasons" in self.frames else {}
-            return Scores({**self.frames, **reasons}, self.meta, self.index, self.mark)
+            return self
         owners = self.index["owner_id"] if len(self.index) else pd.Series(dtype=object)
         deals = frozenset(owners.index[owners.isin(sight.reps)])
         allowed = {
@@ -94,7 +112,34 @@ class Scores:
                 self.frames["reasons"], {"deal": deals, "rep": sight.reps, "account": sight.accounts or frozenset()}
             )
         index = self.index[self.index["owner_id"].isin(sight.reps)] if len(self.index) else self.index
-        return Scores(frames, self.meta, index, self.mark)
+        return replace(self, frames=frames, index=index)
+
+    def _withheld(self, sight: Sight) -> set[str]:
+        """Teams of too few people, or from which a figure of too few could be found."""
+        if not sight.least or "reps" not in self.frames:
+            return set()
+        counted = _with_figures(self.frames["reps"])
+        members = {team: reps & counted for team, reps in self.members.items()}
+        everyone = {COMPANY: counted | frozenset().union(*members.values())}
+        parents = {team: parent if parent in members else COMPANY for team, parent in self.parents.items()}
+        known = frozenset({sight.own} if sight.own else ())
+        return withheld(members | everyone, parents | {COMPANY: None}, least=sight.least, known=known)
+
+    def _reasons(self, reasons: pd.DataFrame, sight: Sight) -> pd.DataFrame:
+        """Without those of persons whose figures are not shown.
+
+        What is owed to a deal's owner is told to the owner and the managers above alone: others see it among the rest.
+        """
+        if sight.persons is not None:
+            reasons = reasons[(reasons["entity"] != "rep") | reasons["entity_id"].isin(sight.persons)]
+        shown = sight.persons
+        if shown is None and sight.reps is None:
+            shown = frozenset({sight.own} if sight.own else ())
+        if shown is None:
+            return reasons
+        mine = frozenset(self.index.index[self.index["owner_id"].isin(shown)]) if len(self.index) else frozenset()
+        told = (reasons["feature"] != WHO.name) | ((reasons["entity"] == "deal") & reasons["entity_id"].isin(mine))
+        return reasons.assign(feature=reasons["feature"].where(told, OTHERS.name))
 
 
 def _seen_reasons(reasons: pd.DataFrame, allowed: Mapping[str, frozenset[str]]) -> pd.DataFrame:
@@ -104,9 +149,10 @@ def _seen_reasons(reasons: pd.DataFrame, allowed: Mapping[str, frozenset[str]]) 
     return reasons[kept]
 
 
-def _without_who(reasons: pd.DataFrame) -> pd.DataFrame:
-    """What is owed to the owner is told to the owner and the managers above alone: others see it among the rest."""
-    return reasons.assign(feature=reasons["feature"].where(reasons["feature"] != WHO.name, OTHERS.name))
+def _with_figures(reps: pd.DataFrame) -> frozenset[str]:
+    """Reps that add something to a team's figures in any period: a goal, or business closed or to come."""
+    adds = reps["target"].fillna(0).ne(0) | reps["actual_to_date"].fillna(0).ne(0) | reps["p90"].fillna(0).ne(0)
+    return frozenset(reps.loc[adds, "rep_id"])
 
 
 class ScoreBook:
@@ -149,8 +195,22 @@ class ScoreBook:
         if not mark:
             return Scores()
         frames, meta = read_folder(self._folder / mark)
-        view = self._lake.at(int(meta["data_cut"]))
-        return Scores(frames, meta, deal_index(view, company, datetime.fromisoformat(meta["as_of"])), mark)
+        view, as_of = self._lake.at(int(meta["data_cut"])), datetime.fromisoformat(meta["as_of"])
+        return scores_of(view, company, frames, meta, as_of=as_of, mark=mark)
+
+
+def scores_of(
+    view: View,
+    company: Company,
+    frames: Mapping[str, pd.DataFrame],
+    meta: Mapping[str, Any],
+    *,
+    as_of: datetime,
+    mark: str = "",
+) -> Scores:
+    """Score files with what is needed to tell who may see which rows of them."""
+    members, parents = team_tree(view, day=as_of.astimezone(company.zone).date())
+    return Scores(frames, meta, deal_index(view, company, as_of), mark, members, parents)
 
 
 def read_folder(folder: Path) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:

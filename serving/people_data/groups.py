@@ -45,7 +45,7 @@ def withheld(members: Members, parents: Mapping[str, str | None], *, least: int,
     for team in reversed(order):
         inner = [t for child in below[team] for t in ([child] if child not in hidden else inside[child])]
         while inner and 0 < len(_rest(members, team, inner) - known) < least:
-            smallest = min(inner, key=lambda t: (not members[t] - known, len(members[t] - known), t))
+            smallest = min(inner, key=lambda t: (not members[t] - known, len(members[t]), t))
             hidden.add(smallest)
             inner = [t for t in inner if t != smallest] + inside[smallest]
         if 0 < len(_rest(members, team, inner) - known) < least:

@@ -31,7 +31,7 @@ class DealScore(BaseModel):
     p_slip: Probability
     curve: Annotated[list[PeriodShare], Field(description="Shares won and lost after 30, 60 and 90 days.")]
     account: Annotated[Lookup, Field(description="Whether account_id is a customer that you may see.")]
-    owner: Annotated[Lookup, Field(description="Whether owner_id is a rep whom you may see.")]
+    owner: Annotated[Lookup, Field(description="Whether owner_id is a rep whose figures you may see.")]
     missing: Annotated[list[str], Field(description="Features that are not known of this deal.")]
 
 
@@ -69,7 +69,7 @@ def score_deals(
 
 def _looked(deal: PostedDeal, ready: Ready, sight: Sight) -> Looked:
     account = deal.account_id if deal.account_id in ready.accounts and sight.account(deal.account_id) else None
-    owner = deal.owner_id if deal.owner_id in ready.reps and sight.owner(deal.owner_id) else None
+    owner = deal.owner_id if deal.owner_id in ready.reps and sight.person(deal.owner_id) else None
     return Looked(account, owner, ready.contacts.get(account or "", frozenset()))
 
 

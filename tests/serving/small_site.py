@@ -83,6 +83,7 @@ class Site:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     made = Home(tmp_path_factory.mktemp("home"))
     made.make()
+    made.company_file.write_text("people: {level: person}\n", encoding="utf-8")
     fill(made)
     write_scores(made)
     return made
