@@ -85,6 +85,14 @@ class Plan(_Section):
     no_target_roles: list[str] = Field(["manager"], description="Roles of reps that carry no target of their own.")
 
 
+class Advice(_Section):
+    """Suggested next steps."""
+
+    hold_back: float = Field(
+        0.1, ge=0, le=0.5, description="Share of suggestions held back by chance, to learn whether they help; 0: none."
+    )
+
+
 class OwnFeature(_Section):
     """A feature of the company's own: one SQL aggregate over a block's events."""
 
@@ -127,6 +135,7 @@ class Company(_Section):
     churn: Churn = Field(default_factory=Churn, description="Churn forecasts.")
     people: People = Field(default_factory=People, description="Figures on persons.")
     plan: Plan = Field(default_factory=Plan, description="How goals are split and followed.")
+    advice: Advice = Field(default_factory=Advice, description="Suggested next steps.")
     features: list[OwnFeature] = Field(default_factory=list, description="Features of the company's own.")
 
     @field_validator("time_zone")

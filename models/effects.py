@@ -13,7 +13,7 @@ from crm.company import Company
 from crm.lake import View
 from features.catalogue import blocks
 from models.actions import CATALOGUE, Action
-from models.effects_action import PARTS, Effect, Rows, effect_of
+from models.effects_action import PARTS, Effect, Part, Rows, effect_of
 from models.effects_estimate import Confounders, Mean
 from models.effects_history import LOGGING_ONLY, Past, past_of
 from models.effects_rows import closing, follows_hours, horizon_weeks, outcome, taken
@@ -139,7 +139,7 @@ def _told(found: list[Effect], weeks: int, rows: Rows) -> Effects:
 SEGMENT_COLUMNS = "action part dimension level rows treated_rows own own_se shrunk between".split()
 
 
-def _repeat(by_key: Mapping[tuple[str, str], Effect], action: str) -> Repeat:
+def _repeat(by_key: Mapping[tuple[str, Part], Effect], action: str) -> Repeat:
     first, again = (by_key[action, part] for part in PARTS)
     known = again.corrected.mean if again.corrected else None
     return repeat_of(first.mean, known)

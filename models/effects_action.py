@@ -19,7 +19,17 @@ from models.effects_estimate import (
     plain_difference,
 )
 from models.effects_rows import DAY, WEEK, Compared, Taken, Units, moved, taken, units_of
-from models.effects_rules import Basis, Corrected, Counts, Evidence, basis_of, corrected, is_process_step, too_few
+from models.effects_rules import (
+    LEAST_CAUSES,
+    Basis,
+    Corrected,
+    Counts,
+    Evidence,
+    basis_of,
+    corrected,
+    is_process_step,
+    too_few,
+)
 from models.effects_segments import Segment, segments
 from models.learners import Floats
 
@@ -132,10 +142,10 @@ def effect_of(action: str, part: Part, rows: Rows, events: pd.DataFrame, fits: F
     counts = _counts(units, rows, clusters)
     process, after_move = _with_moves(units, done, rows)
     found = Effect(action, part, len(units.rows), counts, process, after_move, "none", "too_few", stages)
+    if is_process_step(process) and counts.rows >= LEAST_CAUSES:
+        return replace(found, reason="process_step")
     if too_few(counts) or counts.rows == len(units.rows):
         return found
-    if is_process_step(process):
-        return replace(found, reason="process_step")
     return _estimated(found, rows, units, clusters, done, events, eligible)
 
 

@@ -23,7 +23,7 @@ FOLDS = 4
 _CLIP = 0.01
 _OVERLAP = (0.02, 0.98)
 _RIDGE = 0.05
-_TREES = {
+_TREES: dict[str, Any] = {
     "n_estimators": 60, "num_leaves": 10, "learning_rate": 0.08, "min_child_samples": 40, "colsample_bytree": 0.6,
     "subsample": 0.7, "subsample_freq": 1, "reg_lambda": 5.0, "max_bin": 63, "verbosity": -1, "deterministic": True,
     "force_row_wise": True,

@@ -234,6 +234,14 @@ def table_of(run_id: str, name: str, *, tracking: str) -> pd.DataFrame | None:
         return pd.read_parquet(path)
 
 
+def keep_table(run_id: str, name: str, table: pd.DataFrame, *, tracking: str) -> None:
+    """Keep a table beside a model that is there already; an older one of that name is replaced."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{name}.parquet"
+        table.to_parquet(path, index=False)
+        client_of(tracking).log_artifact(run_id, str(path))
+
+
 def list_versions(what: str | None = None, *, tracking: str) -> list[Version]:
     """All registered versions of a kind, or of all kinds, newest first."""
     if _is_empty(tracking):

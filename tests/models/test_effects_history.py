@@ -7,6 +7,7 @@ from crm.company import Company
 from models.effects_history import past_of
 from tests.builders import a_change, a_deal, an_activity, view_of
 
+OPEN = (a_deal("d1"),)
 UNTIL = pd.Timestamp("2026-06-01", tz="UTC")
 CONTACTS = [
     {"contact_id": "k1", "account_id": "a1", "seniority": "staff"},
@@ -18,7 +19,7 @@ KINDS = {
 }  # fmt: skip
 
 
-def past(activities=(), changes=(), deals=(a_deal("d1"),), rows=(("d1", "2026-02-02"),)):
+def past(activities=(), changes=(), deals=OPEN, rows=(("d1", "2026-02-02"),)):
     view = view_of(deals=list(deals), contacts=CONTACTS, activities=list(activities), deal_changes=list(changes))
     asked = pd.DataFrame(rows, columns=["deal_id", "as_of"])
     asked["as_of"] = pd.to_datetime(asked["as_of"], utc=True).astype("datetime64[us, UTC]")
