@@ -212,6 +212,18 @@ JOBS: Example = {
     "next_before": None,
 }
 TOKEN: Example = {"token": "Jm1x...shown-once"}
+AUDIT: Example = {
+    "entries": [
+        {
+            "audit_id": 12,
+            "at": _AS_OF,
+            "who": "ann@example.com",
+            "what": "export",
+            "detail": {"route": "/api/v1/deals", "query": "format=csv"},
+        }
+    ],
+    "next_cursor": "12",
+}
 USER: Example = {
     "user_id": 7,
     "email": "bo@example.com",
