@@ -19,6 +19,7 @@ from serving.documents import SIGNED
 from serving.home import Home
 from serving.metrics import Metrics
 from serving.middleware.guard import Guard
+from serving.middleware.noting import Noting
 from serving.middleware.repeats import Repeats
 from serving.middleware.requests import RequestLog
 from serving.settings import Settings
@@ -75,6 +76,7 @@ def create_app(settings: Settings, *, warm: bool = False, shared_metrics: Path |
         app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.include_router(probes.router)
     # The last one added is the first that a request passes.
+    app.add_middleware(Noting, store=server.store, prefix=API)
     app.add_middleware(Repeats, prefix=API)
     app.add_middleware(Guard)
     app.add_middleware(GZipMiddleware, minimum_size=1000)

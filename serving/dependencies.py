@@ -129,6 +129,7 @@ def find_viewer(request: Request, server: ServerDep) -> Viewer | None:
     """Who asks; None where nobody is signed in and nothing may be shown to strangers."""
     found = viewer_of(server.store, token_of(request))
     if found is not None:
+        request.state.viewer = found
         return found
     return GUEST if server.company().sample and at_this_machine(request) else None
 

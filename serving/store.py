@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from crm.errors import BadInput, NotReady
 from serving.tables.audit import AuditEntry
 
 _BUSY_SECONDS = 30
+# What a request noted itself; whoever writes a general entry for it need not, then.
+NOTED: ContextVar[list[str] | None] = ContextVar("noted", default=None)
 
 
 class BadDatabaseUrl(BadInput):
@@ -75,6 +78,8 @@ class Store:
 
     def audit(self, who: str, what: str, **detail: Any) -> None:
         """Note who did what."""
+        if (noted := NOTED.get()) is not None:
+            noted.append(what)
         with self.session() as session:
             session.add(AuditEntry(at=datetime.now(UTC), who=who, what=what, detail=detail))
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from serving.dependencies import COOKIE, AddressDep, CompanyDep, ServerDep
+from serving.dependencies import COOKIE, AddressDep, CompanyDep, Server, ServerDep
 from serving.pages.shell import Visit, local_path, visit
 from serving.sign_in import WrongPassword, sign_in, sign_out
 from serving.tries import TooManyTries
@@ -47,10 +47,14 @@ def check(
             error.seconds,
         )
         return _form(seen, next, email, wait, 429)
-    answer = RedirectResponse(local_path(next), status_code=303)
-    answer.set_cookie(
-        COOKIE, token, max_age=days * _DAY, httponly=True, samesite="lax", secure=server.settings.secure_cookies
-    )
+    return keep_session(RedirectResponse(local_path(next), status_code=303), request, server, token)
+
+
+def keep_session(answer: RedirectResponse, request: Request, server: Server, token: str) -> RedirectResponse:
+    """Put a session's token into the browser; no script reads it, no other site sends it."""
+    secure = server.settings.secure_cookies or request.url.scheme == "https"
+    age = server.settings.session_days * _DAY
+    answer.set_cookie(COOKIE, token, max_age=age, httponly=True, samesite="lax", secure=secure)
     return answer
 
 
