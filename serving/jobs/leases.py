@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import threading
 from collections.abc import Iterator
@@ -64,7 +65,7 @@ def held(store: Store, name: str, *, seconds: float = LEASE_SECONDS) -> Iterator
     Busy
         If another process holds it.
     """
-    holder, stop = f"{process_name()}:{threading.get_ident()}", threading.Event()
+    holder, stop = f"{process_name()}:{secrets.token_hex(4)}", threading.Event()
     with store.session() as session:
         if not take(session, name, holder, seconds=seconds):
             found = session.get(Lease, name)
