@@ -29,8 +29,8 @@ class Sequence:
         Difference in the share won, shown less held back.
     half : float
         Half the width of the interval; infinite before `LEAST_UNITS`.
-    units, clusters : int
-        Suggestions drawn, and how many of what they share.
+    units : int
+        Suggestions drawn whose outcome is known.
     variance : float
         Of `mean`.
     """
@@ -38,7 +38,6 @@ class Sequence:
     mean: float
     half: float
     units: int
-    clusters: int
     variance: float
 
     @property
@@ -87,26 +86,28 @@ def half_width(n: float, variance: float, *, planned: float = PLANNED_UNITS, alp
     return float(np.sqrt(2 * grown / r2 * np.log(np.sqrt(grown) / alpha)) / n)
 
 
-def compare(x: Floats, clusters: npt.ArrayLike | None = None) -> Sequence:
+def compare(x: Floats, *shared: npt.ArrayLike) -> Sequence:
     """The comparison so far, from what units say of it.
 
     Parameters
     ----------
     x : shape (n,)
         As `contrasts` gives them, in the order in which they became known.
-    clusters : shape (n,), optional
-        What units share, such as the rep: their x are added up first.
+    *shared : shape (n,)
+        What units may share, such as the deal and the rep: x of one are added up first. Of several the one with the
+        largest variance counts.
     """
     n = len(x)
     if n == 0:
-        return Sequence(0.0, float("inf"), 0, 0, float("inf"))
-    codes = np.arange(n) if clusters is None else pd.factorize(np.asarray(clusters))[0]
-    k = int(codes.max()) + 1
+        return Sequence(0.0, float("inf"), 0, float("inf"))
     mean = float(x.mean())
-    # Sums of clusters about the mean: their variance is that of n times the mean.
-    per_unit = float((np.bincount(codes, weights=x - mean) ** 2).sum() / n)
+    # Sums about the mean over what is shared: their variance is that of n times the mean.
+    per_unit = max(
+        float((np.bincount(pd.factorize(np.asarray(codes))[0], weights=x - mean) ** 2).sum() / n)
+        for codes in (shared or (np.arange(n),))
+    )
     half = half_width(n, per_unit) if n >= LEAST_UNITS else float("inf")
-    return Sequence(mean, half, n, k, per_unit / n)
+    return Sequence(mean, half, n, per_unit / n)
 
 
 def more_needed(found: Sequence, share: float, *, rate: float = 0.35, aim: float = AIM) -> int:
