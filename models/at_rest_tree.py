@@ -21,6 +21,8 @@ CLASSES = frozenset(
     """
     models.amounts.AmountModel
     models.attainment.AttainmentModel
+    models.attainment_errors.Errors
+    models.attainment_errors.Level
     models.calibration.Isotonic models.calibration.Sigmoid
     models.churn.ChurnModel
     models.churn_core.ChurnCore models.churn_core.ChurnMix models.churn_core.RhythmRate

@@ -15,18 +15,20 @@ from crm.errors import NotReady
 from crm.lake import View
 from features.build import build, open_deals
 from models.amounts import AmountModel
+from models.attainment_compare import WAYS, compare, pinball
+from models.attainment_errors import Errors, learn, raised
 from models.attainment_new import NewBusiness, new_business
-from models.attainment_past import compare, estimate_spread, past_cuts, pinball
+from models.attainment_past import AGES, past_cuts
 from models.attainment_rows import PeriodForecast, explained, first_period, joined, rows_of
 from models.learners import Floats
 from models.rollup import COMPANY, booked, credit_matrix, credits_of, is_sale, people_at, targets
-from models.simulation import DRAWS, Draws, Spread, draw_period
+from models.simulation import DRAWS, Draws, Losses, draw_period
 from models.win import WinModel
 from models.win_calendar import seconds_of
 
 _AGE_EDGES = (0.0, 1 / 3, 2 / 3, 1.0)
+_QUARTER = 365.25 / 4  # days: levels are learnt at ages of quarters
 _AGE_NAMES = ("early", "middle", "late")
-_SHARED_WAYS = ("simulation", "stage_rate")  # those that give draws of single deals, so that sums agree
 
 
 class NothingSold(NotReady):
@@ -78,10 +80,10 @@ class AttainmentModel(BaseEstimator):
         self.win_ = win
         self.amounts_ = AmountModel(self.random_state).fit(view, company, until=until)
         cuts = past_cuts(view, company, shares, until=until, win=win, periods=self.periods, seed=self.random_state)
-        self.spread_ = estimate_spread(cuts, seed=self.random_state)
-        past = compare(cuts, self.spread_, seed=self.random_state)
+        self.errors_ = {way: learn(cuts, way) for way in WAYS}
+        past = compare(cuts, seed=self.random_state)
         self.ways_ = _best_ways(past)
-        self.note_ = _note(past, len(cuts), self.spread_, self.ways_)
+        self.note_ = _note(past, len(cuts), self.errors_["simulation"], self.ways_)
         return self
 
     @property
@@ -145,36 +147,35 @@ class AttainmentModel(BaseEstimator):
         for start, end, metric in periods:
             opens, closes = (_moment(day, company) for day in (start, end))
             days = max((closes - at).total_seconds() / 86_400, 0.0)
-            age = 1 - days / ((closes - opens).total_seconds() / 86_400)
-            chances = self._chances(deals, days, age, deals_scored if end == ends else deals_scored.iloc[:0])
-            last = closes - pd.Timedelta(microseconds=1)
+            way = self.ways_[_age_name(1 - days / ((closes - opens).total_seconds() / 86_400))]
+            level = self.errors_[way].level.at(max(1 - days / _QUARTER, 0.0))
+            chances = self._chances(deals, days, way, deals_scored if end == ends else deals_scored.iloc[:0])
+            chances = _levelled(chances, level)
             new = new_business(shares, people, at=at, days=days, calendar=self.win_.calendar_, metric=metric)
-            so_far = {
-                m: booked(shares, people, opens, min(at, last), m) for m in ("bookings", "won_deals", "lost_deals")
-            }
-            draws = self._draws(metric, so_far, chances, deals, credit, new)
+            new = new.raised(level)
+            last = min(at, closes - pd.Timedelta(microseconds=1))
+            so_far = {m: booked(shares, people, opens, last, m) for m in ("bookings", "won_deals", "lost_deals")}
+            draws = self._draws(metric, so_far, chances, deals, credit, new, self.errors_[way])
             worth = np.nan_to_num(self.amounts_.when_won(deals)) if metric == "bookings" else np.ones(len(deals))
             found.append(PeriodForecast(start, end, metric, people, deals, draws, chances[0] * worth, new.expected))
         return found
 
     def _draws(
         self, metric: str, so_far: dict[str, Floats], chances: tuple[Floats, Floats], deals: pd.DataFrame,
-        credit: csr_array, new: NewBusiness,
+        credit: csr_array, new: NewBusiness, errors: Errors,
     ) -> Draws:  # fmt: skip
         return draw_period(
             so_far["bookings" if metric == "bookings" else "won_deals"], chances[0], deals, credit, new,
             amounts=self.amounts_ if metric == "bookings" else None,
-            lost=(so_far["lost_deals"], chances[1]) if metric == "conversion_rate" else None,
-            spread=self.spread_, seed=self.random_state, draws=self.draws,
+            lost=Losses(so_far["lost_deals"], chances[1], errors.lost) if metric == "conversion_rate" else None,
+            spread=errors.won, seed=self.random_state, draws=self.draws,
         )  # fmt: skip
 
-    def _chances(
-        self, deals: pd.DataFrame, days: float, age: float, deals_scored: pd.DataFrame
-    ) -> tuple[Floats, Floats]:
+    def _chances(self, deals: pd.DataFrame, days: float, way: str, deals_scored: pd.DataFrame) -> tuple[Floats, Floats]:
         """Of each open deal, to be won and to be lost within so many days: two of shape (n,)."""
         if not len(deals):
             return np.zeros(0), np.zeros(0)
-        if self.ways_[_age_name(age)] == "stage_rate":
+        if way == "stage_rate":
             won, lost = self.win_.rate_.curves(deals).by(days)
         else:
             won, lost = _given(deals_scored, deals)
@@ -183,6 +184,12 @@ class AttainmentModel(BaseEstimator):
                 own = self.win_.calendar_.by(self.win_.curves(deals), seconds_of(deals["as_of"]), ahead)
                 won, lost = (np.where(np.isfinite(p), p, mine) for p, mine in zip((won, lost), own, strict=True))
         return won * is_sale(deals), lost * is_sale(deals)
+
+
+def _levelled(chances: tuple[Floats, Floats], level: float) -> tuple[Floats, Floats]:
+    """Chances to be won and lost with the first raised by a share: the second's part of the rest stays."""
+    won = raised(chances[0], level)
+    return won, chances[1] * (1 - won) / np.maximum(1 - chances[0], 1e-9)
 
 
 def _given(deals_scored: pd.DataFrame, deals: pd.DataFrame) -> Floats:
@@ -201,7 +208,7 @@ def _best_ways(past: pd.DataFrame) -> dict[str, str]:
     ways = dict.fromkeys(_AGE_NAMES, "simulation")
     if not len(past):
         return ways
-    table = past[(past["level"] == "rep") & past["way"].isin(_SHARED_WAYS)]
+    table = past[(past["level"] == "rep") & past["way"].isin(WAYS)]
     table = table.assign(loss=pinball(table), name=[_age_name(a) for a in table["age"]])
     for name, part in table.groupby("name"):
         losses = part.pivot_table(index="as_of", columns="way", values="loss")
@@ -212,11 +219,12 @@ def _best_ways(past: pd.DataFrame) -> dict[str, str]:
     return ways
 
 
-def _note(past: pd.DataFrame, cuts: int, spread: Spread, ways: dict[str, str]) -> dict[str, Any]:
+def _note(past: pd.DataFrame, cuts: int, errors: Errors, ways: dict[str, str]) -> dict[str, Any]:
     note: dict[str, Any] = {
         "past_cuts": cuts,
-        "common_error": spread.common,
-        "own_error": spread.own,
+        "common_error": errors.won.common,
+        "own_error": errors.won.own,
+        **{f"level_{name}": errors.level.at(age) for name, age in zip(_AGE_NAMES, AGES, strict=True)},
         **{f"way_{age}": way for age, way in ways.items()},
     }
     if not len(past):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -58,9 +58,13 @@ class NewBusiness:
             total += np.bincount(place, weights=value, minlength=count.size).reshape(count.shape)
         return total * self.level[:, None]
 
-    def draw_lost(self, draws: int, rng: np.random.Generator) -> Floats:
-        """Numbers of deals made and lost in the period, shape (reps, draws)."""
-        return rng.poisson(self.lost.sum(axis=1)[:, None], (len(self.lost), draws)).astype(np.float64)
+    def draw_lost(self, shift: Floats, rng: np.random.Generator) -> Floats:
+        """Numbers of deals made and lost in the period, both shape (reps, draws)."""
+        return rng.poisson(self.lost.sum(axis=1)[:, None] * np.exp(shift)).astype(np.float64)
+
+    def raised(self, by: float) -> NewBusiness:
+        """The same with `1 + by` times as many won."""
+        return replace(self, rate=self.rate * (1 + by))
 
 
 def new_business(

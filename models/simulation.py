@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy.sparse import csr_array
 
@@ -22,6 +23,15 @@ class Spread:
 
     common: float
     own: float
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """What is lost of a period: by now, shape (reps,); each open deal's chance, shape (n,); errors that deals share."""
+
+    so_far: Floats
+    chance: Floats
+    spread: Spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +92,7 @@ def draw_period(
     *,
     amounts: AmountModel | None,
     spread: Spread,
-    lost: tuple[Floats, Floats] | None = None,
+    lost: Losses | None = None,
     seed: int = 0,
     draws: int = DRAWS,
 ) -> Draws:
@@ -99,29 +109,40 @@ def draw_period(
     spread : Spread
         Errors of the win rate that deals share; without them the luck of single deals averages out and large sums
         look far too sure.
-    lost : two arrays, optional
-        Lost so far, shape (reps,), and each open deal's probability to be lost by the period's end, shape (n,): the
-        draws are then of the share won.
+    lost : Losses, optional
+        The draws are then of the share won.
     """
     rng = np.random.default_rng(seed)
-    reps = len(closed)
-    common = rng.normal(0.0, 1.0, draws) * spread.common
-    own = rng.normal(0.0, 1.0, (reps, draws)) * spread.own
-    shift = common[None, :] + own
+    shape = len(closed), draws
     owner = np.asarray(credit.argmax(axis=0)).ravel() if len(deals) else np.zeros(0, dtype=np.intp)
-    variance = _SLOPE**2 * (spread.common**2 + spread.own**2)
-    stretched = safe_logit(win) * np.sqrt(1 + 0.346 * variance)
-    chance = probability(stretched[:, None] + _SLOPE * shift[owner])
-    luck = rng.random(chance.shape)
-    won = (luck < chance) & (win > 0)[:, None]
+    shift = _shift(spread, shape, rng)
+    won = _happens(win, spread, shift[owner], rng)
     value = won.astype(np.float64)
     if amounts is not None:
         value *= np.nan_to_num(amounts.draw(deals, rng, draws))
-    half = (spread.common**2 + spread.own**2) / 2
-    new_won = new.draw(shift - half, rng)
+    new_won = new.draw(shift - _half(spread), rng)
     if lost is None:
         return Draws(closed, value, credit, new_won)
-    # What is not won is lost as often as it would be anyway.
-    lose = (lost[1] / np.maximum(1 - win, 1e-9))[:, None] * (1 - chance)
-    losing = ((luck >= chance) & (luck < chance + lose)).astype(np.float64)
-    return Draws(closed, value, credit, new_won, Draws(lost[0], losing, credit, new.draw_lost(draws, rng)))
+    # Of deals that are not won, and with an error of its own: in slow quarters fewer are lost as well.
+    shift = _shift(lost.spread, shape, rng)
+    losing = ~won & _happens(np.clip(lost.chance / np.maximum(1 - win, 1e-9), 0, 1), lost.spread, shift[owner], rng)
+    new_lost = new.draw_lost(shift - _half(lost.spread), rng)
+    return Draws(closed, value, credit, new_won, Draws(lost.so_far, losing.astype(np.float64), credit, new_lost))
+
+
+def _shift(spread: Spread, shape: tuple[int, int], rng: np.random.Generator) -> Floats:
+    """Errors by rep and draw: one that all share, one of each."""
+    common = rng.normal(0.0, 1.0, shape[1]) * spread.common
+    return common[None, :] + rng.normal(0.0, 1.0, shape) * spread.own
+
+
+def _half(spread: Spread) -> float:
+    """What keeps the mean of exp(error) at 1."""
+    return (spread.common**2 + spread.own**2) / 2
+
+
+def _happens(chance: Floats, spread: Spread, shift: Floats, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """Whether it happens to each deal in each draw, shape (n, draws): log odds stretched so that the mean stays."""
+    stretched = safe_logit(chance) * np.sqrt(1 + 0.346 * 2 * _half(spread) * _SLOPE**2)
+    moved = probability(stretched[:, None] + _SLOPE * shift)
+    return np.asarray((rng.random(moved.shape) < moved) & (chance > 0)[:, None])
