@@ -83,6 +83,12 @@ class Store:
         with self.session() as session:
             session.add(AuditEntry(at=datetime.now(UTC), who=who, what=what, detail=detail))
 
+    def scrub(self) -> None:
+        """Take what was deleted out of SQLite's journal too, which would keep it until it is written anew."""
+        if self.engine.dialect.name == "sqlite":
+            with self.engine.connect() as connection:
+                connection.exec_driver_sql("pragma wal_checkpoint(truncate)")
+
     def close(self) -> None:
         """Give back all connections."""
         self.engine.dispose()
@@ -130,6 +136,7 @@ def _set_up_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:
     connection.execute("pragma journal_mode = wal")
     connection.execute("pragma synchronous = normal")
     connection.execute("pragma foreign_keys = on")
+    connection.execute("pragma secure_delete = on")  # an erased name is overwritten, not left in a free page
 
 
 def _begin_sqlite(connection: Any) -> None:

@@ -7,9 +7,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from crm.importing import import_path
+from serving.access import Viewer
 from serving.home import Home
 from serving.people import StorePeople
+from serving.people_data.erasing import erase_person
+from serving.people_data.requests import ask
+from serving.people_data.subjects import subject_by_key
+from serving.people_data.views import looks_at, note_looks
+from serving.sign_in import sign_in
 from serving.store import Store
+from serving.tables.audit import AuditEntry
+from serving.users import add_user
 
 NAMES = ("Ottokar Quendel", "Xaverine Zwickl", "Ysolde Pfnuer")
 ADDRESSES = ("ottokar@quendel.example", "xaverine@zwickl.example", "ysolde@pfnuer.example", "+43 5550 77123")
@@ -104,3 +112,26 @@ def test_an_erased_person_who_is_imported_again_stays_erased(home, imported):
     store.close()
     assert files_that_hold(home.root, NAMES[0]) == set()
     assert home.lake.view().arrow("reps").column("person_key").to_pylist() == [rep["person_key"]]
+
+
+def test_erasing_one_who_signs_in_takes_out_user_words_and_e_mail_everywhere_and_keeps_counts(home):
+    (rep,) = home.lake.view().arrow("reps").to_pylist()
+    subject, key, email = subject_by_key(home.lake.view(), "r1"), rep["person_key"], ADDRESSES[0]
+    store = Store(home.database_url)
+    number = add_user(store, email, "a long password", "rep", rep_id="r1")
+    sign_in(store, email, "a long password", address="127.0.0.1")
+    store.audit("cli", "add user", email=email, more=[{"who": email}])
+    store.audit(email, "export", route="/deals")
+    ask(store, subject, kind="comment", text=f"I am {NAMES[0]}, call {ADDRESSES[3]}")
+    note_looks(store, Viewer("rep", user_id=number, rep_id="r1"), ["r7"], {"r7": "p_other"}, what="page people")
+    erase_person(store, subject, who="cli")
+    for word in (NAMES[0], email, "a long password"):
+        assert files_that_hold(home.root, word) == set()
+    with store.reading() as session:
+        entries = session.query(AuditEntry).order_by(AuditEntry.audit_id).all()
+    gone = f"erased-{number}"
+    assert [(e.who, e.what) for e in entries] == [("cli", "add user"), (gone, "export"), ("cli", "erase person")]
+    assert entries[0].detail == {"email": gone, "more": [{"who": gone}]}
+    assert [look.who for look in looks_at(store, "p_other")] == [gone]  # that somebody looked stays known
+    store.close()
+    assert files_that_hold(home.root, key)

@@ -1,0 +1,77 @@
+"""Every figure that is worked out on a person: from which columns, for what, who sees it, how long it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from crm.company import Company
+from features.catalogue import Entity, Feature, blocks
+from features.lineage import lineage
+
+Use = Literal["attainment", "deals", "forecast", "advice", "record"]
+USES: dict[Use, tuple[str, str]] = {
+    "attainment": ("what the attainment model is told", "达成预测模型的输入"),
+    "deals": ("what the win model is told of a deal's owner", "赢单模型所用的负责人信息"),
+    "forecast": ("the forecast of the person's period", "个人本期预测"),
+    "advice": ("judging suggestions", "评估建议的效果"),
+    "record": ("the record of who did what", "操作记录"),
+}
+_FORECAST = (
+    ("target", "Goal of the period", "本期目标", "goals"),
+    ("actual_to_date", "Closed so far", "目前已成交", "deals, deal_splits, fx_rates"),
+    ("p10", "Low end of the 80% range", "80%区间下限", "all of the above"),
+    ("p50", "Middle of the forecast", "预测中位数", "all of the above"),
+    ("p90", "High end of the 80% range", "80%区间上限", "all of the above"),
+    ("p_attain", "Chance to reach the goal", "达成目标的概率", "all of the above"),
+    ("expected_closed", "Closed, on average", "预期中已成交部分", "deals, deal_splits, fx_rates"),
+    ("expected_open", "Expected from open deals", "预期来自进行中商机", "all of the above"),
+    ("expected_new", "Expected from deals not yet created", "预期来自尚未创建的商机", "all of the above"),
+)
+_STORED: tuple[tuple[str, Use, str, str, str], ...] = (
+    ("forecasts_issued", "advice", "Forecasts sealed in the ledger", "已封存的历次预测", "reps.parquet of each day"),
+    ("advice_answers", "advice", "Answers on suggestions: helped, did not", "对建议的反馈", "what the person clicked"),
+    ("advice_held_back", "advice", "Suggestions held back by chance on own deals", "随机保留的建议", "deals"),
+    ("audit_entries", "record", "What the person changed or took out", "本人的更改与导出", "requests to the server"),
+    ("looks", "record", "Who looked at figures on the person", "谁查看过本人数据", "requests to the server"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PersonFigure:
+    """One figure on a person.
+
+    Attributes
+    ----------
+    rests_on : tuple of str
+        Columns of the canonical tables as `table.column`, or in words.
+    entity : str
+        'rep' or 'deal' for features; empty for what no feature is.
+    """
+
+    name: str
+    use: Use
+    unit: str
+    en: str
+    zh: str
+    rests_on: tuple[str, ...]
+    entity: Entity | Literal[""] = ""
+
+
+def person_figures(company: Company | None = None) -> list[PersonFigure]:
+    """All of them: features of reps, what deals' features tell of the owner, forecasts, what the store keeps."""
+    found = [_of_feature("rep", "attainment", one, company) for one in _features("rep", company)]
+    found += [_of_feature("deal", "deals", one, company) for one in _features("deal", company) if one.identity]
+    found += [PersonFigure(name, "forecast", "", en, zh, (reads,)) for name, en, zh, reads in _FORECAST]
+    found += [PersonFigure(name, use, "count", en, zh, (reads,)) for name, use, en, zh, reads in _STORED]
+    return found
+
+
+def _features(entity: Entity, company: Company | None) -> Iterator[Feature]:
+    for block in blocks(entity, company):
+        yield from (one for one in block.features if one.shown)  # the others are steps on the way, kept nowhere
+
+
+def _of_feature(entity: Entity, use: Use, one: Feature, company: Company | None) -> PersonFigure:
+    return PersonFigure(one.name, use, one.unit, one.en, one.zh, lineage(entity, one.name, company), entity)
