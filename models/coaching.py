@@ -1,9 +1,11 @@
-"""Next steps for open deals, ranked, with what each rests on: here associations, never called causes."""
+"""Next steps for open deals, ranked, with what each rests on; what is only seen together is never called a cause."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -13,16 +15,17 @@ import pyarrow as pa
 from crm.company import Company
 from crm.lake import View, connect
 from models.actions import CATALOGUE, PAUSE, Action, values
+from models.coaching_evidence import Evidence, Randomised, evidence_for
+from models.effects import Effects
+from models.effects_rules import PRIOR_SD, Basis, Known, believed
 from models.learners import Floats
 from models.win import WinModel
 
-BASIS = "association"
 MOST = 3
 COLUMNS = (
     "deal_id rank action due_in_days expected_uplift uplift_low uplift_high basis reasons contact_id colleague_id "
     "expected_value as_of"
 ).split()
-PRIOR_SD = 0.03  # of an action's effect, in probability, before anything is known of it
 _BIAS = 0.02
 _Z90 = 1.645
 _LEAST = 0.001  # a smaller gain is not worth a line
@@ -56,7 +59,7 @@ group by a.kind
 
 @dataclass(frozen=True, slots=True)
 class _Gains:
-    """What one action would change: shrunk uplift with its interval, shape (n,), and for which deals it fits."""
+    """What one action would change: uplift with its interval, for which deals it fits, what it rests on; shape (n,)."""
 
     action: Action
     fits: npt.NDArray[np.bool_]
@@ -64,12 +67,33 @@ class _Gains:
     low: Floats
     high: Floats
     contact: npt.NDArray[np.object_]
+    evidence: Evidence | None = None
+
+    def basis(self, row: int) -> Basis:
+        """What the figure of one deal rests on."""
+        if self.evidence is None or not self.evidence.holds[row]:
+            return "association"
+        return "measured" if self.evidence.measured else "adjusted"
+
+    def place(self, row: int) -> tuple[bool, float]:
+        """Sorts best first; what is only seen together comes after all else."""
+        return self.basis(row) == "association", -self.uplift[row]
 
 
-def advise(X: pd.DataFrame, win: WinModel, *, view: View, company: Company, as_of: pd.Timestamp) -> pd.DataFrame:
+def advise(
+    X: pd.DataFrame,
+    win: WinModel,
+    *,
+    view: View,
+    company: Company,
+    as_of: pd.Timestamp,
+    effects: Effects | None = None,
+    randomised: Mapping[str, Randomised] = MappingProxyType({}),
+) -> pd.DataFrame:
     """At most three next steps a deal, best first.
 
-    The win model looks at each deal as it would be right after the step. As that compares deals which differ in more
+    Where an effect was measured, on history adjusted or by chance, it stands and comes first. Elsewhere the win model
+    looks at each deal as it would be right after the step. As that compares deals which differ in more
     than the step, the difference is only 'seen together': it is drawn towards 0 as `shrunk` says and its 90 % interval
     holds 0. No step is named whose features the model does not use, or that is itself a move to the next stage. Where
     nothing that fits helps and the chance is low, the step is `pause`. A model no better than the base rate gives none.
@@ -80,6 +104,10 @@ def advise(X: pd.DataFrame, win: WinModel, *, view: View, company: Company, as_o
         Open deals with their features, as `features.build` makes them.
     as_of : Timestamp
         Moment of the advice; contacts and activities recorded later are not looked at.
+    effects : Effects, optional
+        What was measured on the company's history.
+    randomised : mapping of str to Randomised
+        By step, what suggestions held back by chance say.
 
     Returns
     -------
@@ -93,25 +121,34 @@ def advise(X: pd.DataFrame, win: WinModel, *, view: View, company: Company, as_o
         return _table([], at)
     unmet, steps = _unmet(view, X, at), _process_steps(view, at)
     chance = win.predict_proba_won(X)
+    evidence = evidence_for(
+        X, chance, CATALOGUE, effects=effects, randomised=randomised, view=view, company=company, as_of=at
+    )
     gains = [
-        _gains(action, X, win, chance, unmet)
+        _gains(action, X, win, chance, unmet, evidence.get(action.name), randomised.get(action.name))
         for action in CATALOGUE
-        if action.features & used and action.kind not in steps
+        if (action.features & used or action.name in evidence) and action.kind not in steps
     ]
     return _table(_ranked(X, gains, chance, company_horizon(company, win)), at)
 
 
-def shrunk(difference: Floats) -> tuple[Floats, Floats, Floats]:
+def shrunk(difference: Floats, trial: Randomised | None = None) -> tuple[Floats, Floats, Floats]:
     """Uplift and its 90 % interval from a difference between deals with and without a step, three of shape (n,).
 
     Prior N(0, .03^2); the difference counts with a variance of .03 |difference| + .02^2: it may be bias that no amount
     of data removes, and the more so the larger it is. The uplift rises with the difference, stays below .03, and the
-    interval always holds 0: middle / sd < |d| t / sqrt((t^2 + |d| t) |d| t) < 1 with t = .03.
+    interval always holds 0: middle / sd < |d| t / sqrt((t^2 + |d| t) |d| t) < 1 with t = .03. What chance says, not
+    proved yet, is weighed in as a third source; the interval is then widened to hold 0.
     """
     doubt = np.abs(difference) * PRIOR_SD + _BIAS**2
     weight = 1 / PRIOR_SD**2 + 1 / doubt
     middle = difference / doubt / weight
+    if trial is not None:
+        both = [believed(Known(float(d), float(v)), trial.known) for d, v in zip(difference, doubt, strict=True)]
+        middle, weight = np.array([b.mean for b in both]), np.array([1 / b.variance for b in both])
     half = _Z90 / np.sqrt(weight)
+    if trial is not None:
+        half = np.maximum(half, np.abs(middle) + _LEAST)
     return middle, middle - half, middle + half
 
 
@@ -120,8 +157,13 @@ def company_horizon(company: Company, win: WinModel) -> int:
     return int(getattr(win, "horizon_weeks", company.win.horizon_weeks))
 
 
-def _gains(action: Action, X: pd.DataFrame, win: WinModel, chance: Floats, unmet: pd.DataFrame) -> _Gains:
+def _gains(
+    action: Action, X: pd.DataFrame, win: WinModel, chance: Floats, unmet: pd.DataFrame,
+    evidence: Evidence | None, trial: Randomised | None,
+) -> _Gains:  # fmt: skip
     fits = action.fits(X)
+    if evidence is not None:
+        fits = fits & ~evidence.barred
     contact = np.full(len(X), None, dtype=object)
     if action.needs:
         contact = unmet[action.needs].to_numpy(object)
@@ -130,7 +172,11 @@ def _gains(action: Action, X: pd.DataFrame, win: WinModel, chance: Floats, unmet
     rows = np.flatnonzero(fits)
     if len(rows):
         difference[rows] = win.predict_proba_won(action.applied(X.iloc[rows])) - chance[rows]
-    return _Gains(action, fits, *shrunk(difference), contact)
+    uplift, low, high = shrunk(difference, trial)
+    if evidence is not None:
+        own = ((evidence.uplift, uplift), (evidence.low, low), (evidence.high, high))
+        uplift, low, high = (np.where(evidence.holds, found, seen) for found, seen in own)
+    return _Gains(action, fits, uplift, low, high, contact, evidence)
 
 
 def _ranked(X: pd.DataFrame, gains: list[_Gains], chance: Floats, weeks: int) -> list[dict[str, object]]:
@@ -138,7 +184,7 @@ def _ranked(X: pd.DataFrame, gains: list[_Gains], chance: Floats, weeks: int) ->
     low = chance < _HOPELESS * np.median(chance)
     lines: list[dict[str, object]] = []
     for row, deal in enumerate(X["deal_id"]):
-        best = sorted((g for g in gains if g.fits[row] and g.uplift[row] >= _LEAST), key=lambda g: -g.uplift[row])
+        best = sorted((g for g in gains if g.fits[row] and g.uplift[row] >= _LEAST), key=lambda g: g.place(row))
         for rank, gain in enumerate(_distinct(best, row)[:MOST], start=1):
             lines.append(_line(deal, rank, gain, row, amount[row], weeks))
         if not best and low[row] and gains:
@@ -159,19 +205,32 @@ def _distinct(best: list[_Gains], row: int) -> list[_Gains]:
 
 def _line(deal: str, rank: int, gain: _Gains, row: int, amount: float, weeks: int) -> dict[str, object]:
     figures = (float(gain.uplift[row]), float(gain.low[row]), float(gain.high[row]))
-    said = [
-        {"en": gain.action.why_en, "zh": gain.action.why_zh},
-        {
+    said = [{"en": gain.action.why_en, "zh": gain.action.why_zh}, _rests_on(gain, row, weeks)]
+    return _cells(deal, rank, gain.action, figures, said, gain.contact[row], figures[0] * amount, gain.basis(row))
+
+
+def _rests_on(gain: _Gains, row: int, weeks: int) -> dict[str, str]:
+    basis = gain.basis(row)
+    if basis == "association":
+        return {
             "en": f"Seen together with being won within {weeks} weeks; not proof that the step brings it about.",
             "zh": f"与{weeks}周内赢单同时出现；这并不证明该步骤会带来赢单。",
-        },
-    ]
-    return _cells(deal, rank, gain.action, figures, said, gain.contact[row], figures[0] * amount)
+        }
+    if basis == "measured":
+        return {
+            "en": "Where chance let this suggestion be shown, deals were won more often than where it was held back.",
+            "zh": "随机决定是否显示该建议：显示的商机比未显示的更常赢单。",
+        }
+    deals = int(gain.evidence.deals[row]) if gain.evidence else 0
+    return {
+        "en": f"{deals:,} past deals with this step were won more often than like deals without it; not a trial.",
+        "zh": f"过去有该步骤的{deals:,}个商机，比情况相近但没有该步骤的商机更常赢单；这不是随机试验。",
+    }
 
 
 def _cells(
     deal: str, rank: int, action: Action, figures: tuple[float, float, float], said: list[dict[str, str]],
-    contact: object, value: float,
+    contact: object, value: float, basis: Basis = "association",
 ) -> dict[str, object]:  # fmt: skip
     return {
         "deal_id": deal,
@@ -181,7 +240,7 @@ def _cells(
         "expected_uplift": figures[0],
         "uplift_low": figures[1],
         "uplift_high": figures[2],
-        "basis": BASIS,
+        "basis": basis,
         "reasons": json.dumps(said, ensure_ascii=False),
         "contact_id": contact,
         "colleague_id": None,
