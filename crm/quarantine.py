@@ -62,5 +62,24 @@ def read_all(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for file in files for line in _cells(file)]
 
 
+def read_file(folder: Path, name: str) -> list[dict[str, Any]]:
+    """Refused cells of one import; none where the file is gone, as all of them were mended."""
+    path = folder / f"{Path(name).name}.jsonl"
+    return [json.loads(line) for line in _cells(path)] if path.is_file() else []
+
+
+def drop_row(folder: Path, name: str, file: str, row: int) -> None:
+    """Forget what was refused of one row, as it has been mended and taken."""
+    path = folder / f"{Path(name).name}.jsonl"
+    lines = _cells(path) if path.is_file() else []
+    kept = [line for line in lines if (cell := json.loads(line))["file"] != file or cell["row"] != row]
+    if not kept:
+        path.unlink(missing_ok=True)
+    elif len(kept) < len(lines):
+        part = path.with_suffix(".part")
+        part.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        part.replace(path)
+
+
 def _cells(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").split("\n")[:-1]  # a value may hold other line ends, such as U+2028

@@ -205,6 +205,36 @@ JOB: Example = {
     "params": {"what": "win", "trials": 12},
     "result": {"models": [{"what": "win", "version": "4", "in_use": True}], "missing": {}, "score_job": 13},
 }
+IMPORT: Example = {
+    "import_id": 14,
+    "state": "done",
+    "dry_run": False,
+    "done": 1.0,
+    "text": "1,200 rows taken, 3 refused",
+    "asked_at": "2026-03-01T09:00:00Z",
+    "ended_at": "2026-03-01T09:00:20Z",
+    "report": {
+        "taken": 1200,
+        "refused": 3,
+        "tables": {"deals": {"read": 1203, "new": 40, "changed": 12, "unchanged": 1148, "refused": 3, "gone": 0}},
+        "score_job": 15,
+    },
+}
+IMPORTS: Example = {"imports": [{**IMPORT, "report": None}], "next_before": None}
+REFUSED: Example = {
+    "refused": [
+        {
+            "table": "deals",
+            "file": "deals.csv",
+            "row": 17,
+            "column": "amount",
+            "value": "12,5x",
+            "reason": "is no number",
+            "mend": "Write it with digits and a decimal point.",
+        }
+    ],
+    "total": 1,
+}
 JOBS: Example = {
     "working": True,
     "steps": [{"name": "scores", "state": "running", "done": 0.4, "text": "Next steps"}],
@@ -250,3 +280,59 @@ TOKENS: Example = {"tokens": [_KEPT_TOKEN]}
 NEW_TOKEN: Example = {"token": "bw_Jm1x...shown-once", "kept": _KEPT_TOKEN}
 ME: Example = {"name": "ann@example.com", "role": "manager", "rep_id": "R-2", "signed_in": True}
 HEALTH: Example = {"status": "ok", "sample": False, "as_of": "2026-03-01T12:00:00+00:00"}
+GOAL: Example = {
+    "goal_id": "bw-12",
+    "source": "here",
+    "owner_kind": "team",
+    "owner_id": "T-2",
+    "metric": "bookings",
+    "product_id": None,
+    "product_family": None,
+    "segment": None,
+    "period_start": "2026-01-01",
+    "period_end": "2026-04-01",
+    "target": 900000.0,
+    "currency": None,
+    "parent_goal_id": "G-2026-Q1",
+    "hides": None,
+    "version": 2,
+    "recorded_at": _AS_OF,
+    "ended_at": None,
+    "may_change": True,
+}
+GOALS: Example = {"total": 1, "goals": [GOAL], "next_cursor": None}
+_GOAL_FIELDS: Example = {"owner_kind": "team", "owner_id": "T-2", "metric": "bookings", "target": 900000.0}
+GOAL_HISTORY: Example = {
+    "goal_id": "bw-12",
+    "changes": [
+        {
+            "version": 2,
+            "at": _AS_OF,
+            "what": "changed",
+            "why": "Two people joined in February.",
+            "user_id": 7,
+            "before": {**_GOAL_FIELDS, "target": 800000.0},
+            "after": _GOAL_FIELDS,
+        }
+    ],
+}
+SPLIT: Example = {
+    "goal_id": "bw-12",
+    "target": 900000.0,
+    "fairness": 0.93,
+    "fairness_word": "good",
+    "rows": [
+        {
+            "owner_kind": "rep",
+            "owner_id": "R-5",
+            "team_id": "T-2",
+            "weight": 58.0,
+            "target": 450000.0,
+            "today": 400000.0,
+            "mean": 431000.0,
+            "expected": 0.96,
+            "months": {"2026-01": 140000.0, "2026-02": 130000.0, "2026-03": 180000.0},
+        }
+    ],
+    "goals": [],
+}

@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     metrics_token: SecretStr | None = Field(
         None, description="Who sends it may read /metrics; unset: only this machine may."
     )
+    upload_mb: int = Field(500, ge=1, description="Most that one import over the web may send, in megabytes.")
     score_at: time | None = Field(
         time(2),
         description="When the worker scores every day, on the company's clock, such as 02:00; never: not at all.",

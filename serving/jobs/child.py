@@ -14,7 +14,7 @@ from pathlib import Path
 from crm.errors import BellwetherError
 from serving.home import Home
 from serving.jobs.queue import JobLost, Queue
-from serving.jobs.tasks import Outcome, Work, do
+from serving.jobs.tasks import Outcome, Work, do, drop_upload
 from serving.settings import Settings
 from serving.store import Store
 
@@ -31,12 +31,14 @@ def main(root: Path, job_id: int, worker: str) -> int:
     store = Store(home.database_url)
     queue = Queue(store)
     teller = _Teller(queue, job_id, worker)
+    job = queue.find(job_id)
     try:
-        outcome, problem = _try(Work(settings, home, store, queue.find(job_id), teller.tell))
+        outcome, problem = _try(Work(settings, home, store, job, teller.tell))
         if outcome is not None:
             queue.end(job_id, worker, "done", outcome.text, outcome.result)
         else:
             queue.end(job_id, worker, "failed", problem)
+        drop_upload(home, job)
     except JobLost:
         return LOST
     finally:

@@ -1,4 +1,4 @@
-"""Work in the store: jobs with what they told on their way, leases on what only one may write, the first build's steps."""
+"""Work in the store: jobs and what they told, leases on what only one may write, the first build's steps."""
 
 from __future__ import annotations
 

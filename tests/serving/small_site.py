@@ -106,8 +106,8 @@ def site(home: Home) -> Iterator[Site]:
 class serving:  # noqa: N801 - reads as a verb where it is used
     """The app of a home on a free port of loopback, in a thread."""
 
-    def __init__(self, home: Home) -> None:
-        app = create_app(Settings(home=home.root))
+    def __init__(self, home: Home, **settings: object) -> None:
+        app = create_app(Settings(home=home.root, **settings))
         self._server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
         self._thread = threading.Thread(target=self._server.run)
 
