@@ -20,7 +20,9 @@ from crm.fiscal import Period
 from crm.lake import LakeView, newest_event
 from features.catalogue import identities
 from models.amounts import AmountModel
+from models.effects import Effects
 from models.explain import by_theme
+from serving.goals import bring_goals
 from serving.home import Home
 from serving.ledger import Entity, Ledger
 from serving.rescoring import INPUTS, Before, before, conditions, fingerprints, in_order, unchanged
@@ -28,6 +30,7 @@ from serving.scores import POINTER, read_pointer, swap_pointer
 from serving.store import Store
 from training import registry
 from training.definitions import check_definitions
+from training.effects import effects_of
 from training.snapshots import open_snapshots
 
 Progress = Callable[[str, float], None]
@@ -70,6 +73,7 @@ class _Run:
     company: Company
     as_of: pd.Timestamp
     champions: dict[str, registry.Champion]
+    effects: Effects | None = None
     frames: dict[str, pd.DataFrame] = field(default_factory=dict)
     reasons: list[pd.DataFrame] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
@@ -92,7 +96,8 @@ class _Run:
     def everything(self) -> str:
         """Digest of what all scores hang on: the data, the models in use, the settings."""
         models = {what: c.run_id for what, c in self.champions.items()}
-        return conditions(deals=self.conditions, cut=self.view.cut.number, models=models)
+        measured = None if self.effects is None else self.effects.table.to_json()
+        return conditions(deals=self.conditions, cut=self.view.cut.number, models=models, effects=measured)
 
     @property
     def period(self) -> Period:
@@ -140,6 +145,8 @@ def score_all(
         If a model in use was trained on other definitions of its features than hold now.
     """
     say = progress or (lambda _text, _done: None)
+    if as_of is None:
+        bring_goals(home, store)
     view = home.lake.view()
     newest = newest_event(view)
     moment = as_of or newest
@@ -150,7 +157,7 @@ def score_all(
     if run.reuse and out is None and (kept := unchanged(home.scores, run.everything)):
         say("Nothing has changed", 1.0)
         return ScoreResult(kept[0], moment, kept[1]["rows"], kept[1]["missing"], rated=0)
-    _score_deals(run, say)
+    _score_deals(run, say, store, issued=moment >= newest)
     say("Rating reps and teams", 0.55)
     _score_attainment(run)
     say("Rating customers", 0.75)
@@ -181,10 +188,12 @@ def _run_of(home: Home, view: LakeView, as_of: pd.Timestamp) -> _Run:
         raise NothingToScore(f"There is no model to score with. {' '.join(dict.fromkeys(missing.values()))}")
     for kind, champion in champions.items():
         check_definitions(kind, champion, company, tracking=home.tracking)
-    return _Run(home, view, company, as_of, champions, missing=missing)
+    win = champions.get("win")
+    effects = effects_of(win.run_id, tracking=home.tracking) if win else None
+    return _Run(home, view, company, as_of, champions, effects, missing=missing)
 
 
-def _score_deals(run: _Run, say: Progress) -> None:
+def _score_deals(run: _Run, say: Progress, store: Store | None, issued: bool) -> None:
     champion = run.champions.get("win")
     if champion is None:
         return
@@ -199,7 +208,7 @@ def _score_deals(run: _Run, say: Progress) -> None:
     run.frames["deals"] = scored[~lead].reset_index(drop=True)
     run.frames["leads"] = scored[lead].reset_index(drop=True)
     say("Next steps", 0.4)
-    _advise(run, X[~lead].reset_index(drop=True), champion)
+    _advise(run, X[~lead].reset_index(drop=True), champion, store, issued)
 
 
 def _rate(run: _Run, X: pd.DataFrame, champion: registry.Champion, say: Progress) -> pd.DataFrame:
@@ -238,13 +247,13 @@ def _with_amounts(scored: pd.DataFrame, X: pd.DataFrame, run: _Run) -> pd.DataFr
     return scored
 
 
-def _advise(run: _Run, X: pd.DataFrame, champion: registry.Champion) -> None:
-    from models.coaching import advise
+def _advise(run: _Run, X: pd.DataFrame, champion: registry.Champion, store: Store | None, issued: bool) -> None:
+    from serving.advising import advice_for
 
-    advice = advise(X, champion.model, view=run.view, company=run.company, as_of=run.as_of)
-    if "model_version" not in advice:
-        advice["model_version"] = champion.version
-    run.frames["advice"] = advice
+    run.frames["advice"] = advice_for(
+        X, champion, run.frames["deals"], home=run.home, store=store, view=run.view, company=run.company,
+        as_of=run.as_of, effects=run.effects, issued=issued,
+    )  # fmt: skip
 
 
 def _score_attainment(run: _Run) -> None:
