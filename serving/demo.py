@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from serving.cli.common import progress
+from serving.first_start import check_address
 from serving.home import Home, RealHome
 from serving.jobs import Jobs
 from serving.server import address_of, listen, run
@@ -45,6 +46,7 @@ def run_demo(settings: Settings, *, reps: int = 60, months: int = 24) -> None:
     home = Home.of(settings)
     if home.has_data() and not home.company().sample:
         raise RealHome(home.root)
+    check_address(settings, sample=True)
     sock = listen(settings)
     home.root.mkdir(parents=True, exist_ok=True)
     store = Store(home.database_url)
@@ -151,9 +153,11 @@ def train_model(home: Home, what: str, tell: Tell) -> None:
 
 def score_home(home: Home, store: Store, tell: Tell) -> None:
     """Score with the models there are."""
+    from serving.jobs.leases import held
     from serving.scoring import score_all
 
-    score_all(home, store=store, progress=tell)
+    with held(store, "scores", patience=600):
+        score_all(home, store=store, progress=tell)
 
 
 def do_rest(home: Home) -> None:

@@ -5,16 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from ipaddress import ip_address
 from threading import Lock
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from crm.company import Company
-from crm.lake import LakeView
-from serving.access import GUEST, SessionNeeded, Sight, SignInNeeded, Viewer, need_role, need_scope, sight_of
+from crm.lake import LakeView, connect
+from serving.access import (
+    GUEST,
+    SessionNeeded,
+    Sight,
+    SignInNeeded,
+    Viewer,
+    need_role,
+    need_scope,
+    sight_of,
+)
 from serving.accuracy import Accuracy, accuracy
+from serving.first_start import is_loopback
 from serving.home import Home
 from serving.jobs import Jobs
 from serving.jobs.queue import Queue
@@ -27,6 +36,7 @@ from serving.sign_in import viewer_of
 from serving.store import Store
 
 COOKIE = "bellwether_session"
+LOOK_COOKIE = "bellwether_look"
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 
@@ -92,6 +102,18 @@ class Server:
                 self._sights[key] = sight_of(viewer, view, company, day=day)
             return self._sights[key]
 
+    def guest(self, rep_id: str | None) -> Viewer:
+        """A visitor of the sample company, who may have chosen through whose eyes to look."""
+        if not rep_id:
+            return GUEST
+        with connect() as con:
+            self.view().attach(con)
+            leads = con.execute("select 1 from teams where manager_rep_id = $rep limit 1", {"rep": rep_id}).fetchone()
+            known = con.execute("select 1 from reps where rep_id = $rep", {"rep": rep_id}).fetchone()
+        if known is None:
+            return GUEST
+        return Viewer("manager" if leads else "rep", rep_id=rep_id)
+
     def accuracy(self, kind: Kind) -> Accuracy:
         """How good forecasts were; worked out once for the ledger and data cut as they are."""
         view, sealed = self.home.lake.view(), self.ledger.sealed(kind=kind)
@@ -131,7 +153,9 @@ def find_viewer(request: Request, server: ServerDep) -> Viewer | None:
     if found is not None:
         request.state.viewer = found
         return found
-    return GUEST if server.company().sample and at_this_machine(request) else None
+    if not server.company().sample:
+        return None
+    return server.guest(request.cookies.get(LOOK_COOKIE)) if at_this_machine(request) else None
 
 
 def need_viewer(found: Annotated[Viewer | None, Depends(find_viewer)]) -> Viewer:
@@ -145,14 +169,7 @@ def need_viewer(found: Annotated[Viewer | None, Depends(find_viewer)]) -> Viewer
 def at_this_machine(request: Request) -> bool:
     """Whether a request comes from this machine and names it so; a web page elsewhere cannot make a browser do that."""
     host = (request.url.hostname or "").strip("[]")
-    return _is_loopback(address_of(request)) and (host == "localhost" or _is_loopback(host))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return is_loopback(address_of(request)) and is_loopback(host)
 
 
 OptionalViewer = Annotated[Viewer | None, Depends(find_viewer)]

@@ -8,6 +8,8 @@ import socket
 from pathlib import Path
 
 from crm.errors import NotReady
+from serving.first_start import check_address, first_link
+from serving.home import Home
 from serving.settings import Settings
 
 
@@ -73,6 +75,8 @@ def run(settings: Settings, *, sock: socket.socket | None = None, say: str = "")
     say : str
         Printed when requests are answered; unset: the address.
     """
+    company = Home.of(settings).company()
+    check_address(settings, sample=company.sample)
     taken = sock or listen(settings)
     import uvicorn
 
@@ -82,8 +86,10 @@ def run(settings: Settings, *, sock: socket.socket | None = None, say: str = "")
     app = create_app(settings)
     logging.getLogger("bellwether").setLevel(logging.INFO)
     config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, proxy_headers=False)
-    text = say or f"Bellwether serves {app.state.server.home.root} on {address_of(settings)} (Ctrl-C ends it)"
-    print(text, flush=True)  # noqa: T201
+    server = app.state.server
+    text = say or f"Bellwether serves {server.home.root} on {address_of(settings)} (Ctrl-C ends it)"
+    first = None if company.sample else first_link(server.store, address_of(settings))
+    print("\n".join(filter(None, (text, first))), flush=True)  # noqa: T201
     try:
         with worker_beside(settings):
             uvicorn.Server(config).run(sockets=[taken])

@@ -9,8 +9,9 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving import problems
+from serving.dependencies import COOKIE, SAFE
+from serving.first_start import NOT_PASSED_ON, through_proxy
 
-SAFE = ("GET", "HEAD", "OPTIONS")
 _PAGE_POLICY = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
@@ -20,6 +21,9 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
+    "X-Frame-Options": "DENY",
 }
 
 
@@ -44,9 +48,8 @@ class Guard:
             await send(message)
 
         request = Request(scope, receive)
-        if scope["method"] not in SAFE and not _same_origin(request):
-            text = "This request came from another site. Open the page here and try again."
-            await problems.answer(request, 403, text)(scope, receive, answer)
+        if refused := _refused(request):
+            await problems.answer(request, 403, refused)(scope, receive, answer)
             return
         try:
             await self.app(scope, receive, answer)
@@ -59,11 +62,30 @@ class Guard:
 def _close(scope: Scope, headers: MutableHeaders) -> None:
     for name, value in _HEADERS.items():
         headers.setdefault(name, value)
+    if scope["scheme"] == "https":
+        headers.setdefault("Strict-Transport-Security", "max-age=31536000")
     if not scope["path"].startswith("/static/"):
         headers.setdefault("Cache-Control", "no-store")
 
 
+def _refused(request: Request) -> str:
+    """Why a request is not heard at all; empty where it is."""
+    if through_proxy(request.headers) and request.app.state.server.company().sample:
+        return NOT_PASSED_ON
+    if request.method not in SAFE and not _same_origin(request):
+        return "This request came from another site. Open the page here and try again."
+    return ""
+
+
 def _same_origin(request: Request) -> bool:
-    """Whether a browser says that the request comes from our own pages; programs say nothing."""
-    origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
+    """Whether a write comes from our own pages.
+
+    Every browser tells where a write comes from, by Origin or Sec-Fetch-Site. Programs tell nothing; they may write
+    by a token, but not by the cookie of a session, which only browsers have.
+    """
+    headers = request.headers
+    if (origin := headers.get("origin")) is not None:
+        return urlsplit(origin).netloc == headers.get("host")
+    if (site := headers.get("sec-fetch-site")) is not None:
+        return site in ("same-origin", "none")
+    return COOKIE not in request.cookies or "authorization" in headers

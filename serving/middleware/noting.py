@@ -9,8 +9,8 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.access import Viewer
+from serving.dependencies import SAFE
 from serving.exports import CSV, XLSX
-from serving.middleware.guard import SAFE
 from serving.middleware.requests import route_of
 from serving.store import NOTED, Store
 

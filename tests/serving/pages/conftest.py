@@ -42,7 +42,7 @@ class Site:
     account: str
 
     def client(self, **given: object) -> httpx.Client:
-        return httpx.Client(base_url=self.address, headers=AS_HTML, timeout=60, **given)
+        return httpx.Client(base_url=self.address, headers={**AS_HTML, "origin": self.address}, timeout=60, **given)
 
     @contextmanager
     def signed_in(self, email: str = EMAIL) -> Iterator[httpx.Client]:
