@@ -50,7 +50,10 @@ class TotalAccuracy:
     figures : dict
         `error`: mean absolute error of the middle, share of the mean actual; `rival_error`: the same of the run rate
         (so far plus the daily rate of the last 13 weeks for the days left); `coverage`: share of actuals inside p10
-        to p90 (0.8 if ranges are right); `_low` and `_high`: 90 % intervals over resamples of reps or teams; `rows`.
+        to p90 (0.8 if ranges are right); `_low` and `_high`: 90 % intervals over resamples of reps or teams; `rows`;
+        `bias`: mean of middle less actual, share of the mean actual; `pinball`: mean pinball loss at 10, 50 and 90 %,
+        share likewise; the trade's `accuracy`, mean of 1 - |error| / actual where there was a result, and `ratio`,
+        sum of forecasts over sum of actuals.
     rows : DataFrame
         A row a forecast: key, as_of, period_start, period_end, metric, actual, p10, p50, p90, run_rate.
     """
@@ -281,7 +284,24 @@ def _total_figures(table: pd.DataFrame, key: str) -> dict[str, float]:
     figures: dict[str, float] = {"rows": float(len(rows)), "entities": float(len(names))}
     for name, size in parts.items():
         figures |= _with_interval(name, size, np.abs(actual), times)
-    return figures | _with_interval("coverage", inside, np.ones(len(rows)), times)
+    return figures | _with_interval("coverage", inside, np.ones(len(rows)), times) | _trade_figures(rows, actual)
+
+
+def _trade_figures(rows: pd.DataFrame, actual: np.ndarray[Any, Any]) -> dict[str, float]:
+    middle, size = rows["p50"].to_numpy(np.float64), np.abs(actual).sum()
+    if not size:
+        return {}
+    loss = 0.0
+    for level in (0.1, 0.5, 0.9):
+        above = actual - rows[f"p{level * 100:.0f}"].to_numpy(np.float64)
+        loss += float(np.maximum(level * above, (level - 1) * above).sum()) / 3
+    known = actual > 0
+    return {
+        "bias": float((middle - actual).sum() / size),
+        "pinball": loss / size,
+        "accuracy": float((1 - np.abs(middle - actual)[known] / actual[known]).mean()),
+        "ratio": float(middle.sum() / actual.sum()),
+    }
 
 
 def _with_interval(

@@ -10,7 +10,7 @@ import pandas as pd
 from sqlalchemy import select
 
 from crm.company import Company
-from crm.errors import NotFound
+from crm.errors import BadInput, NotFound
 from serving.access import NotYours, Sight, Viewer
 from serving.problems import NOTHING_HERE
 from serving.store import Store
@@ -19,9 +19,15 @@ from serving.tables.users import User
 
 Entity = Literal["rep", "team"]
 Kind = Literal["commit", "best_case"]
+_MOST = 1e15
+_SEPARATORS = str.maketrans("", "", " ,\u00a0\u202f'")
 _CALLERS = ("rep", "manager", "admin")
 POINTS = (1 / 3, 2 / 3)  # of a period: what stands then is what is judged
 COLUMNS = "entity entity_id period_start period_end metric kind value why user_id by rep_id as_of made_at".split()
+
+
+class NoNumber(BadInput):
+    """What was typed is no value of a call."""
 
 
 class NobodyThere(NotFound):
@@ -41,11 +47,39 @@ def may_call(viewer: Viewer, sight: Sight, entity: Entity, ident: str) -> None:
     NotYours
         If the viewer's role has no say in it.
     """
-    seen = sight.owner(ident) if entity == "rep" else sight.team(ident)
-    if not seen:
+    if not _sees(sight, entity, ident):
         raise NobodyThere
     if viewer.role not in _CALLERS:
         raise NotYours(viewer.role, *_CALLERS)
+
+
+def has_a_say(viewer: Viewer, sight: Sight, entity: Entity, ident: str) -> bool:
+    """Whether `may_call` would let the viewer."""
+    return _sees(sight, entity, ident) and viewer.role in _CALLERS
+
+
+def typed(text: str) -> float | None:
+    """A value as someone typed it, with or without separators; None where it is empty.
+
+    Raises
+    ------
+    NoNumber
+        If it is no number from 0 up.
+    """
+    plain = text.strip().translate(_SEPARATORS)
+    if not plain:
+        return None
+    try:
+        value = float(plain)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= _MOST:
+        raise NoNumber(f"The call is '{text}'. Give a number from 0 up, such as 250000.")
+    return value
+
+
+def _sees(sight: Sight, entity: Entity, ident: str) -> bool:
+    return sight.owner(ident) if entity == "rep" else sight.team(ident)
 
 
 def call_now(

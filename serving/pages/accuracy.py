@@ -9,9 +9,10 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from crm.company import Company
+from serving import calls
 from serving.accuracy import Accuracy, DealAccuracy, TotalAccuracy
 from serving.charts import Figure, calibration, track_record
-from serving.dependencies import ServerDep
+from serving.dependencies import Server, ServerDep
 from serving.format import Formats
 from serving.pages.desk import Desk, DeskDep
 from serving.pages.outlook import COMPANY
@@ -44,6 +45,19 @@ class Section(NamedTuple):
     scores: list[Score]
 
 
+class Caller(NamedTuple):
+    """How right one person's commits were, beside the model and today's pace at the same points."""
+
+    who: str
+    about: str
+    size: str
+    error: str
+    model: str
+    pace: str
+    bias: str
+    worth: str
+
+
 @router.get("/accuracy")
 def show_accuracy(desk: DeskDep, server: ServerDep) -> HTMLResponse:
     """Forecasts against what came, of the whole company."""
@@ -67,12 +81,37 @@ def show_accuracy(desk: DeskDep, server: ServerDep) -> HTMLResponse:
         finding=sections[0].finding if sections else say("No period that was forecast has ended yet."),
         waiting=_waiting(desk) if issued is None else "",
         sections=sections,
+        callers=_callers(desk, server),
         ledger=desk.language.say_n(
             "{n} sealed entry in the forecast ledger; bellwether ledger verify checks the chain.",
             "{n} sealed entries in the forecast ledger; bellwether ledger verify checks the chain.",
             len(sealed),
         ),
     )
+
+
+def _callers(desk: Desk, server: Server) -> list[Caller]:
+    """Each person's calls of periods that are over beside model and pace, of those that the visitor may see."""
+    found, f = server.accuracy("issued"), desk.formats
+    every = calls.seen(calls.history(desk.store), desk.sight)
+    totals: dict[calls.Entity, pd.DataFrame] = {"rep": found.reps.rows, "team": found.teams.rows}
+    tables = [calls.judged(every, rows, entity, desk.company) for entity, rows in totals.items()]
+    return [
+        Caller(
+            str((row["rep_id"] and desk.names.get(row["rep_id"], row["rep_id"])) or row["by"]),
+            desk.names.get(row["entity_id"], desk.team_names.get(row["entity_id"], str(row["entity_id"]))),
+            f.number(row["n"]),
+            f.percent(row["error"], 1),
+            f.percent(row["model_error"], 1),
+            f.percent(row["naive_error"], 1),
+            f.percent(row["bias"], 1),
+            f.money(row["worth"]) if row["metric"] == "bookings" else f.number(row["worth"], 1),
+        )
+        for table in tables
+        if len(table)
+        for row in calls.summary(table).to_dict("records")
+        if row["kind"] == "commit"
+    ]
 
 
 def _waiting(desk: Desk) -> str:

@@ -9,7 +9,8 @@ import pandas as pd
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from serving.pages import listing, outlook, reasons, words
+from serving.calls import Entity
+from serving.pages import calls, listing, outlook, reasons, words
 from serving.pages.desk import Desk, DeskDep
 from serving.pages.outlook import COMPANY, Outcome, Table
 from serving.pages.rail import Rail
@@ -59,6 +60,7 @@ def rep_forecast(rep_id: str, desk: DeskDep) -> HTMLResponse:
     why = desk.reasons("rep", [rep_id])
     return _page(
         desk,
+        target=("rep", rep_id),
         title=name,
         path=_path(desk, desk.team_of(rep_id), itself=True),
         outcome=outcome,
@@ -77,6 +79,7 @@ def _team(desk: Desk, team_id: str) -> HTMLResponse:
     company = team_id == COMPANY
     return _page(
         desk,
+        target=("team", team_id),
         title=desk.visit.shell.company if company else desk.team_names.get(team_id, team_id),
         path=[] if company else _path(desk, team_id),
         outcome=Outcome.of(row),
@@ -88,12 +91,20 @@ def _team(desk: Desk, team_id: str) -> HTMLResponse:
 
 
 def _page(
-    desk: Desk, *, title: str, path: list[tuple[str, str]], outcome: Outcome, members: list[str] | None, **more: Any
+    desk: Desk,
+    *,
+    target: tuple[Entity, str],
+    title: str,
+    path: list[tuple[str, str]],
+    outcome: Outcome,
+    members: list[str] | None,
+    **more: Any,
 ) -> HTMLResponse:
     f = desk.formats
     return desk.show(
         "forecast.html",
         "forecast",
+        calls=calls.shown(desk, outcome, *target),
         title=title,
         path=path,
         period=f.period(desk.company.period_of(outcome.start)),

@@ -108,8 +108,8 @@ def open_deals(
     silent = (as_of - pd.to_datetime(both["last_touch"], utc=True)) / pd.Timedelta(days=1)
     return both.assign(
         days_silent=silent.clip(lower=0),
-        owner=both["owner_id"].map(names).fillna(both["owner_id"]),
-        name=both["name"].fillna(pd.Series(both.index, index=both.index)),
+        owner=both["owner_id"].map(names).astype(object).fillna(both["owner_id"]),
+        name=both["name"].astype(object).fillna(pd.Series(both.index, index=both.index)),
     )
 
 
