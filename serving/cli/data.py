@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -106,21 +105,13 @@ def import_(
 
 def run_import(home: Home, path: Path, mapping: str | None) -> ImportReport:
     """Import into a home, names to its people book."""
-    from crm.importing import import_path
     from crm.mapping import load
-    from serving.people import StorePeople
+    from serving.jobs.leases import held
+    from serving.jobs.tasks import take_files
 
     how = load(mapping) if mapping else None
-    with store_of(home) as store, progress("Importing") as tell:
-        found = import_path(
-            path,
-            lake=home.lake,
-            people=StorePeople(store),
-            quarantine=home.quarantine,
-            company=home.company(),
-            mapping=how,
-            progress=lambda text, done, total: tell(text, done / total),
-        )
+    with store_of(home) as store, held(store, "lake"), progress("Importing") as tell:
+        found = take_files(home, store, path, how, tell)
         store.audit("cli", "import", path=str(path), taken=found.taken)
     home.keep_stages(found.stages)
     return found
@@ -162,26 +153,14 @@ def sync_tryton(home: HomeDir = None, mapping: OwnMapping = None) -> None:
 
 def _sync(connector: Connector, home: Path | None, mapping: str | None) -> None:
     """Sync into a home that holds no sample company, names to its people book."""
-    from crm.connectors import sync
-    from crm.mapping import load
-    from serving.people import StorePeople
+    from serving.jobs.leases import held
+    from serving.jobs.tasks import sync_home
 
-    declared, place = connector.declaration, home_of(home)
+    place = home_of(home)
     place.prepare_sync()
-    with place.lock("sync"), store_of(place) as store, progress(f"Syncing {declared.title}") as tell:
-        found = sync(
-            connector,
-            lake=place.lake,
-            people=StorePeople(store),
-            quarantine=place.quarantine,
-            company=place.company(),
-            state_file=place.cursors / f"{declared.name}.json",
-            stop=datetime.now(UTC),
-            mapping=load(mapping or declared.mapping),
-            progress=lambda text: tell(text, None),
-        )
-        store.audit("cli", "sync", crm=declared.name, taken=found.taken)
-    place.keep_stages(found.stages)
+    with store_of(place) as store, held(store, "lake"), progress(f"Syncing {connector.declaration.title}") as tell:
+        found, crm = sync_home(place, store, connector, tell, mapping)
+        store.audit("cli", "sync", crm=crm, taken=found.taken)
     for line in found.lines():
         typer.echo(line)
     typer.echo(f"{found.taken:,} rows read into {place.root}. Next: bellwether train{home_option(home)}")

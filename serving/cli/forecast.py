@@ -49,10 +49,11 @@ def score(
     Example: bellwether score --home var --out scores
     """
     place = home_that_is(home)
+    from serving.jobs.leases import held
     from serving.scoring import score_all  # slow to load
 
-    with progress("Scoring") as tell:
-        result = score_all(place, as_of=moment_of(as_of), out=out, progress=tell)
+    with store_of(place) as store, held(store, "scores"), progress("Scoring") as tell:
+        result = score_all(place, store=store, as_of=moment_of(as_of), out=out, progress=tell)
     for name, rows in result.rows.items():
         typer.echo(f"{result.folder / name}.parquet: {rows:,} rows")
     for what, why in result.missing.items():

@@ -70,10 +70,11 @@ def train(
 
 def _train(home: Home, what: What, as_of: datetime | None, seed: int, trials: int, like: str | None) -> None:
     from crm.lake import newest_event
+    from serving.jobs.leases import held
     from training.fit import train as fit
 
     view = home.lake.view()
-    with progress(f"Training {what}") as tell:
+    with store_of(home) as store, held(store, "models"), progress(f"Training {what}") as tell:
         result = fit(
             what,
             view=view,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from crm.errors import BadInput
-from serving.cli.common import AsOf, HomeDir, echo_table, home_that_is, moment_of
+from serving.cli.common import AsOf, HomeDir, echo_table, home_that_is, moment_of, store_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,10 +120,12 @@ def show_cascade(
 def _plan_of(home: Path | None, as_of: str | None) -> Plan:
     from crm.lake import newest_event
     from planning.overview import Plan, forecasts_of
+    from serving.goals import WithGoals
     from serving.scores import read_folder, read_pointer
 
     place = home_that_is(home)
-    view, mark = place.lake.view(), read_pointer(place.scores)
+    with store_of(place) as store:
+        view, mark = WithGoals(place.lake.view(), store), read_pointer(place.scores)
     frames = read_folder(place.scores / mark)[0] if mark and as_of is None else {}  # scores tell of the newest moment
     known = {"reps", "teams"} <= frames.keys()
     forecasts = forecasts_of(frames["reps"], frames["teams"]) if known else {}

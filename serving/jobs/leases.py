@@ -6,6 +6,7 @@ import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -57,19 +58,25 @@ def give_back(session: Session, name: str, holder: str) -> None:
 
 
 @contextmanager
-def held(store: Store, name: str, *, seconds: float = LEASE_SECONDS) -> Iterator[None]:
+def held(store: Store, name: str, *, seconds: float = LEASE_SECONDS, patience: float = 0.0) -> Iterator[None]:
     """Hold a lease for as long as the block lasts; a thread prolongs it.
+
+    Parameters
+    ----------
+    patience : float
+        For how many seconds to wait for another process that holds it.
 
     Raises
     ------
     Busy
-        If another process holds it.
+        If another process holds it then.
     """
     holder, stop = f"{process_name()}:{secrets.token_hex(4)}", threading.Event()
-    with store.session() as session:
-        if not take(session, name, holder, seconds=seconds):
-            found = session.get(Lease, name)
-            raise Busy(name, found.holder if found else "unknown")
+    give_up = time.monotonic() + patience
+    while (other := _other(store, name, holder, seconds)) is not None:
+        if time.monotonic() >= give_up:
+            raise Busy(name, other)
+        time.sleep(0.5)
 
     def prolong() -> None:
         while not stop.wait(seconds / 5):
@@ -88,6 +95,15 @@ def held(store: Store, name: str, *, seconds: float = LEASE_SECONDS) -> Iterator
         thread.join()
         with store.session() as session:
             give_back(session, name, holder)
+
+
+def _other(store: Store, name: str, holder: str, seconds: float) -> str | None:
+    """Take a lease, or give who holds it."""
+    with store.session() as session:
+        if take(session, name, holder, seconds=seconds):
+            return None
+        found = session.get(Lease, name)
+        return found.holder if found else "a process that has just begun"
 
 
 def process_name() -> str:

@@ -94,6 +94,8 @@ def import_files(work: Work) -> Outcome:
         raise UploadGone(place)
     own = place / "mapping.yaml"
     named = str(own) if own.is_file() else params.get("mapping")
+    if not params["dry_run"]:
+        work.home.prepare_import(files)
     report = take_files(work.home, work.store, files, load(named) if named else None, work.tell, dry=params["dry_run"])
     if not params["dry_run"]:
         work.home.keep_stages(report.stages)
@@ -113,7 +115,6 @@ def take_files(home: Home, store: Store, path: Path, mapping: Any, tell: Tell, *
 
     if dry:
         return rehearse(home, store, path, mapping, tell)
-    home.prepare_import(path)
     return import_path(
         path,
         lake=home.lake,

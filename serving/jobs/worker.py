@@ -20,6 +20,7 @@ from sqlalchemy.exc import OperationalError
 from serving.home import Home
 from serving.jobs.leases import LEASE_SECONDS, process_name
 from serving.jobs.queue import Job, JobLost, Queue
+from serving.jobs.steps import Jobs
 from serving.jobs.tasks import drop_upload
 from serving.settings import Settings
 from serving.store import Store
@@ -147,6 +148,8 @@ class Worker:
         if at is None or time.monotonic() < self._look_at or not (self.home.scores / "current").exists():
             return
         self._look_at = time.monotonic() + _CLOCK
+        if any(step.state in ("waiting", "running") for step in Jobs(self.store).steps()):
+            return  # the first build has the machine
         now = datetime.now(UTC).astimezone(self.home.company().zone)
         if now.time() >= at and now.date() != self._asked:
             self.queue.ask("score", {}, how="schedule", once=f"score {now.date().isoformat()}")
