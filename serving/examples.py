@@ -241,6 +241,43 @@ JOBS: Example = {
     "jobs": [{**JOB, "result": None}],
     "next_before": None,
 }
+_RANGE: Example = {"value": 0.098, "low": 0.04, "high": 0.156}
+_TRIAL: Example = {
+    "shown": 900, "held_back": 100, "known": 640,
+    "difference": {"value": 0.02, "low": -0.11, "high": 0.15}, "proves": False, "more_needed": 21800,
+}  # fmt: skip
+EFFECTS: Example = {
+    "until": _AS_OF,
+    "horizon_weeks": 18,
+    "compared": "week",
+    "hold_back": 0.1,
+    "trial": _TRIAL,
+    "effects": [
+        {
+            "action": "involve_decision_maker",
+            "part": "first",
+            "basis": "adjusted",
+            "reason": "passed",
+            "why": "Compared with like deals without it, and it stood every check.",
+            "repeat": "not_known",
+            "control": False,
+            "rows": 5212,
+            "treated_rows": 364,
+            "treated_deals": 364,
+            "causes": 364,
+            "stages": ["Discovery", "Solution"],
+            "ranges": {"plain": _RANGE, "adjusted": _RANGE, "placebo_later": None},
+            "shares": {"overlap": 0.99, "process_share": 0.38, "placebo_share": 0.0},
+            "parts": [
+                {
+                    "dimension": "segment", "level": "small", "rows": 1500, "treated_rows": 90, "own": _RANGE,
+                    "shrunk": 0.09,
+                }
+            ],
+            "trial": _TRIAL,
+        }
+    ],
+}  # fmt: skip
 TOKEN: Example = {"token": "Jm1x...shown-once"}
 AUDIT: Example = {
     "entries": [

@@ -1,0 +1,156 @@
+"""Effects of actions as they are told: what history says, what chance says, why, and what is still missing."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from crm.company import Company
+from crm.lake import View, newest_event
+from serving.advising import weeks_of
+from serving.holdback import ALL, Trial, trials
+from serving.store import Store
+from training import registry
+from training.effects import effects_of
+
+REASONS = {
+    "passed": "Compared with like deals without it, and it stood every check.",
+    "process_step": "Part of moving to the next stage: not a choice that could be compared.",
+    "too_few": "Not known yet: too few weeks, deals or causes with it.",
+    "near_stage": "It mostly comes together with a move to the next stage.",
+    "after_move": "It mostly follows a move to the next stage on the same day.",
+    "placebo": "Next week's action goes together with this week's move as well: something unseen drives both.",
+    "holds_zero": "Once like deals are compared, the range holds 0.",
+    "learners_differ": "Two ways to compare like deals disagree by more than one standard error.",
+    "no_overlap": "Deals with and without it are hardly alike.",
+    "many_tried": "Among so many actions tried, one such figure comes by chance.",
+    "chance": "Shown and held back by chance: the range leaves 0 out.",
+}
+_INTERVALS = ("plain", "linear", "trees", "adjusted", "placebo_now", "placebo_later", "permuted",
+              "without_contacts", "landmark")  # fmt: skip
+_Z90 = 1.645
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A difference in the share won with its 90 % range."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One action on deals without ('first') or with ('again') an earlier one; figures that were not worked out: None.
+
+    Parameters
+    ----------
+    basis, reason : str
+        What may be said, and the code of why, a key of `REASONS`.
+    ranges : mapping of str to Range
+        By what was compared: plain, adjusted and so on, corrected with its allowance for bias.
+    shares : mapping of str to float
+        overlap, clipped, process_share, after_move_share, placebo_share.
+    parts : list of dict
+        Parts of the business: dimension, level, rows, treated_rows, value, low, high.
+    """
+
+    action: str
+    part: str
+    basis: str
+    reason: str
+    repeat: str
+    control: bool
+    rows: int
+    treated_rows: int
+    treated_deals: int
+    causes: int
+    ranges: Mapping[str, Range | None]
+    shares: Mapping[str, float | None]
+    stages: list[str]
+    parts: list[dict[str, Any]]
+    trial: Trial | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All effects of one company; `until` is None where they were not measured yet."""
+
+    until: datetime | None
+    horizon_weeks: int
+    compared: str
+    share: float
+    effects: list[Told] = field(default_factory=list)
+    trials: list[Trial] = field(default_factory=list)
+
+    @property
+    def every(self) -> Trial | None:
+        """The comparison of all suggestions, shown against held back."""
+        return next((t for t in self.trials if t.action == ALL), None)
+
+
+def report(view: View, company: Company, store: Store, *, tracking: str) -> Report:
+    """What is known now: effects kept with the win model in use, and the comparison by chance so far."""
+    used = next((v for v in registry.list_versions("win", tracking=tracking) if registry.CHAMPION in v.aliases), None)
+    found = effects_of(used.run_id, tracking=tracking) if used else None
+    weeks, share = weeks_of(found), company.advice.hold_back
+    drawn = trials(store, view, weeks=weeks, as_of=newest_event(view), share=share) if "deals" in view.present else []
+    if found is None:
+        return Report(None, weeks, "", share, trials=drawn)
+    by_action = {t.action: t for t in drawn}
+    told = [_told(row, found.segments, by_action.get(str(row["action"]))) for row in found.table.to_dict("records")]
+    first = found.table.iloc[0]
+    return Report(first["until"].to_pydatetime(), weeks, str(first["compared"]), share, told, drawn)
+
+
+def _told(row: Mapping[Any, Any], segments: pd.DataFrame, trial: Trial | None) -> Told:
+    proved = trial is not None and trial.found.proves and trial.found.mean > 0
+    ranges = {name: _range(row[name], row[f"{name}_se"]) for name in _INTERVALS}
+    ranges["corrected"] = (
+        None if _missing(row["corrected"]) else Range(float(row["corrected"]), float(row["low"]), float(row["high"]))
+    )
+    shares = ("overlap", "clipped", "process_share", "after_move_share", "placebo_share")
+    mine = segments[(segments["action"] == row["action"]) & (segments["part"] == row["part"])]
+    return Told(
+        action=str(row["action"]),
+        part=str(row["part"]),
+        basis="measured" if proved else str(row["basis"]),
+        reason="chance" if proved else str(row["reason"]),
+        repeat=str(row["repeat"]),
+        control=bool(row["control"]),
+        **{name: int(row[name]) for name in ("rows", "treated_rows", "treated_deals", "causes")},
+        ranges=ranges,
+        shares={name: None if _missing(row[name]) else float(row[name]) for name in shares},
+        stages=json.loads(row["stages"]),
+        parts=[_part(part) for part in mine.to_dict("records")],
+        trial=trial,
+    )
+
+
+def _part(row: Mapping[Any, Any]) -> dict[str, Any]:
+    own = _range(row["own"], row["own_se"])
+    return {
+        "dimension": row["dimension"],
+        "level": row["level"],
+        "rows": int(row["rows"]),
+        "treated_rows": int(row["treated_rows"]),
+        "own": own,
+        "shrunk": float(row["shrunk"]),
+    }
+
+
+def _range(value: float, se: float) -> Range | None:
+    if _missing(value) or _missing(se):
+        return None
+    return Range(float(value), float(value - _Z90 * se), float(value + _Z90 * se))
+
+
+def _missing(value: float) -> bool:
+    return not math.isfinite(value)
