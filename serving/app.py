@@ -18,6 +18,7 @@ from serving.dependencies import Server
 from serving.documents import SIGNED
 from serving.home import Home
 from serving.metrics import Metrics
+from serving.middleware.dating import Dating
 from serving.middleware.guard import Guard
 from serving.middleware.noting import Noting
 from serving.middleware.repeats import Repeats
@@ -78,6 +79,7 @@ def create_app(settings: Settings, *, warm: bool = False, shared_metrics: Path |
     # The last one added is the first that a request passes.
     app.add_middleware(Noting, store=server.store, prefix=API)
     app.add_middleware(Repeats, prefix=API)
+    app.add_middleware(Dating)
     app.add_middleware(Guard)
     app.add_middleware(GZipMiddleware, minimum_size=1000)
     app.add_middleware(RequestLog, metrics=app.state.metrics, prefix=API)

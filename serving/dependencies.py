@@ -236,8 +236,10 @@ def _sight(server: ServerDep, viewer: ViewerDep, company: CompanyDep) -> Sight:
 SightDep = Annotated[Sight, Depends(_sight)]
 
 
-def _scores(server: ServerDep, sight: SightDep, company: CompanyDep) -> Scores:
-    return server.book.seen_by(sight, company)
+def _scores(request: Request, server: ServerDep, sight: SightDep, company: CompanyDep) -> Scores:
+    found = server.book.seen_by(sight, company)
+    request.state.as_of = found.as_of
+    return found
 
 
 ScoresDep = Annotated[Scores, Depends(_scores)]

@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     metrics_token: SecretStr | None = Field(
         None, description="Who sends it may read /metrics; unset: only this machine may."
     )
+    old_after_hours: int = Field(72, ge=1, description="Age of the newest scores' data from which pages warn.")
     upload_mb: int = Field(500, ge=1, description="Most that one import over the web may send, in megabytes.")
     score_at: time | None = Field(
         time(2),

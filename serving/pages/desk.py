@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -315,9 +315,23 @@ def _desk(
     seen = visit(request, company, as_of=scores.as_of, role=viewer.role)
     seen.shell.viewer, seen.shell.signed_in = viewer.name, viewer.signed_in
     show_work(seen, server.jobs.steps(), scores.mark)
+    if scores.as_of is not None and not company.sample:
+        seen.shell.old = _old(seen, scores.as_of, server.settings.old_after_hours)
     cut = view.cut.number
     return Desk(
         seen, view, scores.frames, scores.meta, names, (str(server.home.root), cut), viewer, sight, server.store
+    )
+
+
+def _old(seen: Visit, as_of: datetime, hours: int) -> str:
+    """What is said of data that is old; empty where it is not. A sample company's time stands still."""
+    age = datetime.now(UTC) - as_of
+    if age < timedelta(hours=hours):
+        return ""
+    return seen.language.say_n(
+        "The newest data is {n} day old; these forecasts know nothing of what came since.",
+        "The newest data is {n} days old; these forecasts know nothing of what came since.",
+        max(age.days, 1),
     )
 
 

@@ -63,6 +63,7 @@ class Shell:
     signed_in: bool = False
     working: Work | None = None
     failed: str = ""
+    old: str = ""
 
     @property
     def first(self) -> list[Entry]:
