@@ -8,9 +8,11 @@ import pandas as pd
 from fastapi import APIRouter
 
 from crm.errors import NotFound
-from serving.dependencies import NamesDep, ScoresDep
+from serving.dependencies import NamesDep, ScoresDep, StoreDep, ViewDep, ViewerDep
 from serving.documents import example
 from serving.examples import REP, TEAM
+from serving.people_data.subjects import keys_of
+from serving.people_data.views import note_looks
 from serving.problems import NOTHING_HERE
 from serving.schemas import PeriodForecast, RepForecast, TeamForecast, reasons_of, rows_of
 from serving.scores import Scores
@@ -26,9 +28,12 @@ class NoForecast(NotFound):
 
 
 @router.get("/reps/{rep_id}/forecast", responses=example(REP))
-def read_rep_forecast(rep_id: str, scores: ScoresDep, names: NamesDep) -> RepForecast:
-    """Where one rep ends the period, and what that is made of."""
+def read_rep_forecast(
+    rep_id: str, scores: ScoresDep, names: NamesDep, viewer: ViewerDep, view: ViewDep, store: StoreDep
+) -> RepForecast:
+    """Where one rep ends the period, and what that is made of; below level `person`, for that rep alone."""
     rows, reasons = _rows(scores, "reps", "rep_id", rep_id), scores.frame("reasons")
+    note_looks(store, viewer, [rep_id], keys_of(view), what="api forecast")
     own = reasons[(reasons["entity"] == "rep") & (reasons["entity_id"] == rep_id)]
     return RepForecast(
         rep_id=rep_id,
