@@ -118,6 +118,8 @@ METRICS = (
     "market_share",
     "collected",
 )
+OWN_GOAL = "bw-"
+"""How the keys of goals begin that were set in Bellwether; each version of one has a row of its own."""
 RATIO_METRICS = ("conversion_rate", "retention_rate", "customer_satisfaction", "market_share")
 LOGGED_FIELDS = ("stage", "amount", "close_date", "owner_id", "forecast_category")
 

@@ -13,7 +13,7 @@ import pandas as pd
 from crm.company import Company
 from crm.lake import View
 from crm.money import to_base
-from crm.schema import METRICS, RATIO_METRICS
+from crm.schema import METRICS, OWN_GOAL, RATIO_METRICS, SEQUENCE
 from planning.events import events, local_day, states
 from planning.workdays import CENT
 
@@ -30,6 +30,7 @@ TABLES_NEEDED = {
     "market_share": ("market_sizes", "deals"),
     "collected": ("payments",),
 }
+_SAME = ["owner_kind", "owner_id", "metric", "product_id", "product_family", "segment", "period_start", "period_end"]
 _ANY_OF = ("customer_satisfaction",)  # one of its tables is enough
 _STALE = 90  # days past the expected closing day after which an open deal flatters the conversion rate
 _KINDS = {"won_deals": "won", "activities": "activity", "new_accounts": "new_account"}
@@ -191,7 +192,7 @@ def needs(metric: str, present: Iterable[str]) -> str:
 def goals_of(view: View, company: Company, moment: datetime) -> list[Goal]:
     """Goals set by a moment, money in base currency at that moment's rate, by period, owner and metric."""
     rows = view.arrow("goals").to_pandas()
-    rows = rows[rows["recorded_at"].isna() | (rows["recorded_at"] <= moment)]
+    rows = _in_force(rows[rows["recorded_at"].isna() | (rows["recorded_at"] <= moment)])
     rows = rows[rows["metric"].isin(METRICS)]
     money = rows["metric"].isin(MONEY_METRICS)
     base = to_base(rows["target"], rows["currency"], [moment] * len(rows), view=view, company=company)
@@ -229,6 +230,23 @@ def wilson(k: float, n: float, level: float = 0.9) -> tuple[float, float]:
 def in_cents(value: float | Decimal) -> Decimal:
     """Money rounded half up to the cent."""
     return Decimal(str(value)).quantize(CENT, ROUND_HALF_UP)
+
+
+def _in_force(rows: pd.DataFrame) -> pd.DataFrame:
+    """The newest goal of each owner, metric, part and period; one set here comes before any of the CRM."""
+    own = rows["goal_id"].str.startswith(OWN_GOAL)
+    holder = rows["owner_id"].where(rows["owner_kind"] != COMPANY, COMPANY)
+    ordered = rows.assign(_own=own, owner_id=holder).sort_values(["_own", "recorded_at", SEQUENCE], na_position="first")
+    kept = ordered.drop_duplicates(_SAME, keep="last")
+    names = {goal: goal.split(".")[0] for goal in kept.loc[kept["_own"], "goal_id"]}
+    # Goals below one that was replaced belong to what replaced it.
+    newest = ordered.groupby(_SAME, dropna=False)["goal_id"].transform("last")
+    heirs = {old: names.get(new, new) for old, new in zip(ordered["goal_id"], newest, strict=True)}
+    kept = kept.assign(
+        goal_id=kept["goal_id"].map(lambda g: names.get(g, g)),
+        parent_goal_id=kept["parent_goal_id"].map(lambda g: heirs.get(g, g), na_action="ignore"),
+    )
+    return kept[~(kept["_own"] & (kept["target"] == 0))].drop(columns="_own")  # 0: it was ended
 
 
 def _goal(row: dict[str, object]) -> Goal:

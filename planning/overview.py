@@ -205,7 +205,8 @@ def cascade_table(
     means = {rep: told for rep in people if (told := _mean(plan, goal, rep)) is not None}
     rows = [_split_row(plan, goal, name, target, weights, team_of) for name, target in parts.items()]
     table = pd.DataFrame(rows).join(_months(plan, goal, parts, people, team_of, unit))
-    return table, fairness(means, people) if any(means.values()) else None
+    told = any(mean > 0 and people[rep] > 0 for rep, mean in means.items())
+    return table, fairness(means, people) if told else None
 
 
 def weights_of(plan: Plan, goal: Goal, method: Method, shares: Mapping[str, float]) -> dict[str, Weight]:

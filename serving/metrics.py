@@ -56,7 +56,7 @@ class Metrics:
         if self._shared is not None:
             _forget_dead(self._shared)
             counts = CollectorRegistry()
-            MultiProcessCollector(counts, path=str(self._shared))
+            MultiProcessCollector(counts, path=str(self._shared))  # type: ignore[no-untyped-call]
         state = CollectorRegistry()
         state.register(_State(readiness))
         return generate_latest(counts) + generate_latest(state)
@@ -99,4 +99,4 @@ def _forget_dead(folder: Path) -> None:
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
-            mark_process_dead(pid, path=str(folder))
+            mark_process_dead(pid, path=str(folder))  # type: ignore[no-untyped-call]

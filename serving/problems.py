@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from crm.errors import BadInput, BellwetherError, NotAllowed, NotFound, NotReady
 from serving.access import SignInNeeded
 from serving.freshness import NotModified, answer_not_modified
+from serving.goals import GoalMoved
 from serving.logs import REQUEST
 from serving.pages.problems import problem_page, wants_page
 from serving.sign_in import WrongPassword
@@ -26,6 +27,7 @@ _STATUS: tuple[tuple[type[BellwetherError], int], ...] = (
     (SignInNeeded, 401),
     (WrongPassword, 401),
     (TooManyTries, 429),
+    (GoalMoved, 409),
     (NotAllowed, 403),
     (NotFound, 404),
     (NotReady, 503),

@@ -1,0 +1,321 @@
+"""Goals seen and changed by a viewer, by API or page: who may, what is checked, and a target split into goals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+
+from crm.errors import BadInput, NotFound
+from crm.lake import View
+from crm.schema import OWN_GOAL, RATIO_METRICS
+from planning.capacity import Method
+from planning.cascade import Fairness
+from planning.goals import COMPANY, MONEY_METRICS
+from planning.overview import Plan, cascade_table, forecasts_of
+from serving.access import NotYours, Sight, Viewer
+from serving.dependencies import Server
+from serving.goals import FIELDS, By, Goals, GoalThere, NoSuchGoal, WithGoals, id_of
+from serving.tables.goals import StoredGoal
+
+HERE, CRM = "here", "crm"
+
+
+class BadGoal(BadInput):
+    """A goal cannot be set like this."""
+
+
+class NoSuchOwner(NotFound):
+    """No such team or person, or not for this viewer."""
+
+    def __init__(self, kind: str, owner: str) -> None:
+        super().__init__(f"owner_id: there is no {kind} '{owner[:80]}' whose goals you can set.")
+
+
+@dataclass(frozen=True, slots=True)
+class SplitWish:
+    """How a goal is split: by which weights, with which numbers fixed by hand."""
+
+    goal_id: str | None = None
+    method: Method = "capacity"
+    shares: Mapping[str, float] = field(default_factory=dict)
+    pins: Mapping[str, Decimal] = field(default_factory=dict)
+    over_assign: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One viewer at the company's goals.
+
+    Parameters
+    ----------
+    scored_at : datetime, optional
+        Moment of the newest scores; a sample company's time stands still there.
+    """
+
+    server: Server
+    viewer: Viewer
+    sight: Sight
+    scored_at: datetime | None
+
+    @property
+    def now(self) -> datetime:
+        """The moment that a change is recorded at."""
+        sample = self.server.company().sample and self.scored_at is not None
+        return self.scored_at if sample and self.scored_at else datetime.now(UTC)
+
+    @property
+    def goals(self) -> Goals:
+        """The goals set here."""
+        return Goals(self.server.store)
+
+    def table(self) -> pd.DataFrame:
+        """All goals that the viewer may see: those set here, ended ones too, and those of the CRM not taken over.
+
+        Columns: goal_id, source ('here' or 'crm'), the fields of a goal, hides, version, recorded_at, ended_at,
+        may_change.
+        """
+        own = self.goals.all()
+        hidden = {goal.hides for goal in own if goal.hides}
+        crm = self._view.arrow("goals").to_pandas()
+        crm = crm[~crm["goal_id"].str.startswith(OWN_GOAL) & ~crm["goal_id"].isin(hidden)]
+        crm["owner_id"] = crm["owner_id"].where(crm["owner_kind"] != COMPANY, COMPANY)
+        rows = [row_of(goal) for goal in own] + [_crm_row(row) for row in crm.to_dict("records")]
+        seen = [row for row in rows if self.sees(row["owner_kind"], row["owner_id"])]
+        for row in seen:
+            may = self._may_set(row["owner_kind"], row["owner_id"])
+            row["may_change"] = may and row["source"] == HERE and row["ended_at"] is None
+        return pd.DataFrame(seen, columns=COLUMNS)
+
+    def sees(self, kind: str, owner: str) -> bool:
+        """Whether the goals of an owner are shown to the viewer."""
+        if kind == COMPANY:
+            return self.sight.teams is None
+        return self.sight.team(owner) if kind == "team" else self.sight.owner(owner)
+
+    def read(self, goal_id: str) -> dict[str, Any]:
+        """One goal that the viewer may see.
+
+        Raises
+        ------
+        NoSuchGoal
+            If there is none, or not for this viewer.
+        """
+        table = self.table()
+        found = table[table["goal_id"] == goal_id]
+        if found.empty:
+            raise NoSuchGoal(goal_id)
+        return _records(found)[0]
+
+    def make(self, fields: Mapping[str, Any], why: str) -> StoredGoal:
+        """Set a goal.
+
+        Raises
+        ------
+        BadGoal, NoSuchOwner, NotYours, GoalThere
+            If it cannot be, or the viewer may not.
+        """
+        self._check(fields)
+        if (there := self._of_crm(fields)) is not None:
+            raise GoalThere(there, f"It comes from the CRM: take it over by POST /api/v1/goals/{there}/take-over.")
+        return self.goals.make(fields, self._by(why))
+
+    def change(self, goal_id: str, fields: Mapping[str, Any], why: str, version: int | None) -> StoredGoal:
+        """Change a goal that was set here.
+
+        Raises
+        ------
+        NoSuchGoal, BadGoal, NotYours, GoalMoved, GoalThere
+            If it cannot be, or the viewer may not.
+        """
+        goal = self._mine(goal_id)
+        self._check({**{name: getattr(goal, name) for name in FIELDS}, **fields})
+        return self.goals.change(goal_id, fields, self._by(why), version=version)
+
+    def end(self, goal_id: str, why: str) -> StoredGoal:
+        """End a goal that was set here.
+
+        Raises
+        ------
+        NoSuchGoal, NotYours
+            If there is none, or the viewer may not.
+        """
+        self._mine(goal_id)
+        return self.goals.end(goal_id, self._by(why))
+
+    def take_over(self, goal_id: str, target: float | None, why: str) -> StoredGoal:
+        """Set a goal in place of one of the CRM, at its target unless another is given.
+
+        Raises
+        ------
+        NoSuchGoal, BadGoal, NotYours, GoalThere
+            If it cannot be, or the viewer may not.
+        """
+        row = self.read(goal_id)
+        if row["source"] != CRM:
+            raise BadGoal(f"goal_id: {goal_id} was set here already. Change it by PATCH /api/v1/goals/{goal_id}.")
+        fields = {name: row[name] for name in FIELDS}
+        fields["target"] = row["target"] if target is None else target
+        self._check(fields)
+        return self.goals.make(fields, self._by(why), hides=goal_id)
+
+    def history(self, goal_id: str) -> list[dict[str, Any]]:
+        """Every change of a goal that the viewer may see, oldest first.
+
+        Raises
+        ------
+        NoSuchGoal
+            If there is none, or it comes from the CRM, whose changes are not known.
+        """
+        self.read(goal_id)
+        names = ("version", "at", "what", "why", "user_id", "before", "after")
+        return [{name: getattr(change, name) for name in names} for change in self.goals.history(goal_id)]
+
+    def split(self, wish: SplitWish) -> tuple[dict[str, Any], pd.DataFrame, Fairness | None]:
+        """A goal, split over teams and people below it, and how fair that is; nothing is stored.
+
+        Raises
+        ------
+        NoSuchGoal, NoGoal, NotInSplit, PinsDoNotFit, NoWeight, NoSuchMethod
+            If it cannot be split so.
+        """
+        plan = self._plan()
+        goal_id = wish.goal_id or self._to_split(plan)
+        goal = self.read(goal_id)
+        table, fair = cascade_table(
+            plan, goal_id, wish.method, shares=wish.shares, pins=wish.pins, over_assign=wish.over_assign
+        )
+        return goal, table, fair
+
+    def apply(self, goal: Mapping[str, Any], table: pd.DataFrame, why: str) -> list[StoredGoal]:
+        """Make the numbers of a split the goals of those teams and people, all or none.
+
+        The viewer's own number stays what whoever is above made it.
+
+        Raises
+        ------
+        NoSuchOwner, NotYours
+            If one of them is not the viewer's to set.
+        """
+        wanted = []
+        for row in table.to_dict("records"):
+            part = {"owner_kind": row["owner_kind"], "owner_id": row["owner_id"], "target": float(row["target"])}
+            fields = {**{name: goal[name] for name in FIELDS}, **part, "parent_goal_id": goal["goal_id"]}
+            if part["target"] > 0 and not self._is_own(row["owner_kind"], row["owner_id"]):
+                self._check(fields)
+                wanted.append((fields, self._of_crm(fields)))
+        return self.goals.set_all(wanted, self._by(why))
+
+    @property
+    def _view(self) -> View:
+        return self.server.home.lake.view()
+
+    def _by(self, why: str) -> By:
+        return By(self.viewer.user_id, self.now, why)
+
+    def _plan(self) -> Plan:
+        company = self.server.company()
+        frames = self.server.book.newest(company).frames
+        known = {"reps", "teams"} <= frames.keys()
+        forecasts = forecasts_of(frames["reps"], frames["teams"]) if known else {}
+        return Plan(WithGoals(self._view, self.server.store), company, self.now, forecasts)
+
+    def _to_split(self, plan: Plan) -> str:
+        mine = [
+            goal for goal in plan.running
+            if goal.metric == "bookings" and not goal.scope and goal.owner_kind != "rep"
+            and self.sees(goal.owner_kind, goal.owner_id)
+        ]  # fmt: skip
+        if not mine:
+            raise NoSuchGoal("for bookings of a company or team of yours")
+        # The highest first: what all people below it are to bring together.
+        kinds = {COMPANY: 0, "team": 1}
+        return min(mine, key=lambda g: (kinds[g.owner_kind], -(g.target or 0), g.end - g.start, g.goal_id)).goal_id
+
+    def _mine(self, goal_id: str) -> StoredGoal:
+        row = self.read(goal_id)
+        if row["source"] == CRM:
+            raise BadGoal(
+                f"goal_id: {goal_id} comes from the CRM. Take it over by POST /api/v1/goals/{goal_id}/take-over."
+            )
+        self._need_to_set(row["owner_kind"], row["owner_id"])
+        return self.goals.read(goal_id)
+
+    def _may_set(self, kind: str, owner: str) -> bool:
+        if self.viewer.role == "admin":
+            return True
+        return (
+            self.viewer.role == "manager"
+            and kind != COMPANY
+            and not self._is_own(kind, owner)
+            and self.sees(kind, owner)
+        )
+
+    def _is_own(self, kind: str, owner: str) -> bool:
+        return kind == "rep" and owner == self.viewer.rep_id
+
+    def _need_to_set(self, kind: str, owner: str) -> None:
+        if not self.sees(kind, owner):
+            raise NoSuchOwner(kind, owner)
+        if not self._may_set(kind, owner):
+            raise NotYours(self.viewer.role, "admin", "manager above")
+
+    def _check(self, fields: Mapping[str, Any]) -> None:
+        kind, owner = str(fields["owner_kind"]), str(fields["owner_id"])
+        self._need_to_set(kind, owner)
+        if kind != COMPANY and owner not in self._view.arrow(f"{kind}s")[f"{kind}_id"].to_pylist():
+            raise NoSuchOwner(kind, owner)
+        if kind == COMPANY and owner != COMPANY:
+            raise BadGoal(f"owner_id: '{owner[:80]}' is not the company. Give the word company.")
+        for name, fault in _faults(fields):
+            raise BadGoal(f"{name}: {fault}")
+        product, parent = fields["product_id"], fields["parent_goal_id"]
+        if product is not None and product not in self._view.arrow("products")["product_id"].to_pylist():
+            raise BadGoal(f"product_id: there is no product '{product[:80]}'.")
+        if parent is not None and parent not in set(self.table()["goal_id"]):
+            raise BadGoal(f"parent_goal_id: there is no goal '{parent[:80]}' that you can see.")
+
+    def _of_crm(self, fields: Mapping[str, Any]) -> str | None:
+        names = [name for name in FIELDS if name not in ("target", "currency", "parent_goal_id")]
+        for row in _records(self.table()):
+            if row["source"] == CRM and all(row[name] == fields[name] for name in names):
+                return str(row["goal_id"])
+        return None
+
+
+COLUMNS = ["goal_id", "source", *FIELDS, "hides", "version", "recorded_at", "ended_at", "may_change"]
+
+
+def row_of(goal: StoredGoal) -> dict[str, Any]:
+    """A goal set here as a row of the table."""
+    own = {"goal_id": id_of(goal.goal_number), "source": HERE, "recorded_at": goal.changed_at, "may_change": True}
+    return own | {name: getattr(goal, name) for name in (*FIELDS, "hides", "version", "ended_at")}
+
+
+def _crm_row(row: Mapping[Any, Any]) -> dict[str, Any]:
+    plain = {name: None if pd.isna(row[name]) else row[name] for name in ("goal_id", *FIELDS, "recorded_at")}
+    return {**plain, "source": CRM, "hides": None, "version": 0, "ended_at": None, "may_change": False}
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {str(k): v for k, v in row.items()}
+        for row in table.astype(object).where(table.notna(), None).to_dict("records")
+    ]
+
+
+def _faults(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
+    found = []
+    if fields["period_end"] <= fields["period_start"]:
+        found.append(
+            ("period_end", f"{fields['period_end']} is not after {fields['period_start']}. It is the first day after.")
+        )
+    if fields["metric"] in RATIO_METRICS and fields["target"] > 1:
+        found.append(("target", f"{fields['target']} is no share. Give {fields['metric']} as a share, such as 0.25."))
+    if fields["currency"] is not None and fields["metric"] not in MONEY_METRICS:
+        found.append(("currency", f"{fields['metric']} is no money. Leave it out."))
+    return found
