@@ -1,4 +1,4 @@
-"""Verbs about models: train, backtest, models."""
+"""Verbs about models: train, backtest, effects, models."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from serving.cli.common import AsOf, HomeDir, Seed, echo_table, home_that_is, mo
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from serving.effects import Report
     from serving.home import Home
     from training.backtest_result import Backtest
     from training.registry import What
@@ -33,6 +34,7 @@ def add_to(app: typer.Typer) -> None:
     """Add the verbs of this module."""
     app.command("train")(train)
     app.command("backtest")(backtest)
+    app.command("effects")(effects)
     app.add_typer(models, name="models")
 
 
@@ -129,6 +131,62 @@ def backtest(
         typer.echo(f"written: {path}")
     if reconstruct:
         _reconstruct(place, until, dates, seed)
+
+
+def effects(
+    home: HomeDir = None,
+    as_of: AsOf = None,
+    out: Annotated[Path | None, typer.Option(help="File for all figures (JSON, as the API gives them).")] = None,
+    seed: Seed = 0,
+) -> None:
+    """Measure what each action did for the chance to win, keep it with the win model, and say on what basis.
+
+    Example: bellwether effects --out effects.json
+    """
+    from crm.lake import newest_event
+    from serving.effects import report
+    from training.effects import measure
+
+    place = home_that_is(home)
+    view, company = place.lake.view(), place.company()
+    with progress("Effects") as tell:
+        measure(
+            view, company, tracking=place.tracking, snapshots=place.snapshots,
+            as_of=moment_of(as_of) or newest_event(view), seed=seed, progress=tell,
+        )  # fmt: skip
+    with store_of(place) as store:
+        found = report(view, company, store, tracking=place.tracking)
+    _show_effects(found)
+    if out is not None:
+        from serving.routes.effects import told_by_api
+
+        out.write_text(told_by_api(found).model_dump_json(indent=1), encoding="utf-8")
+        typer.echo(f"written: {out}")
+
+
+def _show_effects(found: Report) -> None:
+    from serving.effects import REASONS
+
+    columns = ["action", "earlier one", "deals", "plain", "adjusted", "90 % range", "basis", "why"]
+    rows = []
+    for told in found.effects:
+        plain, adjusted, left = (told.ranges[name] for name in ("plain", "adjusted", "corrected"))
+        rows.append([
+            told.action, "yes" if told.part == "again" else "no", told.treated_deals, _points(plain and plain.value),
+            _points(adjusted and adjusted.value),
+            f"{_points(left.low)} to {_points(left.high)}" if left else "", told.basis, REASONS[told.reason],
+        ])  # fmt: skip
+    echo_table(columns, rows)
+    typer.echo(f"Points of the share won within {found.horizon_weeks} weeks. Next: bellwether score")
+    if (every := found.every) is not None:
+        typer.echo(
+            f"Held back by chance: {every.held_back} of {every.shown + every.held_back} suggestions, "
+            f"{every.known} with a known outcome; about {every.more_needed:,} more to prove 3 points."
+        )
+
+
+def _points(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:+.1f}"
 
 
 def _show_backtest(found: Backtest) -> None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from models.effects_rules import Basis, Repeat
 from serving.dependencies import CompanyDep, ServerDep, SightDep, ViewDep
 from serving.documents import example
-from serving.effects import REASONS, Range, Told, report
+from serving.effects import REASONS, Range, Report, Told, report
 from serving.examples import EFFECTS
 from serving.holdback import Trial
 
@@ -83,7 +83,11 @@ class EffectsOut(BaseModel):
 @router.get("/effects", responses=example(EFFECTS))
 def read_effects(server: ServerDep, sight: SightDep, view: ViewDep, company: CompanyDep) -> EffectsOut:
     """What each suggested action did for the share of deals won, on what basis, and what is still missing."""
-    found = report(view, company, server.store, tracking=server.home.tracking)
+    return told_by_api(report(view, company, server.store, tracking=server.home.tracking))
+
+
+def told_by_api(found: Report) -> EffectsOut:
+    """A report in the API's form."""
     return EffectsOut(
         until=found.until,
         horizon_weeks=found.horizon_weeks,
