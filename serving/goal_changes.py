@@ -42,7 +42,7 @@ class SplitWish:
 
     goal_id: str | None = None
     method: Method = "capacity"
-    shares: Mapping[str, float] = field(default_factory=dict)
+    shares: Mapping[Any, float] = field(default_factory=dict)  # by method
     pins: Mapping[str, Decimal] = field(default_factory=dict)
     over_assign: Decimal = Decimal(0)
 
