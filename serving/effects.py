@@ -16,8 +16,7 @@ from crm.lake import View, newest_event
 from serving.advising import weeks_of
 from serving.holdback import ALL, Trial, trials
 from serving.store import Store
-from training import registry
-from training.effects import effects_of
+from training.effects import newest_effects
 
 REASONS = {
     "passed": "Compared with like deals without it, and it stood every check.",
@@ -97,9 +96,8 @@ class Report:
 
 
 def report(view: View, company: Company, store: Store, *, tracking: str) -> Report:
-    """What is known now: effects kept with the win model in use, and the comparison by chance so far."""
-    used = next((v for v in registry.list_versions("win", tracking=tracking) if registry.CHAMPION in v.aliases), None)
-    found = effects_of(used.run_id, tracking=tracking) if used else None
+    """What is known now: effects measured on history, and the comparison by chance so far."""
+    found = newest_effects(tracking=tracking)
     weeks, share = weeks_of(found), company.advice.hold_back
     drawn = trials(store, view, weeks=weeks, as_of=newest_event(view), share=share) if "deals" in view.present else []
     if found is None:

@@ -83,7 +83,7 @@ def hold_back(
         rows = [_row(row, salt, share, model_version) for row in new.to_dict("records")]
         if rows:
             session.execute(insert(HoldBack), rows)
-    known |= {(row["deal_id"], row["action"]): row["held_back"] for row in rows}
+    known |= {(str(row["deal_id"]), str(row["action"])): bool(row["held_back"]) for row in rows}
     shown = advice[[not known.get(pair, False) for pair in _pairs(advice)]].reset_index(drop=True)
     shown["rank"] = shown.groupby("deal_id").cumcount().to_numpy(np.int64) + 1
     return shown

@@ -30,7 +30,7 @@ from serving.scores import POINTER, read_pointer, swap_pointer
 from serving.store import Store
 from training import registry
 from training.definitions import check_definitions
-from training.effects import effects_of
+from training.effects import newest_effects
 from training.snapshots import open_snapshots
 
 Progress = Callable[[str, float], None]
@@ -188,8 +188,7 @@ def _run_of(home: Home, view: LakeView, as_of: pd.Timestamp) -> _Run:
         raise NothingToScore(f"There is no model to score with. {' '.join(dict.fromkeys(missing.values()))}")
     for kind, champion in champions.items():
         check_definitions(kind, champion, company, tracking=home.tracking)
-    win = champions.get("win")
-    effects = effects_of(win.run_id, tracking=home.tracking) if win else None
+    effects = newest_effects(tracking=home.tracking) if "win" in champions else None
     return _Run(home, view, company, as_of, champions, effects, missing=missing)
 
 

@@ -71,6 +71,15 @@ def measure(
     return found
 
 
+def newest_effects(*, tracking: str) -> Effects | None:
+    """Effects kept with the win model in use, else those measured last with another; None where there are none."""
+    versions = registry.list_versions("win", tracking=tracking)
+    for version in sorted(versions, key=lambda v: registry.CHAMPION not in v.aliases):  # stable: newest first
+        if (found := effects_of(version.run_id, tracking=tracking)) is not None:
+            return found
+    return None
+
+
 def effects_of(run_id: str, *, tracking: str) -> Effects | None:
     """Effects kept beside a win model, or None where they were not measured."""
     table = registry.table_of(run_id, TABLE, tracking=tracking)

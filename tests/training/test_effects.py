@@ -10,7 +10,7 @@ from crm.simulate import lake_view, simulate
 from models.effects import measure_effects
 from models.win import WinModel
 from training import registry
-from training.effects import TooFewClosed, effects_of, measure
+from training.effects import TooFewClosed, effects_of, measure, newest_effects
 from training.snapshots import deal_snapshots
 
 
@@ -39,6 +39,17 @@ def test_effects_are_kept_beside_the_model_in_use(found, tracking):
     kept = effects_of(run, tracking=tracking)
     pd.testing.assert_frame_equal(kept.table, found.table)
     pd.testing.assert_frame_equal(kept.segments, found.segments)
+
+
+def test_a_newer_model_without_effects_of_its_own_goes_by_those_measured_last(found, tiny_rows, tiny, tracking):
+    model = WinModel(horizon_weeks=20, replicates=0, cuts=2).fit(tiny_rows, until=tiny.until)
+    before = registry.champion_version("win", tracking=tracking)
+    newer = registry.log_model("win", model, tracking=tracking, params={}, metrics={}, tags={})
+    registry.promote("win", newer.version, tracking=tracking)
+    assert effects_of(newer.run_id, tracking=tracking) is None
+    kept = newest_effects(tracking=tracking)
+    registry.promote("win", before, tracking=tracking)
+    pd.testing.assert_frame_equal(kept.table, found.table)
 
 
 def test_a_proposal_is_part_of_its_stage(found):
