@@ -148,14 +148,16 @@ class AttainmentModel(BaseEstimator):
             opens, closes = (_moment(day, company) for day in (start, end))
             days = max((closes - at).total_seconds() / 86_400, 0.0)
             way = self.ways_[_age_name(1 - days / ((closes - opens).total_seconds() / 86_400))]
-            level = self.errors_[way].level.at(max(1 - days / _QUARTER, 0.0))
+            gone = max(1 - days / _QUARTER, 0.0)
+            errors = self.errors_[way].at(gone)
+            level = errors.level.at(gone)
             chances = self._chances(deals, days, way, deals_scored if end == ends else deals_scored.iloc[:0])
             chances = _levelled(chances, level)
             new = new_business(shares, people, at=at, days=days, calendar=self.win_.calendar_, metric=metric)
             new = new.raised(level)
             last = min(at, closes - pd.Timedelta(microseconds=1))
             so_far = {m: booked(shares, people, opens, last, m) for m in ("bookings", "won_deals", "lost_deals")}
-            draws = self._draws(metric, so_far, chances, deals, credit, new, self.errors_[way])
+            draws = self._draws(metric, so_far, chances, deals, credit, new, errors)
             worth = np.nan_to_num(self.amounts_.when_won(deals)) if metric == "bookings" else np.ones(len(deals))
             found.append(PeriodForecast(start, end, metric, people, deals, draws, chances[0] * worth, new.expected))
         return found

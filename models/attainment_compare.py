@@ -29,7 +29,7 @@ def compare(cuts: list[PastCut], *, seed: int) -> pd.DataFrame:
 
 def _at(cut: PastCut, cuts: list[PastCut], seed: int) -> pd.DataFrame:
     others, judged = [c for c in cuts if c.start != cut.start], cut.judged
-    draws = {way: _drawn(cut, way, learn(others, way), seed) for way in WAYS}
+    draws = {way: _drawn(cut, way, learn(others, way).at(cut.age), seed) for way in WAYS}
     draws["redrawn_weeks"] = cut.redrawn(seed)
     draws["run_rate"] = cut.run_rate[:, None]
     came, total = cut.actual[judged], cut.actual.sum(keepdims=True)
