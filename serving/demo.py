@@ -28,7 +28,7 @@ from serving.users import add_user, has_users
 
 ADMIN = "admin@example.com"
 FIRST = ("data", "win", "deals")
-REST = ("attainment", "churn", "scores", "history")
+REST = ("attainment", "churn", "scores", "history", "effects")
 _PAST_DATES = 8
 Tell = Callable[[str, float | None], None]
 
@@ -161,7 +161,7 @@ def score_home(home: Home, store: Store, tell: Tell) -> None:
 
 
 def do_rest(home: Home) -> None:
-    """What is done while pages are served: the other models, all scores, forecasts of the past."""
+    """What is done while pages are served: the other models, all scores, forecasts of the past, effects."""
     store = Store(home.database_url)
     jobs = Jobs(store)
     until: datetime = _newest(home)
@@ -170,6 +170,7 @@ def do_rest(home: Home) -> None:
         "churn": lambda tell: train_model(home, "churn", tell),
         "scores": lambda tell: score_home(home, store, tell),
         "history": lambda tell: _history(home, store, until, tell),
+        "effects": lambda tell: _effects(home, store, until, tell),
     }
     with home.lock("demo"):
         for name, step in steps.items():
@@ -188,6 +189,17 @@ def _history(home: Home, store: Store, until: datetime, tell: Tell) -> None:
     from serving.ledger import Ledger
 
     reconstruct_history(home, Ledger(store), until=until, dates=_PAST_DATES, progress=tell)
+
+
+def _effects(home: Home, store: Store, until: datetime, tell: Tell) -> None:
+    """Measure effects, then let suggestions rest on them; what they do not touch is not scored anew."""
+    from serving.scoring import score_all
+    from training.effects import measure
+
+    measure(
+        home.lake.view(), home.company(), tracking=home.tracking, snapshots=home.snapshots, as_of=until, progress=tell
+    )
+    score_all(home, store=store, reuse=True)
 
 
 def _newest(home: Home) -> datetime:

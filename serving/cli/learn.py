@@ -172,7 +172,8 @@ def _show_effects(found: Report) -> None:
     for told in found.effects:
         plain, adjusted, left = (told.ranges[name] for name in ("plain", "adjusted", "corrected"))
         rows.append([
-            told.action, "yes" if told.part == "again" else "no", told.treated_deals, _points(plain.value if plain else None),
+            told.action, "yes" if told.part == "again" else "no", told.treated_deals,
+            _points(plain.value if plain else None),
             _points(adjusted.value if adjusted else None),
             f"{_points(left.low)} to {_points(left.high)}" if left else "", told.basis, REASONS[told.reason],
         ])  # fmt: skip

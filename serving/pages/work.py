@@ -64,5 +64,6 @@ def name_of(language: Language, step: str) -> str:
         "churn": say("Training the churn model"),
         "scores": say("Scoring people, teams and customers"),
         "history": say("Reconstructing past forecasts"),
+        "effects": say("Measuring what actions do"),
     }
     return named.get(step, step.replace("_", " "))
