@@ -43,7 +43,11 @@ class _Made:
 
 
 def run_blocks(
-    session: Session, blocks: Sequence[Block], present: Collection[str], logged: Mapping[str, datetime]
+    session: Session,
+    blocks: Sequence[Block],
+    present: Collection[str],
+    logged: Mapping[str, datetime],
+    kept: set[str] | None = None,
 ) -> pa.Table:
     """Features of every row of the table `state`, one row each, in no order.
 
@@ -60,6 +64,9 @@ def run_blocks(
         Canonical tables that the company has.
     logged : mapping of str to datetime
         Fields of deals that it logs, and since when.
+    kept : set of str, optional
+        Where a large table is described in parts: blocks of which what rows share (the same owner at the same moment,
+        say) is kept from part to part. It begins empty and is changed here.
 
     Raises
     ------
@@ -68,33 +75,73 @@ def run_blocks(
     """
     gated = [block for block in blocks if block.events]
     carried = [c for c in session.columns("state") if c in _CARRIED]
-    made = [_aggregate(session, block, carried) for block in gated]
+    key = f"{blocks[0].entity}_id"
+    made = [_aggregate(session, block, carried, kept) for block in gated]
     wide = _joined(made, present, logged)
-    names = {f"{blocks[0].entity}_id", "as_of", *(f.name for block in blocks for f in block.features)}
+    names = {key, "as_of", *(f.name for block in blocks for f in block.features)}
     known = [*session.columns("state"), *(f.name for block in gated for f in block.features)]
     found = _on_rows(session, wide, known, [f for block in blocks if not block.events for f in block.features], names)
     for each in made:
         session.drop(f"run_{each.block.name}")
-        session.drop(f"gate_{each.block.name}")
+        if not kept or each.block.name not in kept:
+            session.drop(f"gate_{each.block.name}")
     session.drop("state")
     return found
 
 
-def _aggregate(session: Session, block: Block, carried: Sequence[str]) -> _Made:
+def _aggregate(session: Session, block: Block, carried: Sequence[str], kept: set[str] | None) -> _Made:
     events = session.columns(block.events)
     known = frozenset(events) | {"age", "as_of"} | set(carried)
     parts = {f: checked(f.name, f.sql, known, _LATER - known, True) for f in block.features}
     wanted = {name: sql for f, checked_sql in parts.items() for name, sql in _columns(f, checked_sql).items()}
-    quick = {} if "as_of" in events else _by_running(session, block, wanted, frozenset({"age", "as_of", *carried}))
+    shared = "as_of" not in events and _attach_new_points(session, block, carried, kept or ())
+    asked, gated = ("new_points", f"new_{block.name}") if shared else ("state", f"gate_{block.name}")
+    moving = frozenset({"age", "as_of", *carried})
+    quick = {} if "as_of" in events else _by_running(session, block, asked, wanted, moving)
     slow = ", ".join(f'{sql} as "{name}"' for name, sql in wanted.items() if name not in quick)
     if slow:
-        gate = _gate(block, events, carried)
+        gate = _gate(block, asked, events, carried)
         try:
-            session.make(f"gate_{block.name}", f"{gate} select _key, as_of, {slow} from seen group by _key, as_of")
+            session.make(gated, f"{gate} select _key, as_of, {slow} from seen group by _key, as_of")
         except session.errors:
             _name_the_culprit(session, {f: f"{gate} select {sql} from seen" for f, sql in parts.items()})
             raise
-    return _Made(block, frozenset(quick), bool(slow))
+    made = _Made(block, frozenset(quick), bool(slow))
+    if shared:
+        return _shared(session, made, list(wanted), kept)
+    if kept:
+        kept.discard(block.name)
+    return made
+
+
+def _attach_new_points(session: Session, block: Block, carried: Sequence[str], kept: Collection[str]) -> bool:
+    """Make `new_points`, each once, less those of earlier parts; False where few rows share any, so it is not worth it.
+
+    An owner or a stage has thousands of rows at a moment, and the next part of a large table has the same again.
+    """
+    if block.by == f"{block.entity}_id" or not better_sorted(session, "state"):
+        return False
+    columns = ", ".join(f's."{c}"' for c in (block.by, "as_of", *carried))
+    join = f'anti join gate_{block.name} g on g._key = s."{block.by}" and g.as_of = s.as_of'
+    earlier = join if block.name in kept else ""
+    session.make("new_points", f'select distinct {columns} from state s {earlier} where s."{block.by}" is not null')
+    return 2 * session.rows("new_points") < session.rows("state")
+
+
+def _shared(session: Session, made: _Made, names: Sequence[str], kept: set[str] | None) -> _Made:
+    """Make one table by key and moment of what was worked out for `new_points` in both ways, and for earlier parts."""
+    name, by = made.block.name, made.block.by
+    columns = ", ".join(f'{"r" if c in made.quick else "g"}."{c}"' for c in names)
+    quick = f"positional join run_{name} r" if made.quick else ""
+    slow = f'left join new_{name} g on g._key = p."{by}" and g.as_of = p.as_of' if made.gated else ""
+    query = f'select p."{by}" as _key, p.as_of, {columns} from new_points p {quick} {slow}'
+    before = f"select * from gate_{name} union all by name " if kept and name in kept else ""
+    session.make(f"gate_{name}", f"{before}({query})")
+    for table in (f"run_{name}", f"new_{name}", "new_points"):
+        session.drop(table)
+    if kept is not None:
+        kept.add(name)
+    return _Made(made.block, frozenset(), True)
 
 
 def _columns(feature: Feature, sql: str) -> dict[str, str]:
@@ -102,9 +149,11 @@ def _columns(feature: Feature, sql: str) -> dict[str, str]:
     return {feature.name: sql} | ({f"{feature.name}{_ROWS}": rows} if rows else {})
 
 
-def _by_running(session: Session, block: Block, wanted: Mapping[str, str], moving: frozenset[str]) -> Collection[str]:
-    """Make the block's table with what needs no gate, a row for each of the state's; the names of that."""
-    if not better_sorted(session, "state"):
+def _by_running(
+    session: Session, block: Block, asked: str, wanted: Mapping[str, str], moving: frozenset[str]
+) -> Collection[str]:
+    """Make the block's table with what needs no gate, a row for each row of a table; the names of that."""
+    if not better_sorted(session, asked):
         return ()
     apart = {name: parts_of(sql, moving) for name, sql in wanted.items()}
     # A sum and its count stay together.
@@ -118,7 +167,7 @@ def _by_running(session: Session, block: Block, wanted: Mapping[str, str], movin
     parts = {part.name: part for _, found in taken.values() for part in found.values()}
     events = Events(block.events, block.key, block.clock)
     try:
-        table = aggregate(session.local, "state", block.by, events, list(parts.values()), block.within)
+        table = aggregate(session.local, asked, block.by, events, list(parts.values()), block.within)
     except duckdb.Error:  # such as the greatest of days: the gate takes what has no number
         return ()
     columns = ", ".join(f'{sql} as "{name}"' for name, (sql, _) in taken.items())
@@ -126,11 +175,11 @@ def _by_running(session: Session, block: Block, wanted: Mapping[str, str], movin
     return taken.keys()
 
 
-def _gate(block: Block, events: Collection[str], carried: Sequence[str]) -> str:
+def _gate(block: Block, asked: str, events: Collection[str], carried: Sequence[str]) -> str:
     points = ", ".join([f'"{block.by}" as _key', "as_of", *carried])
     seen = ", ".join(["p.*", *(f'e."{c}"' for c in events if c not in ("as_of", *carried))])
     return f"""
-        with points as (select distinct {points} from state where "{block.by}" is not null),
+        with points as (select distinct {points} from {asked} where "{block.by}" is not null),
         seen as (
             select {seen}, date_diff('microsecond', e.{block.clock}, p.as_of) / 1e6 as age
             from points p join {block.events} e on e."{block.key}" = p._key and {_moment(block, events)}
