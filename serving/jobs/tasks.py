@@ -87,6 +87,7 @@ def import_files(work: Work) -> Outcome:
     The files go when it is done; a job that is cancelled or fails takes them along too.
     """
     from crm.mapping import load
+    from crm.quarantine import drop_row
 
     params, place = work.job.params, upload_folder(work.home, work.job.params["upload"])
     files = place / "files"
@@ -99,6 +100,8 @@ def import_files(work: Work) -> Outcome:
     report = take_files(work.home, work.store, files, load(named) if named else None, work.tell, dry=params["dry_run"])
     if not params["dry_run"]:
         work.home.keep_stages(report.stages)
+        if mended := params.get("mends"):  # what is still wrong with the row stands in the quarantine anew
+            drop_row(work.home.quarantine, mended["name"], mended["file"], mended["row"])
         work.store.audit(_who(work.job), "import", job=work.job.job_id, taken=report.taken)
     said = f"{report.taken:,} rows {'would be taken' if params['dry_run'] else 'taken'}, {_refused(report):,} refused"
     result = {**trimmed(report), "dry_run": params["dry_run"], "data_cut": work.home.lake.cut().number}

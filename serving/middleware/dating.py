@@ -21,7 +21,7 @@ class Dating:
         """Pass a request on."""
 
         async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] == "http.response.start" and message["status"] < 400:
                 as_of = scope.get("state", {}).get("as_of")
                 if isinstance(as_of, datetime):
                     headers = MutableHeaders(scope=message)

@@ -111,7 +111,7 @@ def ask(given: Wish, queue: QueueDep, server: ServerDep, viewer: SignedInDep, re
     may_start_jobs(viewer)
     params = given.model_dump(exclude={"kind"})
     job = queue.ask(given.kind, params, by=viewer.user_id)
-    server.store.audit(f"user {viewer.user_id}", "ask for job", job=job.job_id, kind=job.kind, **params)
+    server.store.audit(f"user {viewer.user_id}", "ask for job", job=job.job_id, kind=job.kind, params=params)
     response.headers["Location"] = f"/api/v1/jobs/{job.job_id}"
     return row_of(job)
 

@@ -26,6 +26,22 @@ function followWork() {
   setTimeout(ask, EVERY);
 }
 
+function followJobs() {
+  const place = document.querySelector("[data-jobs]:not(#work)");
+  if (!place) return;
+  const ask = async () => {
+    if (!place.querySelector("[data-running]")) return;
+    try {
+      const answer = await fetch(place.dataset.jobs, { headers: { Accept: "text/html" } });
+      if (answer.ok && !place.contains(document.activeElement)) place.innerHTML = await answer.text();
+    } catch {
+      // The server may be restarting; the next round tells.
+    }
+    setTimeout(ask, EVERY);
+  };
+  setTimeout(ask, EVERY);
+}
+
 function switchTheme() {
   const buttons = [...document.querySelectorAll("[data-theme-to]")];
   const dark = () => {
@@ -62,6 +78,7 @@ function keys() {
 }
 
 followWork();
+followJobs();
 switchTheme();
 wholeRows();
 keys();
