@@ -1,7 +1,8 @@
 """Forecasts as issued, never rewritten: each row seals one run's forecasts and the row before it.
 
 A row's hash is the SHA-256 of the previous row's hash and the row's fields with its payload's digest, so that whoever
-changes, drops or inserts a row breaks the chain there. Forecasts reconstructed for past dates stand apart by `kind`.
+changes, drops or inserts a row breaks the chain there. Forecasts on persons are emptied once their time is over: such a
+row keeps its digest and place in the chain. Forecasts reconstructed for past dates stand apart by `kind`.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Literal
 
 import pandas as pd
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from crm.errors import NotReady
@@ -48,11 +49,15 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether the chain holds: how many rows were checked, and what is wrong at which one."""
+    """Whether the chain holds: how many rows were checked, and what is wrong at which one.
+
+    `emptied` of those that hold are forecasts on persons that were kept no longer.
+    """
 
     checked: int
     broken: int | None = None
     problem: str = ""
+    emptied: int = 0
 
     @property
     def whole(self) -> bool:
@@ -121,21 +126,43 @@ class Ledger:
         query = select(LedgerRow).where(LedgerRow.kind == kind, LedgerRow.entity == entity).order_by(LedgerRow.number)
         query = query.where(LedgerRow.as_of >= since) if since else query
         with self._store.reading() as session:
-            parts = [_unpacked(row) for row in session.scalars(query)]
+            parts = [_unpacked(row) for row in session.scalars(query) if row.payload]
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+    def forecasts_of(self, kind: Kind, entity: Entity, ident: str, *, since: datetime | None = None) -> pd.DataFrame:
+        """What was issued on one entity, as `forecasts` gives it, of the first run of each day; oldest first."""
+        days: dict[date, int] = {}
+        for row in self.sealed(kind=kind, entity=entity):
+            if since is None or row.as_of >= since:
+                days.setdefault(row.as_of.date(), row.number)
+        with self._store.reading() as session:
+            rows = session.scalars(
+                select(LedgerRow).where(LedgerRow.number.in_(days.values())).order_by(LedgerRow.as_of)
+            )
+            parts = [_unpacked(row, ident) for row in rows if row.payload]
+        parts = [part for part in parts if len(part)]
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
     def verify(self, progress: Callable[[int], None] | None = None) -> Verdict:
         """Check every row's payload, hash and link, first to last; the first broken one is named."""
-        previous, expected = START, 1
+        previous, expected, emptied = START, 1, 0
         with self._store.reading() as session:
             total = session.scalar(select(func.count()).select_from(LedgerRow)) or 0
             for row in session.scalars(select(LedgerRow).order_by(LedgerRow.number).execution_options(yield_per=20)):
                 if problem := _problem(row, previous, expected):
                     return Verdict(expected, row.number, problem)
-                previous, expected = row.row_hash, expected + 1
+                previous, expected, emptied = row.row_hash, expected + 1, emptied + (not row.payload)
                 if progress:
                     progress(expected - 1)
-        return Verdict(total)
+        return Verdict(total, emptied=emptied)
+
+    def empty_persons(self, *, before: datetime) -> int:
+        """Take out the forecasts on persons of as-ofs before a moment; give the number of rows emptied."""
+        old = (LedgerRow.entity == "rep", LedgerRow.as_of < before, func.length(LedgerRow.payload) > 0)
+        with self._store.session() as session:
+            found = list(session.scalars(select(LedgerRow.number).where(*old)))
+            session.execute(update(LedgerRow).where(LedgerRow.number.in_(found)).values(payload=b""))
+        return len(found)
 
     def _append(self, row: LedgerRow) -> int:
         with self._store.session() as session:
@@ -169,15 +196,17 @@ def _problem(row: LedgerRow, previous: str, expected: int) -> str:
         return f"row {expected} is missing"
     if row.previous_hash != previous:
         return f"row {row.number} does not follow the row before it"
-    if hashlib.sha256(row.payload).hexdigest() != row.payload_digest:
+    emptied = row.entity == "rep" and not row.payload
+    if not emptied and hashlib.sha256(row.payload).hexdigest() != row.payload_digest:
         return f"the forecasts of row {row.number} were changed"
     if _hash(row) != row.row_hash:
         return f"the fields of row {row.number} were changed"
     return ""
 
 
-def _unpacked(row: LedgerRow) -> pd.DataFrame:
-    frame = pd.read_parquet(io.BytesIO(row.payload))
+def _unpacked(row: LedgerRow, ident: str | None = None) -> pd.DataFrame:
+    only = None if ident is None else [(f"{row.entity}_id", "==", ident)]
+    frame = pd.read_parquet(io.BytesIO(row.payload), filters=only)
     return frame.assign(
         as_of=pd.Timestamp(row.as_of).as_unit("us"),
         issued_at=pd.Timestamp(row.made_at).as_unit("us"),

@@ -1,4 +1,4 @@
-"""Verbs that run the service: serve, demo, doctor, ledger, user, people."""
+"""Verbs that run the service: serve, demo, doctor, ledger, user."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from serving.cli.common import HomeDir, echo_table, home_of, home_that_is, progr
 
 ledger = typer.Typer(no_args_is_help=True, help="Forecasts as issued.")
 user = typer.Typer(no_args_is_help=True, help="Who may sign in.")
-people = typer.Typer(no_args_is_help=True, help="Names of persons, kept apart from all else.")
 
 Host = Annotated[str | None, typer.Option(help="Address to serve on; unset: BELLWETHER_HOST, else 127.0.0.1.")]
 Port = Annotated[int | None, typer.Option(help="Port to serve on; unset: BELLWETHER_PORT, else 8000.")]
+
+Workers = Annotated[
+    int | None, typer.Option(min=1, max=64, help="Processes that answer; unset: BELLWETHER_WORKERS, else 1.")
+]
 
 
 class RoleName(StrEnum):
@@ -34,17 +37,16 @@ def add_to(app: typer.Typer) -> None:
     app.command("doctor")(doctor)
     app.add_typer(ledger, name="ledger")
     app.add_typer(user, name="user")
-    app.add_typer(people, name="people")
 
 
-def serve(home: HomeDir = None, host: Host = None, port: Port = None) -> None:
+def serve(home: HomeDir = None, host: Host = None, port: Port = None, workers: Workers = None) -> None:
     """Serve API and pages of a home.
 
     Example: bellwether serve --home var --port 8000
     """
     from serving.server import run, settings_for
 
-    run(settings_for(home, host, port))
+    run(settings_for(home, host, port, workers))
 
 
 def demo(
@@ -91,7 +93,8 @@ def verify_ledger(home: HomeDir = None) -> None:
     if not verdict.whole:
         typer.echo(f"The ledger is broken: {verdict.problem}.")
         raise typer.Exit(1)
-    typer.echo(f"The ledger is whole: {verdict.checked} rows, each as it was issued.")
+    emptied = f" Of {verdict.emptied}, forecasts on persons, the time was over." if verdict.emptied else ""
+    typer.echo(f"The ledger is whole: {verdict.checked} rows, each as it was issued.{emptied}")
 
 
 @user.command("add")
@@ -129,22 +132,6 @@ def set_password(email: Annotated[str, typer.Argument(help="The user's e-mail.")
         change(store, email, password)
         store.audit("cli", "set password", email=email)
     typer.echo(f"{email} has a new password.")
-
-
-@people.command("erase")
-def erase_person(
-    key: Annotated[str, typer.Argument(help="The person_key of a rep or contact.")], home: HomeDir = None
-) -> None:
-    """Delete a person's name and addresses; the next import does not bring them back.
-
-    Example: bellwether people erase p_0123456789abcdef
-    """
-    from serving.people import StorePeople
-
-    with store_of(home_that_is(home)) as store:
-        StorePeople(store).erase(key)
-        store.audit("cli", "erase person", person_key=key)
-    typer.echo(f"Nothing personal of {key} is left.")
 
 
 def _password() -> str:

@@ -9,6 +9,7 @@ from crm.errors import NotFound
 from crm.lake import View
 from crm.people import PersonKind
 from serving.access import Viewer
+from serving.people import UnknownPerson
 from serving.problems import NOTHING_HERE
 
 KINDS: tuple[PersonKind, ...] = ("rep", "contact")
@@ -62,12 +63,12 @@ def subject_of(view: View, rep_id: str) -> Subject:
 
 
 def subject_by_key(view: View, person: str) -> Subject:
-    """The person of a person_key, rep_id or contact_id; NoPerson where there is none."""
+    """The person of a person_key, rep_id or contact_id; UnknownPerson where there is none."""
     for kind in KINDS:
         for ident, key in keys_of(view, kind).items():
             if person in (key, ident):
                 return Subject(kind, ident, key)
-    raise NoPerson
+    raise UnknownPerson(person)
 
 
 def own_subject(view: View, viewer: Viewer) -> Subject:
