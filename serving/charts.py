@@ -14,7 +14,7 @@ import pandas as pd
 from serving.drawing import COLOURS, Drawing, Figure, made_once, make_figure
 from serving.format import Formats
 
-__all__ = ["Figure", "at_risk", "calibration", "fan", "track_record", "win_curve"]
+__all__ = ["Figure", "at_risk", "calibration", "fan", "score_history", "track_record", "win_curve"]
 WIDE, NARROW = 650, 330
 MAX_MARKS = 250
 _LABEL_GAP = 15  # px between two labels at line ends
@@ -149,6 +149,49 @@ def win_curve(f: Formats, *, title: str, curve: pd.DataFrame, as_of: date, perio
         (say("By"), say("Won"), say("Lost")),
         [(f.date(d), f.chance(w), f.chance(x)) for d, w, x in rows],
         [(d.isoformat(), w, x) for d, w, x in rows],
+    )
+
+
+@made_once
+def score_history(f: Formats, *, title: str, scores: pd.DataFrame) -> Figure:
+    """The chance of a deal over time: dots where it was issued, rings where it was reconstructed afterwards.
+
+    Parameters
+    ----------
+    scores : DataFrame, ascending
+        day (date), chance (probability), kind (issued or reconstructed).
+    """
+    say = f.language.say
+    data = pd.DataFrame(
+        {"day": _iso(list(scores["day"])), "chance": scores["chance"].to_numpy(float), "kind": scores["kind"]}
+    )
+    days = list(scores["day"])
+    ticks = nice_ticks(0.0, min(1.0, max(0.2, float(data["chance"].max()) * 1.08)))
+
+    def draw(wide: bool) -> Drawing:
+        width, height = (290, 160) if wide else (NARROW - 60, 160)
+        scale = alt.Scale(domain=[0, max(ticks[-1], float(data["chance"].max()) * 1.05)], nice=False)
+        axis = _time_axis(f, days[0], days[-1], most=4 if wide else 3)
+        x = alt.X("day:T", scale=alt.Scale(type="utc", domain=_iso([days[0], days[-1]])), axis=axis)
+        y = alt.Y("chance:Q", scale=scale, axis=_value_axis(ticks, [f.percent(t) for t in ticks]))
+        dots = alt.Chart(data).encode(x=x, y=y)
+        return alt.layer(
+            alt.Chart(data).mark_line(color=COLOURS["forecast"], strokeWidth=1.5).encode(x=x, y=y),
+            dots.transform_filter("datum.kind == 'issued'").mark_circle(color=COLOURS["forecast"], size=40, opacity=1),
+            dots.transform_filter("datum.kind != 'issued'").mark_point(
+                color=COLOURS["forecast"], size=40, filled=True, fill=COLOURS["surface"]
+            ),
+        ).properties(width=width, height=height)
+
+    kinds = {"issued": say("issued"), "reconstructed": say("reconstructed")}
+    rows = list(zip(days, data["chance"], scores["kind"], strict=True))
+    return make_figure(
+        title,
+        say("Chance to be won as it was forecast; rings were reconstructed afterwards"),
+        draw,
+        (say("Date"), say("Chance to be won"), say("Kind")),
+        [(f.date(d), f.chance(c), kinds[k]) for d, c, k in rows],
+        [(d.isoformat(), c, k) for d, c, k in rows],
     )
 
 

@@ -116,6 +116,18 @@ REP: Example = {
     "reasons": {"base_value": 236000.0, "prediction": 236000.0, "contributions": []},
 }
 TEAM: Example = {"team_id": "west", "as_of": _AS_OF, "forecasts": [_PERIOD]}
+SCORE_HISTORY: Example = {
+    "deal_id": "D-1042",
+    "scores": [
+        {
+            "as_of": "2026-02-22T12:00:00Z",
+            "kind": "issued",
+            "win_probability": 0.34,
+            "p_win_in_period": 0.15,
+            "model_version": "3",
+        }
+    ],
+}
 CALL: Example = {
     "entity": "team",
     "entity_id": "west",

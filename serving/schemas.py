@@ -83,6 +83,23 @@ class PeriodShare(BaseModel):
     lost: Probability
 
 
+class PastScore(BaseModel):
+    """What was said of a deal at an earlier moment."""
+
+    as_of: datetime
+    kind: Annotated[Literal["issued", "reconstructed"], Field(description="reconstructed: worked out afterwards.")]
+    win_probability: float | None
+    p_win_in_period: float | None
+    model_version: str | None
+
+
+class ScoreHistory(BaseModel):
+    """A deal's forecasts as they were issued, oldest first, one a day; reconstructed ones are marked."""
+
+    deal_id: str
+    scores: list[PastScore]
+
+
 class DealDetail(DealRow):
     """One deal with reasons and the curve of its end."""
 

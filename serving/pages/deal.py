@@ -8,12 +8,15 @@ import pandas as pd
 from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from serving import charts
 from serving.charts import Figure, win_curve
+from serving.dependencies import Server, ServerDep
 from serving.feedback import Answer
 from serving.format import Formats
 from serving.pages import listing, reasons, words
 from serving.pages.desk import Desk, DeskDep
 from serving.pages.outlook import as_day, number
+from serving.score_history import score_history
 
 router = APIRouter(include_in_schema=False)
 ENOUGH_POINTS = 2
@@ -41,7 +44,7 @@ class Event(NamedTuple):
 
 
 @router.get("/deals/{deal_id}")
-def show_deal(deal_id: str, desk: DeskDep) -> HTMLResponse:
+def show_deal(deal_id: str, desk: DeskDep, server: ServerDep) -> HTMLResponse:
     """One deal with its forecast, reasons, next steps and history."""
     fact = desk.deal_fact(deal_id)
     score = _score(desk, deal_id)
@@ -62,6 +65,7 @@ def show_deal(deal_id: str, desk: DeskDep) -> HTMLResponse:
         else say("Next steps are given for open deals."),
         may_answer=desk.may_answer,
         curve=_curve(desk, deal_id, score),
+        past=_past(desk, server, deal_id, score),
         reasons=listed,
         reasons_title=_reasons_title(desk.formats, listed) if listed else "",
         facts=_facts(desk, fact, score),
@@ -169,6 +173,26 @@ def _curve(desk: Desk, deal_id: str, score: dict[str, Any] | None) -> Figure | N
         as_of=desk.today,
         period_end=desk.company.period_of(desk.today).end,
     )
+
+
+def _past(desk: Desk, server: Server, deal_id: str, score: dict[str, Any] | None) -> Figure | None:
+    """How the chance went; None while there are fewer than two forecasts."""
+    rows = score_history(server.ledger, deal_id)
+    rows = rows[rows["win_probability"].notna()]
+    if score is None or len(rows) < ENOUGH_POINTS:
+        return None
+    f = desk.formats
+    first, last = (float(rows["win_probability"].iloc[i]) for i in (0, -1))
+    since = f.date(rows["as_of"].iloc[0].to_pydatetime())
+    values = {"first": f.chance(first), "last": f.chance(last), "day": since}
+    title = (
+        f.language.say("From {first} on {day} to {last}", **values)
+        if f.chance(first) != f.chance(last)
+        else f.language.say("{last} as on {day}", **values)
+    )
+    days = [f.day(when.to_pydatetime()) for when in rows["as_of"]]
+    points = pd.DataFrame({"day": days, "chance": rows["win_probability"].astype(float), "kind": rows["kind"]})
+    return charts.score_history(f, title=title, scores=points.drop_duplicates("day", keep="last"))
 
 
 def _reasons(desk: Desk, why: pd.DataFrame) -> reasons.ReasonList:

@@ -14,6 +14,7 @@ from serving.access import members_of
 from serving.deal_list import DealWish, matching
 from serving.dependencies import (
     CompanyDep,
+    LedgerDep,
     NamesDep,
     ScoresDep,
     SightDep,
@@ -23,7 +24,7 @@ from serving.dependencies import (
     ViewerDep,
 )
 from serving.documents import example, listed
-from serving.examples import ADVICE, DEAL_DETAIL, DEALS
+from serving.examples import ADVICE, DEAL_DETAIL, DEALS, SCORE_HISTORY
 from serving.exports import file_answer, format_of
 from serving.freshness import FreshDep
 from serving.problems import NOTHING_HERE
@@ -35,12 +36,15 @@ from serving.schemas import (
     DealDetail,
     DealList,
     DealRow,
+    PastScore,
+    ScoreHistory,
     json_or_text,
     plain,
     reason_of,
     reasons_of,
     rows_of,
 )
+from serving.score_history import score_history
 from serving.scores import NoScores, Scores
 
 router = APIRouter(prefix="/deals", tags=["deals"])
@@ -92,6 +96,13 @@ def read_deal(deal_id: str, scores: ScoresDep, names: NamesDep) -> DealDetail:
         curve=[CurvePoint(**point) for point in rows_of(curve[["day", "won", "lost"]])],
         note=str(note.get("sentence_en", "")),
     )
+
+
+@router.get("/{deal_id}/history", responses=example(SCORE_HISTORY))
+def read_history(deal_id: str, scores: ScoresDep, ledger: LedgerDep) -> ScoreHistory:
+    """What was forecast of one deal before, as it was issued; reconstructed forecasts are marked."""
+    _one(scores, deal_id)
+    return ScoreHistory(deal_id=deal_id, scores=[PastScore(**row) for row in rows_of(score_history(ledger, deal_id))])
 
 
 @router.get("/{deal_id}/advice", responses=example(ADVICE))

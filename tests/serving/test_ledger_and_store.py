@@ -12,6 +12,7 @@ from serving.jobs import Jobs
 from serving.ledger import Ledger
 from serving.passwords import BadPassword
 from serving.people import StorePeople, UnknownPerson
+from serving.score_history import score_history
 from serving.sign_in import WrongPassword, sign_in, sign_out, viewer_of
 from serving.store import BadDatabaseUrl, Store, StoreUnreachable, upgrade
 from serving.tables.base import Base
@@ -178,3 +179,16 @@ def test_jobs_show_what_is_done_what_failed_and_what_is_left(store):
     assert "p_1" in jobs.steps()[1].text
     jobs.plan(["one", "two"])  # as after a restart: what is done stays so, the rest begins anew
     assert [(s.name, s.state) for s in jobs.steps()] == [("one", "done"), ("two", "waiting")]
+
+
+def test_one_deals_forecasts_come_back_the_first_of_each_day_and_kinds_marked(store):
+    ledger = Ledger(store)
+    later, next_day = AS_OF.replace(hour=20), AS_OF.replace(day=2)
+    seal(ledger, forecasts=FORECASTS.assign(win_probability=[0.1, 0.9]))
+    seal(ledger, forecasts=FORECASTS.assign(win_probability=[0.2, 0.9]), as_of=later)
+    seal(ledger, forecasts=FORECASTS.assign(win_probability=[0.3, 0.9]), as_of=next_day)
+    seal(ledger, kind="reconstructed", forecasts=FORECASTS, as_of=AS_OF.replace(month=1))
+    found = score_history(ledger, "d1")
+    assert found["kind"].tolist() == ["reconstructed", "issued", "issued"]
+    assert found["win_probability"].tolist()[1:] == [0.1, 0.3]  # not the second run of the first day
+    assert score_history(ledger, "d9").empty
