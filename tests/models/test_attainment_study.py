@@ -1,8 +1,15 @@
-"""Periods of many sample companies, forecast from what was known inside them: coverage, losses, bias, by how much."""
+"""Periods of many sample companies, forecast from what was known inside them: coverage, losses, bias, by how much.
 
+A company that is done is kept in pytest's cache until a line of the code it ran through changes: a run that was broken
+off goes on where it was. The method was tuned on companies of seeds from 1,000 on; these are others.
+"""
+
+import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +30,9 @@ SHARES = (0.0, 1 / 3, 2 / 3)
 """Of the quarter that is over when it is forecast."""
 QUANTILES = (0.1, 0.5, 0.9)
 RIVALS = ("run_rate", "pipeline_rate", "redrawn_weeks")
-_FIRST_SEED = 1_000
+METRICS = ("bookings", "won_deals", "conversion_rate")
+_ROOT = Path(__file__).parents[2]
+_CODE = ("crm", "features", "models", "training")
 _UNTIL = "2026-10-01"
 _BEFORE = 3  # quarters before the first one judged: the rivals' ranges come from errors in all that are over
 
@@ -67,7 +76,7 @@ def _quarter(
     for share, moment in zip(SHARES, moments, strict=True):
         deals = rows[rows["as_of"] == moment.at].reset_index(drop=True)
         scored = win.score(deals, as_of=moment.at, period_end=moment.end)
-        wanted = [(*days, metric) for metric in ("bookings", "won_deals")]
+        wanted = [(*days, metric) for metric in METRICS]
         found = model.forecasts(view, company, as_of=moment.at, deals_scored=scored, periods=wanted)
         said = [*(_ours(f, moment, shares) for f in found), *(_rival(way, moment, past) for way in RIVALS)]
         parts += [part.assign(share=share) for part in said]
@@ -75,31 +84,47 @@ def _quarter(
 
 
 def _ours(forecast: PeriodForecast, moment: PeriodMoment, shares: pd.DataFrame) -> pd.DataFrame:
-    people, draws = forecast.people, forecast.draws.reps
+    people, drawn = forecast.people, forecast.draws
     last = moment.end - pd.Timedelta(microseconds=1)
-    actual = booked(shares, people, moment.start, last, forecast.metric)
+    counted = "bookings" if forecast.metric == "bookings" else "won_deals"
+    won, lost = (booked(shares, people, moment.start, last, m) for m in (counted, "lost_deals"))
     old = shares["created_at"] <= moment.at
-    came = booked(shares[old], people, moment.at, last, forecast.metric).sum()
-    lines = [_line("rep", draws[i], actual[i]) for i in np.flatnonzero(moment.judged)]
-    for team, members in people.teams.items():
-        sums = draws[members].sum(axis=0)
-        np.testing.assert_allclose(sums, forecast.draws.of(members), atol=0.01)  # sums agree to a cent, draw by draw
-        level = "company" if team == "company" else "team"
-        lines.append(_line(level, sums, actual[members].sum()))
-    return pd.DataFrame(lines).assign(
+    came = booked(shares[old], people, moment.at, last, counted).sum()
+    lines, totals = [], drawn.reps
+    for level, name, members in _sums(people.teams, moment.judged):
+        actual = won[members].sum()
+        if drawn.against is None:  # sums agree to a cent, draw by draw
+            np.testing.assert_allclose(totals[members].sum(axis=0), drawn.of(members, totals), atol=0.01, err_msg=name)
+        elif ended := actual + lost[members].sum():
+            actual /= ended
+        else:
+            continue  # nothing ended: there is no share won to be held
+        lines.append(_line(level, drawn.of(members, totals), actual))
+    return pd.DataFrame([line for line in lines if line]).assign(
         way="simulation",
         metric=forecast.metric,
         said_open=float(forecast.expected_open.sum()),
         came_open=came,
         said_new=float(forecast.expected_new.sum()),
-        came_new=actual.sum() - forecast.draws.closed.sum() - came,
+        came_new=won.sum() - drawn.closed.sum() - came,
     )
 
 
+def _sums(teams: dict[str, list[int]], judged: Any) -> Iterator[tuple[str, str, list[int]]]:
+    for place in np.flatnonzero(judged):
+        yield "rep", str(place), [int(place)]
+    for team, members in teams.items():
+        yield "company" if team == "company" else "team", team, members
+
+
 def _line(level: str, draws: Any, actual: float) -> dict[str, Any]:
+    draws = draws[np.isfinite(draws)]  # shares won are none where nothing ends
+    if not len(draws):
+        return {}
     low, middle, high = np.quantile(draws, QUANTILES)
+    step = 0.005 if actual > 1 else 1e-9
     # Sums of a few deals have steps: `even` is the part of the step at the actual that lies between 10 and 90 %.
-    below, upto = (draws < actual - 0.005).mean(), (draws <= actual + 0.005).mean()
+    below, upto = (draws < actual - step).mean(), (draws <= actual + step).mean()
     inside = np.clip(upto, 0.1, 0.9) - np.clip(below, 0.1, 0.9)
     even = inside / (upto - below) if upto > below else float(0.1 < upto < 0.9)
     return {"level": level, "actual": actual, "q10": low, "q50": middle, "q90": high, "even": even}
@@ -143,18 +168,39 @@ def parts_of(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"open": open_, "new": new, "new_of_all": part_new})
 
 
+def kept(seed: int, folder: Path) -> pd.DataFrame:
+    """A company's forecasts, from the folder if they are there."""
+    file = folder / f"{seed}.parquet"
+    if not file.exists():
+        judged(seed).to_parquet(file.with_suffix(".part"))
+        file.with_suffix(".part").rename(file)
+    return pd.read_parquet(file)
+
+
+def folder_of(cache: pytest.Cache) -> Path:
+    """Where companies are kept: another folder for another code."""
+    texts = (file.read_bytes() for room in _CODE for file in sorted((_ROOT / room).rglob("*.py")))
+    code = hashlib.sha256(b"".join(texts) + Path(__file__).read_bytes()).hexdigest()[:12]
+    return Path(cache.mkdir(f"attainment_{code}"))
+
+
 @pytest.fixture(scope="module")
-def table():
+def table(request):
+    folder = folder_of(request.config.cache)
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        found = pd.concat(pool.map(judged, range(_FIRST_SEED, _FIRST_SEED + COMPANIES)), ignore_index=True)
-    figures = (
-        measured(found, ["metric", "level", "way", "share"]),
-        measured(found, ["metric", "level", "way"]),
-        parts_of(found),
-    )
-    for table in figures:
-        print(table.round(3).to_string(), end="\n\n")  # noqa: T201 - a study is run for its figures
-    return found
+        parts = []
+        for part in pool.map(partial(kept, folder=folder), range(COMPANIES)):
+            parts.append(part)
+            print(shown(pd.concat(parts), len(parts)))  # noqa: T201 - a study is run for its figures
+    return pd.concat(parts, ignore_index=True)
+
+
+def shown(table: pd.DataFrame, companies: int) -> str:
+    """Figures in short; every tenth company in full."""
+    figures = [measured(table, ["metric", "level", "way"])]
+    if companies % 10 == 0:
+        figures += [measured(table, ["metric", "level", "way", "share"]), parts_of(table)]
+    return "\n\n".join([f"{companies} companies", *(f.round(3).to_string() for f in figures)])
 
 
 def figure(table: pd.DataFrame, **where: Any) -> pd.Series:
@@ -165,11 +211,13 @@ def figure(table: pd.DataFrame, **where: Any) -> pd.Series:
 
 
 @pytest.mark.slow_study
+@pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize(("level", "low", "high"), [("company", 0.74, 0.86), ("rep", 0.77, 0.83), ("team", 0.74, 0.86)])
-def test_ranges_hold_what_comes_as_often_as_they_say(table, level, low, high):
-    found = figure(table, metric="bookings", way="simulation", level=level)
+def test_ranges_hold_what_comes_as_often_as_they_say(table, metric, level, low, high):
+    found = figure(table, metric=metric, way="simulation", level=level)
     # Few deals come in steps, and a range that ends on a step holds all of it: of reps the even part of it is judged.
-    assert low <= (found["even"] if level == "rep" else found["held"]) <= high
+    held = found["even"] if level == "rep" else found["held"]
+    assert low - found["held_se"] <= held <= high + found["held_se"]
 
 
 @pytest.mark.slow_study
