@@ -1,9 +1,7 @@
-"""Verbs that run the service: serve, demo, doctor, ledger, user."""
+"""Verbs that run the service: serve, demo, doctor, ledger."""
 
 from __future__ import annotations
 
-import sys
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -11,7 +9,6 @@ import typer
 from serving.cli.common import HomeDir, echo_table, home_of, home_that_is, progress, store_of
 
 ledger = typer.Typer(no_args_is_help=True, help="Forecasts as issued.")
-user = typer.Typer(no_args_is_help=True, help="Who may sign in.")
 
 Host = Annotated[str | None, typer.Option(help="Address to serve on; unset: BELLWETHER_HOST, else 127.0.0.1.")]
 Port = Annotated[int | None, typer.Option(help="Port to serve on; unset: BELLWETHER_PORT, else 8000.")]
@@ -21,22 +18,12 @@ Workers = Annotated[
 ]
 
 
-class RoleName(StrEnum):
-    """What one may see."""
-
-    rep = "rep"
-    manager = "manager"
-    analyst = "analyst"
-    admin = "admin"
-
-
 def add_to(app: typer.Typer) -> None:
     """Add the verbs of this module."""
     app.command("serve")(serve)
     app.command("demo")(demo)
     app.command("doctor")(doctor)
     app.add_typer(ledger, name="ledger")
-    app.add_typer(user, name="user")
 
 
 def serve(home: HomeDir = None, host: Host = None, port: Port = None, workers: Workers = None) -> None:
@@ -95,47 +82,3 @@ def verify_ledger(home: HomeDir = None) -> None:
         raise typer.Exit(1)
     emptied = f" Of {verdict.emptied}, forecasts on persons, the time was over." if verdict.emptied else ""
     typer.echo(f"The ledger is whole: {verdict.checked} rows, each as it was issued.{emptied}")
-
-
-@user.command("add")
-def add_user(
-    email: Annotated[str, typer.Argument(help="The e-mail to sign in with.")],
-    role: Annotated[RoleName, typer.Option(help="What the user may see.")],
-    rep: Annotated[str | None, typer.Option(help="rep_id of this person; needed for rep and manager.")] = None,
-    home: HomeDir = None,
-) -> None:
-    """Let someone sign in; the password is asked for, or read from the first line of the input.
-
-    Example: bellwether user add ann@example.com --role manager --rep R012
-    """
-    from serving.users import add_user as add
-
-    password = _password()
-    place = home_of(home)
-    place.make()
-    with store_of(place) as store:
-        add(store, email, password, role.value, rep_id=rep)
-        store.audit("cli", "add user", email=email, role=role.value)
-    typer.echo(f"{email} can sign in as {role.value}.")
-
-
-@user.command("password")
-def set_password(email: Annotated[str, typer.Argument(help="The user's e-mail.")], home: HomeDir = None) -> None:
-    """Give a user a new password and end all sessions of that user.
-
-    Example: bellwether user password ann@example.com
-    """
-    from serving.users import set_password as change
-
-    password = _password()
-    with store_of(home_that_is(home)) as store:
-        change(store, email, password)
-        store.audit("cli", "set password", email=email)
-    typer.echo(f"{email} has a new password.")
-
-
-def _password() -> str:
-    if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\n")
-    asked: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-    return asked
