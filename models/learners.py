@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Self, TypeVar
 
@@ -23,6 +23,7 @@ Floats = npt.NDArray[np.float64]
 THREADS = 1
 WORKERS = 2
 _EDGE = 1e-6
+_LONGEST_STEP = 0.2
 
 
 @contextmanager
@@ -83,6 +84,10 @@ class TreeShape:
     rate: float = 0.05
     row_share: float = 0.7
     column_share: float = 0.7
+
+    def for_fewer(self, times: float) -> TreeShape:
+        """The shape for so many times fewer trees: steps longer by that, else they would stop half-way to the data."""
+        return replace(self, rate=max(self.rate, min(_LONGEST_STEP, self.rate * times)))
 
 
 class Blend:

@@ -274,8 +274,9 @@ class WinModel(BaseEstimator):
         return learners_at(span, self.params_, effort=effort, seed=self.random_state)
 
     def _effort(self, *, rows: int, linear_rows: int, part: float = 1.0) -> Effort:
-        most = min(self.trees, self.params_.trees)
-        return Effort(max(FEWEST_TREES, round(part * most)), rows, linear_rows, self.params_.shape)
+        """Where fewer trees are grown than the parameters say, steps are longer: a model stopped early is too timid."""
+        trees = max(FEWEST_TREES, round(part * min(self.trees, self.params_.trees)))
+        return Effort(trees, rows, linear_rows, self.params_.shape.for_fewer(self.params_.trees / trees))
 
     @property
     def _left_out(self) -> frozenset[str]:
@@ -289,7 +290,8 @@ class WinModel(BaseEstimator):
             return SmallModel(random_state=self.random_state).fit(rows, what)
         effort = self._effort(rows=self.rows, linear_rows=min(40_000, self.rows // 3))
         weight = self.params_.weights(rows, self.until_)
-        return self._core(effort, self.calendar_).fit(rows, what, weight=weight, leave_out=self._left_out)
+        core = self._core(effort.only(self.choice_.mix), self.calendar_)
+        return core.fit(rows, what, weight=weight, leave_out=self._left_out)
 
     def _calibrate(self, until: pd.Timestamp) -> tuple[str, Any]:
         if self.small_ or not self.choice_.strength:
@@ -316,10 +318,9 @@ class WinModel(BaseEstimator):
             if len(np.unique(what.won[drawn][what.closed[drawn]])) < 2:
                 return _Replicate(None, rate)
             return _Replicate(SmallModel(random_state=self.random_state).fit(X.iloc[drawn], what.take(drawn)), rate)
-        effort = self._effort(rows=_REPLICATE_ROWS, linear_rows=5_000, part=0.5)
-        return _Replicate(
-            self._core(effort, self.calendar_).fit(X, what, weight=times * weight, leave_out=self._left_out), rate
-        )
+        effort = self._effort(rows=_REPLICATE_ROWS, linear_rows=5_000, part=0.5).only(self.choice_.mix)
+        core = self._core(effort, self.calendar_)
+        return _Replicate(core.fit(X, what, weight=times * weight, leave_out=self._left_out), rate)
 
     def _set_reference(self, rows: pd.DataFrame) -> None:
         newest = rows[rows["as_of"] == rows["as_of"].max()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -23,21 +23,34 @@ _CHUNK = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How much is spent on one fit: trees and their shape, rows for trees, rows for the logistics (0: none)."""
-
-    trees: int = 150
-    rows: int = 150_000
-    linear_rows: int = 40_000
-    shape: TreeShape = field(default_factory=TreeShape)
-
-
-@dataclass(frozen=True, slots=True)
 class Mix:
     """Shares: of the trees against the logistic, and of 'won in the end' against the curve."""
 
     trees: float = 0.5
     ever: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is spent on one fit: trees (0: none) and their shape, rows for them, rows for the logistics (0: none).
+
+    `ever`: whether the classifier of the end is fitted.
+    """
+
+    trees: int = 150
+    rows: int = 150_000
+    linear_rows: int = 40_000
+    shape: TreeShape = field(default_factory=TreeShape)
+    ever: bool = True
+
+    def only(self, mix: Mix) -> Effort:
+        """The same without the learners that have no share in a mix: they would be kept, and asked, for nothing."""
+        return replace(
+            self,
+            trees=self.trees if mix.trees > 0 else 0,
+            linear_rows=self.linear_rows if mix.trees < 1 else 0,
+            ever=self.ever and mix.ever > 0,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +157,7 @@ class WinCore:
 
     def _fit_ever(self, X: pd.DataFrame, what: Fate, weight: Floats) -> Blend:
         rows = np.flatnonzero(what.closed & (weight > 0))
-        rows = rows[even_rows(len(rows), self.effort.rows, self.random_state)]
+        rows = rows[even_rows(len(rows), self.effort.rows if self.effort.ever else 0, self.random_state)]
         linear = even_rows(len(rows), self.effort.linear_rows, self.random_state)
         matrix = Matrix(self.encoder_.trees(X.iloc[rows]), self.encoder_.linear(X.iloc[rows[linear]]))
         blend = Blend(trees=self.effort.trees, shape=self.effort.shape, random_state=self.random_state)

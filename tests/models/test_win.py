@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.learners import safe_logit
 from models.rolling import gain, log_loss
 from models.win import NoSnapshots, OneOutcomeOnly, WinModel
 from models.win_params import WinParams
@@ -235,3 +236,29 @@ def test_a_gain_is_told_with_an_interval_over_deals_not_rows():
     assert by_deal.skill == pytest.approx(1 - np.log(0.7) / np.log(0.5))
     one_deal = gain(log_loss(y, good), log_loss(y, bad), np.zeros(200))
     assert one_deal.se == np.inf
+
+
+def test_fewer_trees_are_not_timid_ones(rows):
+    """A fifth of the trees, in steps four times as long: their forecasts spread about as far as the truth.
+
+    Trees as they come would stop half-way: 30 steps of .05 leave .95^30 = .21 of the way to the data undone, and two
+    penalties on top of it (with them the spread is .64 of the truth's).
+    """
+    params = WinParams(trees_share=1.0, ever_share=0.5, calibrator="none")
+    capped = WinModel(trees=30, rows=30_000, replicates=0, cuts=0, params=params).fit(rows, until=END)
+    deals = open_now(rows)
+    spread = safe_logit(capped.predict_proba_won(deals)).std() / safe_logit(deals["_p"].to_numpy()).std()
+    assert 0.85 < spread < 1.25
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_learner_without_a_share_is_not_kept(rows, share):
+    params = WinParams(trees_share=share, ever_share=0.0, calibrator="none")
+    fitted = WinModel(trees=30, rows=5_000, replicates=1, cuts=0, params=params).fit(rows, until=END)
+    for core in (fitted.fields_, fitted.replicates_[0].fields):
+        assert (core.won_.booster_ is None, core.won_.line_ is None) == (share == 0, share == 1)
+        assert core.ever_.booster_ is None
+        assert core.ever_.line_ is None
+    told = fitted.explain(open_now(rows).head(5))
+    total = told.base_values + told.values.sum(axis=1)
+    np.testing.assert_allclose(total, fitted.predict_proba_won(open_now(rows).head(5)), rtol=0, atol=1e-6)
