@@ -23,12 +23,14 @@ from serving.middleware.guard import Guard
 from serving.middleware.noting import Noting
 from serving.middleware.repeats import Repeats
 from serving.middleware.requests import RequestLog
+from serving.middleware.sizes import Sizes
 from serving.settings import Settings
+from serving.stopping import tell_when_stopping
 from serving.store import Store
 
 API = "/api/v1"
 _STATIC = Path(__file__).parent / "static"
-_PROBLEMS = (400, 401, 403, 404, 409, 422, 429, 503)
+_PROBLEMS = (400, 401, 403, 404, 409, 413, 422, 429, 503)
 
 
 def create_app(settings: Settings, *, warm: bool = False, shared_metrics: Path | None = None) -> FastAPI:
@@ -52,6 +54,7 @@ def create_app(settings: Settings, *, warm: bool = False, shared_metrics: Path |
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
+        tell_when_stopping(server.stopping)
         if warm:
             Thread(target=_warm, args=(server,), name="warm", daemon=True).start()
         yield
@@ -80,6 +83,7 @@ def create_app(settings: Settings, *, warm: bool = False, shared_metrics: Path |
     app.add_middleware(Noting, store=server.store, prefix=API)
     app.add_middleware(Repeats, prefix=API)
     app.add_middleware(Dating)
+    app.add_middleware(Sizes, upload_bytes=settings.upload_mb * 1_000_000)
     app.add_middleware(Guard)
     app.add_middleware(GZipMiddleware, minimum_size=1000)
     app.add_middleware(RequestLog, metrics=app.state.metrics, prefix=API)

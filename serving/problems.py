@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from crm.errors import BadInput, BellwetherError, NotAllowed, NotFound, NotReady
 from serving.access import SignInNeeded
+from serving.faults import fault_of
 from serving.freshness import NotModified, answer_not_modified
 from serving.goals import GoalMoved
 from serving.logs import REQUEST
@@ -40,6 +41,7 @@ _TITLES = {
     404: "Not found",
     405: "Method not allowed",
     409: "Conflict",
+    413: "Too large",
     422: "Bad input",
     429: "Too many tries",
     500: "Something went wrong",
@@ -115,6 +117,9 @@ def _http(request: Request, error: Exception) -> Response:
 
 def unknown(request: Request, error: Exception) -> Response:
     """The answer to an error that nobody foresaw; the log has all of it under the number that is told."""
+    if fault := fault_of(error):
+        _log.error("A request failed: %s", fault, exc_info=error)
+        return answer(request, 503, fault, _MORE[503])
     number = REQUEST.get()
     _log.error("A request failed", exc_info=error)
     return answer(
