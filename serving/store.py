@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
+    Connection,
     Engine,
     create_engine,
     event,
@@ -23,6 +25,7 @@ from crm.errors import BadInput, NotReady
 from serving.tables.audit import AuditEntry
 
 _BUSY_SECONDS = 30
+_RESTART_SECONDS = 5.0
 # What a request noted itself; whoever writes a general entry for it need not, then.
 NOTED: ContextVar[list[str] | None] = ContextVar("noted", default=None)
 
@@ -67,14 +70,34 @@ class Store:
     @contextmanager
     def session(self) -> Iterator[Session]:
         """A transaction that writes: kept at the end, undone on an error."""
-        with Session(self._writing, expire_on_commit=False) as session, session.begin():
+        with self._begun(self._writing) as session:
             yield session
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A transaction that only reads; it waits for nobody."""
-        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+        with self._begun(self.engine) as session:
             yield session
+
+    @contextmanager
+    def _begun(self, engine: Engine) -> Iterator[Session]:
+        with (
+            self._connected(engine) as connection,
+            Session(connection, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
+
+    def _connected(self, engine: Engine) -> Connection:
+        """A live connection; a server that is just restarting is asked again, as nothing has been done yet."""
+        give_up = time.monotonic() + _RESTART_SECONDS
+        while True:
+            try:
+                return engine.connect()
+            except OperationalError:
+                if engine.dialect.name == "sqlite" or time.monotonic() > give_up:
+                    raise
+                time.sleep(0.2)
 
     def audit(self, who: str, what: str, **detail: Any) -> None:
         """Note who did what."""
@@ -115,9 +138,9 @@ def upgrade(engine: Engine) -> None:
 def _engine(url: str) -> Engine:
     try:
         address = make_url(url)
-        engine = create_engine(
-            address, connect_args={"timeout": _BUSY_SECONDS} if address.drivername == "sqlite" else {}
-        )
+        waits = address.drivername == "sqlite" and "timeout" not in address.query
+        # A server may have ended connections that stand idle here: each is tried before it is given out.
+        engine = create_engine(address, pool_pre_ping=True, connect_args={"timeout": _BUSY_SECONDS} if waits else {})
     except (ArgumentError, NoSuchModuleError):
         raise BadDatabaseUrl(
             f"The store's address '{url}' is no database URL. Give one such as postgresql+psycopg://user@host/name."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import tempfile
@@ -12,6 +11,7 @@ import traceback
 from pathlib import Path
 
 from crm.errors import BellwetherError
+from serving.faults import fault_of
 from serving.home import Home
 from serving.jobs.queue import JobLost, Queue
 from serving.jobs.tasks import Outcome, Work, do, drop_upload
@@ -56,8 +56,8 @@ def _try(work: Work) -> tuple[Outcome | None, str]:
         return None, str(error)
     except Exception as error:  # said in the job; the worker goes on with others
         traceback.print_exc()
-        if _is_full(error):
-            return None, f"The disk of {work.home.root} is full. Make room there, then ask again."
+        if fault := fault_of(error):
+            return None, fault
         return None, f"{type(error).__name__}: {_first_line(error)}. worker.log in {work.home.root} has all of it."
 
 
@@ -74,18 +74,6 @@ class _Teller:
             return
         self._queue.tell(self._job_id, self._worker, text, done)
         self._text, self._at = text, time.monotonic()
-
-
-def _is_full(error: BaseException | None) -> bool:
-    """Whether an error, or one that led to it, says that there is no room to write."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
-            return True
-        said = str(error).lower()
-        if "no space left" in said or "disk is full" in said or "file too large" in said:
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _first_line(error: Exception) -> str:

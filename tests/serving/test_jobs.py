@@ -175,7 +175,7 @@ def test_a_lease_is_prolonged_while_the_block_lasts(store):
 
 @pytest.fixture
 def working(tmp_path):
-    """A worker on a home whose lake holds a few deals and which has no model."""
+    """A worker on a home whose lake holds a few deals."""
     home = Home(tmp_path / "home")
     home.make()
     fill(home)
@@ -200,11 +200,11 @@ def until(queue, job_id, states, seconds=60):
 def test_a_job_that_cannot_be_done_fails_with_the_mend(working):
     home, queue = working
     pages = Store(home.database_url)
-    job = Queue(pages).ask("score", {})
+    job = Queue(pages).ask("sync", {"crm": "tryton"})
     pages.close()
     found = until(queue, job.job_id, ("failed", "done"))
     assert (found.state, found.worker) == ("failed", process_name())
-    assert "bellwether train" in found.text
+    assert "BELLWETHER_TRYTON_URL" in found.text
 
 
 def test_the_night_is_asked_for_once_something_was_scored(tmp_path):
