@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from threading import Lock
+from threading import Event, Lock
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -50,6 +50,7 @@ class Server:
     _company: tuple[object, Company] | None = None
     _accuracy: dict[Kind, tuple[object, Accuracy]] = field(default_factory=dict)
     _sights: dict[tuple[object, ...], Sight] = field(default_factory=dict)
+    stopping: Event = field(default_factory=Event)  # set when the server is about to end
     _lock: Lock = field(default_factory=Lock)
 
     @cached_property

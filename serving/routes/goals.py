@@ -222,7 +222,7 @@ def split_goal(given: Split, desk: ReadDep, signed: SignedInDep) -> SplitAnswer:
     wish = SplitWish(
         given.goal_id,
         given.method,
-        {name: share for name, share in given.shares.items()},
+        given.shares,
         given.pins,
         given.over_assign,
     )

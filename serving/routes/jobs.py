@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
@@ -147,6 +148,7 @@ def stop(queue: Queue, server: ServerDep, viewer: Viewer, job_id: int) -> Job:
 )
 async def follow(
     job_id: JobNumber,
+    server: ServerDep,
     queue: QueueDep,
     viewer: ViewerDep,
     seconds: Annotated[int, Query(ge=1, le=3600, description="The stream ends after so long at the latest.")] = 600,
@@ -159,11 +161,13 @@ async def follow(
     may_see_jobs(viewer)
     await run_in_threadpool(queue.find, job_id)
     after = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else 0
-    stream = _events(queue, job_id, min(after, 2**31 - 1), time.monotonic() + seconds)
+    stream = _events(queue, job_id, min(after, 2**31 - 1), time.monotonic() + seconds, server.stopping)
     return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
-async def _events(queue: Queue, job_id: int, after: int, until: float) -> AsyncIterator[str]:
+async def _events(
+    queue: Queue, job_id: int, after: int, until: float, stopping: threading.Event
+) -> AsyncIterator[str]:
     yield "retry: 2000\n\n"
     said = time.monotonic()
     while True:
@@ -172,7 +176,7 @@ async def _events(queue: Queue, job_id: int, after: int, until: float) -> AsyncI
         for event in await run_in_threadpool(queue.events, job_id, after=after):
             after, said = event.event_id, time.monotonic()
             yield _framed(event)
-        if job.ended or time.monotonic() >= until:
+        if job.ended or time.monotonic() >= until or stopping.is_set():
             return
         if time.monotonic() - said > _ALIVE:
             said = time.monotonic()
