@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any, Self
 
@@ -18,7 +19,7 @@ from models.amounts import AmountModel
 from models.attainment_compare import WAYS, compare, pinball
 from models.attainment_errors import Errors, learn, raised
 from models.attainment_new import NewBusiness, new_business
-from models.attainment_past import AGES, past_cuts
+from models.attainment_past import AGES, PastCut, past_cuts
 from models.attainment_rows import PeriodForecast, explained, first_period, joined, rows_of
 from models.learners import Floats
 from models.rollup import COMPANY, booked, credit_matrix, credits_of, is_sale, people_at, targets
@@ -65,8 +66,22 @@ class AttainmentModel(BaseEstimator):
         self.draws = draws
         self.periods = periods
 
-    def fit(self, view: View, company: Company, *, until: pd.Timestamp, win: WinModel) -> Self:
+    def fit(
+        self,
+        view: View,
+        company: Company,
+        *,
+        until: pd.Timestamp,
+        win: WinModel,
+        cuts: Sequence[PastCut] | None = None,
+    ) -> Self:
         """Learn amounts, errors of the past and which way was best, from what was known at `until`.
+
+        Parameters
+        ----------
+        cuts : sequence of PastCut, optional
+            What `attainment_past.past_cuts` made, for fits at several moments; those of periods that were over at
+            `until` count, `periods` of them at most. Unset: made here.
 
         Raises
         ------
@@ -79,7 +94,10 @@ class AttainmentModel(BaseEstimator):
             raise NothingSold
         self.win_ = win
         self.amounts_ = AmountModel(self.random_state).fit(view, company, until=until)
-        cuts = past_cuts(view, company, shares, until=until, win=win, periods=self.periods, seed=self.random_state)
+        if cuts is None:
+            cuts = past_cuts(view, company, shares, until=until, win=win, periods=self.periods, seed=self.random_state)
+        over = [cut for cut in cuts if cut.end <= until]
+        cuts = over[max(len(over) - self.periods * len(AGES), 0) :]
         self.errors_ = {way: learn(cuts, way) for way in WAYS}
         past = compare(cuts, seed=self.random_state)
         self.ways_ = _best_ways(past)

@@ -20,6 +20,7 @@ from crm.company import Company
 from crm.lake import TableView
 from crm.simulate import lake_view, simulate
 from models.attainment import AttainmentModel, PeriodForecast
+from models.attainment_past import past_cuts
 from models.rollup import booked, credits_of
 from training.backtest import light_model
 from training.baselines.attainment import PeriodBaseline, PeriodMoment, period_moment
@@ -44,9 +45,15 @@ def judged(seed: int, *, reps: int = REPS, months: int = MONTHS, quarters: int =
     until = pd.Timestamp(_UNTIL, tz=company.time_zone).tz_convert("UTC")
     rows, shares = deal_snapshots(view, company, until=until), credits_of(view, company)
     past = list(_moments(view, company, rows, shares, until, quarters + _BEFORE))
-    parts = [
-        _quarter(view, company, rows, shares, past, start) for start in sorted({m.start for m in past})[-quarters:]
-    ]
+    starts = sorted({m.start for m in past})[-quarters:]
+    known = [min(m.at for m in past if m.start == start) for start in starts]
+    wins = [light_model(company).fit(rows, until=at) for at in known]
+    # Once for all quarters, by a model that knew no more than the first; each quarter uses those that were over.
+    cuts = past_cuts(view, company, shares, until=known[-1], win=wins[0], periods=quarters + 2, seed=0)
+    parts = []
+    for start, at, win in zip(starts, known, wins, strict=True):
+        model = AttainmentModel(draws=1_000).fit(view, company, until=at, win=win, cuts=cuts)
+        parts.append(_quarter(view, company, rows, shares, past, start, model))
     return pd.concat(parts, ignore_index=True).assign(seed=seed)
 
 
@@ -64,18 +71,15 @@ def _moments(
 
 def _quarter(
     view: TableView, company: Company, rows: pd.DataFrame, shares: pd.DataFrame, past: list[PeriodMoment],
-    start: pd.Timestamp,
+    start: pd.Timestamp, model: AttainmentModel,
 ) -> pd.DataFrame:  # fmt: skip
-    """All moments of a quarter, by models that knew what was known at the first of them."""
+    """All moments of a quarter, by a model that knew what was known at the first of them."""
     moments = [m for m in past if m.start == start]
-    known = moments[0].at
-    win = light_model(company).fit(rows, until=known)
-    model = AttainmentModel(draws=1_000).fit(view, company, until=known, win=win)
     days = tuple(moment.tz_convert(company.time_zone).date() for moment in (start, moments[0].end))
     parts = []
     for share, moment in zip(SHARES, moments, strict=True):
         deals = rows[rows["as_of"] == moment.at].reset_index(drop=True)
-        scored = win.score(deals, as_of=moment.at, period_end=moment.end)
+        scored = model.win_.score(deals, as_of=moment.at, period_end=moment.end)
         wanted = [(*days, metric) for metric in METRICS]
         found = model.forecasts(view, company, as_of=moment.at, deals_scored=scored, periods=wanted)
         said = [*(_ours(f, moment, shares) for f in found), *(_rival(way, moment, past) for way in RIVALS)]
