@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 import duckdb
@@ -19,9 +19,10 @@ from crm.stages import stage_order
 from features.as_of import attach_log, attach_state, logged_since
 from features.catalogue import Block, Entity, blocks
 from features.engine import run_blocks
+from features.filled import Filled
 from features.language import saying_where
 from features.rep_state import attach_quarters, attach_rep_state
-from features.session import Session, engine_of, opened
+from features.session import DuckSession, Session, engine_of, opened, parts_of_rows
 from features.sources import attach_sources
 
 KEYS: dict[Entity, str] = {"deal": "deal_id", "rep": "rep_id", "account": "account_id"}
@@ -83,8 +84,10 @@ def build(
     late = late_filled(view) if late is None else late
     with saying_where(*company.features), opened(engine or engine_of(view), view, company.time_zone) as session:
         chosen = blocks(entity, company, only)
-        attach_all(session, view, spine, entity, company, late, chosen)
-        found = described(session, view, entity, chosen)
+        attach_asked(session, spine, entity, company)
+        parts = _part(session, entity, chosen, len(spine))
+        attach_standing(session, view, entity, company, late, chosen)
+        found = described(session, view, spine, entity, late, chosen, parts)
     return found if only is None else found[[KEYS[entity], "as_of", *only]]
 
 
@@ -132,11 +135,40 @@ def attach_state_of(session: Session, entity: Entity, late: frozenset[str]) -> N
     session.drop("deal_state")
 
 
-def described(session: Session, view: View, entity: Entity, chosen: Sequence[Block]) -> pd.DataFrame:
-    """Features of the rows asked for, in their order; `state` and the sources must be there."""
-    table = _in_order(session, run_blocks(session, chosen, view.present, logged_since(session)), KEYS[entity])
+def described(
+    session: Session,
+    view: View,
+    spine: pd.DataFrame,
+    entity: Entity,
+    late: frozenset[str],
+    chosen: Sequence[Block],
+    parts: int = 1,
+) -> pd.DataFrame:
+    """Features of the rows asked for, in their order; these and the sources must be there, in so many parts."""
     numeric = {name for name, kind in session.columns("deals").items() if kind in ("double", "bigint")}
-    return _typed(table, KEYS[entity], chosen, numeric)
+    logged, kept = logged_since(session), set[str]()
+    filled = Filled(spine, KEYS[entity], chosen, numeric)
+    for part in range(parts):
+        if isinstance(session, DuckSession) and parts > 1:
+            session.pick(part)
+        attach_state_of(session, entity, late)
+        filled.put(run_blocks(session, chosen, view.present, logged, kept if parts > 1 else None), session.local)
+    return filled.frame()
+
+
+def _part(session: Session, entity: Entity, chosen: Sequence[Block], rows: int) -> int:
+    """Have what is by the entity's own key made in parts if there are many rows asked for; how many parts."""
+    parts = parts_of_rows(session, rows)
+    if entity == "rep" or parts == 1 or not isinstance(session, DuckSession):
+        return 1  # a rep's sources end with the rows asked for, which are few
+    key = KEYS[entity]
+    first = ["asked", "asked_points", f"{entity}s"]
+    own = {b.events for b in chosen if b.events and b.by == key} | ({"logged"} if entity == "deal" else set())
+    own -= {b.events for b in chosen if b.events and (b.by != key or b.key != key)}
+    session.part(dict.fromkeys([*first, *own], key), parts)
+    for name in first:
+        session.make(name, f"select * from {name}")
+    return parts
 
 
 def open_deals(view: View, as_of: datetime | pd.Timestamp) -> pd.DataFrame:
@@ -261,44 +293,5 @@ _STATES: dict[Entity, Callable[[Session, frozenset[str]], None]] = {
 }
 
 
-def _in_order(session: Session, found: pa.Table, key: str) -> pa.Table:
-    places = pa.array(np.arange(found.num_rows))
-    session.local.register("_found", found.select([key, "as_of"]).append_column("_place", places))
-    order = session.local.sql(
-        f"select f._place from asked a join _found f on f.{key} = a.{key} and f.as_of = a.as_of order by a._row"
-    ).to_arrow_table()
-    session.local.unregister("_found")
-    return found.combine_chunks().take(order["_place"].combine_chunks())
-
-
-def _typed(table: pa.Table, key: str, chosen: Iterable[Block], numeric: set[str]) -> pd.DataFrame:
-    columns: dict[str, pd.Series] = {key: table[key].to_pandas().astype(object)}
-    columns["as_of"] = table["as_of"].to_pandas().astype("datetime64[us, UTC]")
-    for feature in [f for block in chosen for f in block.features if f.shown]:
-        make = _category if feature.kind == "category" else _number
-        columns[feature.name] = make(table[feature.name])
-    for name in sorted(c for c in table.column_names if c.startswith("x_") and c not in columns):
-        columns[name] = _number(table[name]) if name in numeric else _category(table[name])
-    return pd.DataFrame(columns)
-
-
 def _moments(values: pd.Series) -> pa.Array:
     return pa.array(values.dt.tz_convert(None).to_numpy("datetime64[us]")).cast(pa.timestamp("us", tz="UTC"))
-
-
-def _number(values: pa.ChunkedArray) -> pd.Series:
-    if pa.types.is_boolean(values.type) or pa.types.is_integer(values.type) or pa.types.is_decimal(values.type):
-        values = values.cast(pa.float64(), safe=False)
-    if pa.types.is_floating(values.type):
-        return pd.Series(values.to_numpy().astype(np.float64))
-    return pd.to_numeric(values.to_pandas(), errors="coerce").astype(np.float64)
-
-
-def _category(values: pa.ChunkedArray) -> pd.Series:
-    coded = values.combine_chunks().dictionary_encode()
-    names = [str(value) for value in coded.dictionary.to_pylist()]
-    order = sorted(range(len(names)), key=names.__getitem__)
-    place = np.empty(len(names) + 1, dtype=np.int64)
-    place[order], place[-1] = np.arange(len(names)), -1
-    codes = place[coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
-    return pd.Series(pd.Categorical.from_codes(codes, pd.Index([names[i] for i in order])))

@@ -15,7 +15,7 @@ from crm.company import Company
 from crm.lake import View
 from crm.quality import late_filled
 from features.added import Added
-from features.build import KEYS, attach_asked, attach_standing, attach_state_of, check_spine, described
+from features.build import KEYS, attach_asked, attach_standing, check_spine, described
 from features.catalogue import blocks
 from features.language import saying_where
 from features.session import DUCKDB, opened
@@ -76,8 +76,7 @@ class Online:
         check_spine(spine, KEYS[self._entity])
         with self._lock, saying_where(*self._company.features):
             attach_asked(self._session, spine, self._entity, self._company)
-            attach_state_of(self._session, self._entity, self._late)
-            return described(self._session, self._view, self._entity, self._blocks)
+            return described(self._session, self._view, spine, self._entity, self._late, self._blocks)
 
     def describe_with(self, added: Mapping[str, pa.Table], spine: pd.DataFrame) -> pd.DataFrame:
         """Features as if rows had been in the view too; of deals alone.
@@ -97,8 +96,7 @@ class Online:
             try:
                 self._added.put(added)
                 attach_asked(self._session, spine, self._entity, self._company)
-                attach_state_of(self._session, self._entity, self._late)
-                return described(self._session, self._view, self._entity, self._blocks)
+                return described(self._session, self._view, spine, self._entity, self._late, self._blocks)
             finally:
                 con.execute("rollback")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol, TypeGuard
 
@@ -16,6 +17,7 @@ DUCKDB = "duckdb"
 SPARK = "spark"
 _ADDRESSES = ("spark://", "sc://")
 _THREADS = 2
+PART_ROWS = 400_000  # rows; more are described a part of their keys at a time, so that memory stays in bounds
 RUNNING_FROM = 2000  # rows; with fewer, joining costs less than sorting
 # DuckDB takes the second midnight where a clock is put back over it; a day begins with the first.
 _DAY_START = """
@@ -80,6 +82,8 @@ class DuckSession:
     def __init__(self, con: duckdb.DuckDBPyConnection, time_zone: str) -> None:
         self.local = con
         self._columns: dict[str, dict[str, str]] = {}
+        self._parted: dict[str, str] = {}
+        self._parts = 1
         con.execute(_DAY_START.format(zone=time_zone))
 
     def share(self, name: str) -> None:
@@ -87,8 +91,35 @@ class DuckSession:
 
     def make(self, name: str, query: str) -> None:
         """Keep the rows of a query as a table; one of that name is replaced."""
-        self.local.execute(f"create or replace temp table {name} as {query}")
+        if name in self._parted:
+            self._make_parted(name, query)
+        else:
+            self.local.execute(f"create or replace temp table {name} as {query}")
         self._columns.pop(name, None)
+
+    def part(self, tables: Mapping[str, str], parts: int) -> None:
+        """Make these tables from now on so that `pick` can narrow them to a part of their keys.
+
+        Parameters
+        ----------
+        tables : mapping of str to str
+            Their names, and the column that holds the key.
+        parts : int
+            How many parts; a key is in the same one in every table.
+        """
+        self._parted, self._parts = dict(tables), parts
+
+    def pick(self, part: int) -> None:
+        """Narrow the tables named to `part` to those of the keys that are in it."""
+        for name in self._parted:
+            self.local.execute(f"create or replace temp view {name} as {_of_part(name)} where _part = {part}")
+
+    def _make_parted(self, name: str, query: str) -> None:
+        which = f"(hash({self._parted[name]}) % {self._parts})::usmallint as _part"
+        self.local.execute(f"create or replace temp table whole_{name} as select *, {which} from ({query})")
+        tables = self.local.execute("select 1 from duckdb_tables() where table_name = $1", [name]).fetchall()
+        self.local.execute(f"drop {'table' if tables else 'view'} if exists {name}")
+        self.local.execute(f"create temp view {name} as {_of_part(name)}")
 
     def drop(self, name: str) -> None:
         """Give a table's memory back, if there is one of that name."""
@@ -119,6 +150,15 @@ class DuckSession:
     def fetch(self, query: str) -> pa.Table:
         """The rows of a query, in no order unless it says one."""
         return self.local.sql(query).to_arrow_table()
+
+
+def _of_part(name: str) -> str:
+    return f"select * exclude (_part) from whole_{name}"
+
+
+def parts_of_rows(session: Session, rows: int) -> int:
+    """In how many parts so many rows are described: one, but on DuckDB where they are very many."""
+    return math.ceil(rows / PART_ROWS) if isinstance(session, DuckSession) and rows > PART_ROWS else 1
 
 
 def better_sorted(session: Session, table: str) -> TypeGuard[DuckSession]:
