@@ -37,19 +37,6 @@ began = time.process_time()
 table = build(view, spine, "deal", company=COMPANY, only=sys.argv[2].split(","))
 print(json.dumps(dict(rows=len(table), seconds=time.process_time() - began, peak_mb=peak_mb())))
 """
-# A company of millions is described a part of its deals at a time, from tables that are made once.
-_IN_PARTS = f"""{_PEAK}
-from crm.lake import Lake
-from features.online import Online
-from tests.bench.big_company import COMPANY, weekly
-view = Lake(Path(sys.argv[1])).view()
-spine = weekly(view).sort_values("deal_id", ignore_index=True)
-began, rows = time.process_time(), 0
-with Online(view, COMPANY, only=sys.argv[2].split(",")) as online:
-    for first in range(0, len(spine), 1_500_000):
-        rows += len(online.describe(spine.iloc[first : first + 1_500_000]))
-print(json.dumps(dict(rows=rows, seconds=time.process_time() - began, peak_mb=peak_mb())))
-"""
 
 
 def a_lake(folder: Path, deals: int) -> Path:
@@ -103,7 +90,7 @@ def test_cost_grows_in_step_with_the_company(tmp_path, hundred_thousand):
     took = []
     for deals in sizes:
         lake = hundred_thousand if deals == 100_000 else a_lake(tmp_path / str(deals), deals)
-        took.append(alone(_IN_PARTS, lake, only)["seconds"])
+        took.append(alone(_ALONE, lake, only)["seconds"])
     exponent = np.polyfit(np.log(sizes), np.log(took), 1)[0]
     print({"seconds": took, "exponent": exponent})  # noqa: T201 (the figures are the result)
     assert exponent <= 1.1, took

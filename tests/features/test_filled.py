@@ -35,15 +35,16 @@ def test_parts_give_what_the_whole_gives(monkeypatch, company, entity, table, ru
 
 
 def test_each_row_stands_where_it_was_asked_for(monkeypatch):
-    """Forty deals of 100 k each, asked for in an order of their own, twice, in ten parts: the amount tells which is."""
+    """Forty deals, each made on its own day, asked for out of order, twice, in ten parts: its age tells which it is."""
     monkeypatch.setattr(session, "PART_ROWS", 8)
     draw = np.random.default_rng(0).permutation(np.repeat(np.arange(40), 2))
-    deals = [a_deal(f"d{k}", amount=100.0 * k, source=f"s{k}") for k in range(40)]
-    rows = pd.DataFrame({"deal_id": [f"d{k}" for k in draw], "as_of": pd.Timestamp("2026-01-05", tz="UTC")})
+    made = pd.date_range("2025-12-01", periods=40).strftime("%Y-%m-%d")
+    deals = [a_deal(f"d{k}", made=made[k], source=f"s{k}") for k in range(40)]
+    rows = pd.DataFrame({"deal_id": [f"d{k}" for k in draw], "as_of": pd.Timestamp("2026-01-15", tz="UTC")})
     rows.index = np.arange(len(rows)) + 7  # the table counts its rows from 0 all the same
     rows = rows.astype({"as_of": "datetime64[us, UTC]"})
     built = build(view(deals=deals), rows, "deal", company=COMPANY, late=frozenset())
-    assert built["amount"].tolist() == [100.0 * k for k in draw]
+    assert built["days_open"].tolist() == [45 - k for k in draw]  # 45 days from 1 December to 15 January
     assert built["source"].tolist() == [f"s{k}" for k in draw]
     assert built["source"].cat.categories.tolist() == sorted(f"s{k}" for k in range(40))
     assert built.index.tolist() == list(range(80))
