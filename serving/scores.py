@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from crm.company import Company
+from crm.company import Company, People
 from crm.errors import NotReady
 from crm.lake import Lake, View, connect
 from crm.money import attach_rates
@@ -91,6 +91,12 @@ class Scores:
         if "reasons" in frames:
             frames["reasons"] = self._reasons(frames["reasons"], sight)
         return replace(seen, frames=frames)
+
+    def seen_at_machine(self, people: People) -> Scores:
+        """What the command line shows and writes: whoever works there is none of the persons."""
+        if people.level == "person":
+            return self
+        return self.seen_by(Sight(persons=frozenset(), least=people.min_group))
 
     def _in_sight(self, sight: Sight) -> Scores:
         if sight.reps is None:

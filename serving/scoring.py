@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -26,7 +26,7 @@ from serving.goals import bring_goals
 from serving.home import Home
 from serving.ledger import Entity, Ledger
 from serving.rescoring import INPUTS, Before, before, conditions, fingerprints, in_order, unchanged
-from serving.scores import POINTER, read_pointer, swap_pointer
+from serving.scores import POINTER, read_pointer, scores_of, swap_pointer
 from serving.store import Store
 from training import registry
 from training.definitions import check_definitions
@@ -128,7 +128,7 @@ def score_all(
     as_of : datetime, optional
         Moment of the forecasts; unset: the newest event of the data. Earlier moments are written to `out` alone.
     out : Path, optional
-        A folder that gets a copy of the files.
+        A folder that gets a copy of the files, less figures on persons that the company does not show.
     reuse : bool
         Whether deals whose inputs are those of the last scores keep their rating, reasons and curve; where nothing at
         all has changed, the last scores stay. The files are the same either way.
@@ -167,12 +167,11 @@ def score_all(
         run.frames["reasons"] = pd.concat(run.reasons, ignore_index=True)
     if moment < newest:
         assert out is not None
-        _write(run, out)
         folder = out
     else:
         folder = _issue(run, store)
-        if out is not None:
-            shutil.copytree(folder, out, dirs_exist_ok=True)
+    if out is not None:
+        _write(_as_shown(run), out)
     say("Done", 1.0)
     return ScoreResult(out or folder, moment, _rows(run), run.missing, rated=run.rated)
 
@@ -336,6 +335,12 @@ def _issue(run: _Run, store: Store | None) -> Path:
     swap_pointer(run.home.scores, name)
     _drop_old_runs(run.home.scores)
     return folder
+
+
+def _as_shown(run: _Run) -> _Run:
+    """The run without figures on persons that the company does not show."""
+    every = scores_of(run.view, run.company, run.frames, {}, as_of=run.as_of.to_pydatetime())
+    return replace(run, frames=dict(every.seen_at_machine(run.company.people).frames))
 
 
 def _write(run: _Run, folder: Path) -> None:

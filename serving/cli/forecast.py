@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from crm.errors import NotAllowed
 from serving.cli.common import AsOf, HomeDir, echo_table, home_that_is, moment_of, progress, store_of
 
 if TYPE_CHECKING:
@@ -21,6 +22,16 @@ forecast = typer.Typer(no_args_is_help=True, help="Forecasts against what came."
 
 
 _MENDS = {"issued": "", "reconstructed": " Forecast past dates: bellwether backtest --reconstruct"}
+
+
+class PersonsNotShown(NotAllowed):
+    """Figures on single persons are not shown here."""
+
+    def __init__(self, level: str) -> None:
+        super().__init__(
+            f"people.level in company.yaml is '{level}': figures on a person are not shown to others. "
+            "Each sees the own ones on the pages."
+        )
 
 
 class EntityName(StrEnum):
@@ -73,7 +84,10 @@ def explain(
     from crm.errors import NotFound
     from serving.schemas import reasons_of
 
-    rows = _newest(home_that_is(home), "reasons")
+    place = home_that_is(home)
+    if entity is EntityName.rep and (level := place.company().people.level) != "person":
+        raise PersonsNotShown(level)
+    rows = _newest(place, "reasons")
     found = reasons_of(rows[(rows["entity"] == entity.value) & (rows["entity_id"] == ident)])
     if found is None:
         raise NotFound(f"The newest scores hold no {entity.value} '{ident}'. Only open deals, current reps and "
@@ -150,12 +164,10 @@ def show_accuracy(
 
 
 def _newest(home: Home, name: str) -> pd.DataFrame:
-    from serving.scores import NoScores, read_folder, read_pointer
+    from serving.scores import NoScores, ScoreBook
 
-    mark = read_pointer(home.scores)
-    if not mark:
+    company = home.company()
+    scores = ScoreBook(home.scores, home.lake).newest(company)
+    if not scores.mark:
         raise NoScores
-    frames, _ = read_folder(home.scores / mark)
-    if name not in frames:
-        raise NoScores
-    return frames[name]
+    return scores.seen_at_machine(company.people).frame(name)

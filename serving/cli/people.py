@@ -124,7 +124,7 @@ def agree(
 ) -> None:
     """Record who agreed that figures on persons are used for a purpose; it is on from then.
 
-    Example: bellwether people agree coaching --by 'works council' --on 2026-02-20
+    Example: bellwether people agree coaching --by council --on 2026-02-20
     """
     from serving.people_data.purposes import Purposes
 
@@ -142,7 +142,7 @@ def withdraw(
 ) -> None:
     """Withdraw a purpose: it is off from now, and that it was on stays recorded.
 
-    Example: bellwether people withdraw coaching --why 'the agreement ended'
+    Example: bellwether people withdraw coaching --why ended
     """
     from serving.people_data.purposes import Purposes
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from crm.errors import BadInput
-from serving.cli.common import AsOf, HomeDir, echo_table, home_that_is, moment_of, store_of
+from serving.cli.common import AsOf, HomeDir, echo_table, home_that_is, moment_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from planning.overview import Plan
+
+    Shown = Callable[[pd.DataFrame], pd.DataFrame]
 
 plan = typer.Typer(no_args_is_help=True, help="Goals, how they are split, and where everybody stands.")
 
@@ -66,7 +70,8 @@ def show_goals(home: HomeDir = None, as_of: AsOf = None, out: Out = None) -> Non
     """
     from planning.overview import goals_table
 
-    _show(goals_table(_plan_of(home, as_of)), _SHOWN["goals"].split(), out)
+    found, shown = _plan_of(home, as_of)
+    _show(shown(goals_table(found)), _SHOWN["goals"].split(), out)
 
 
 @plan.command("pace")
@@ -77,7 +82,8 @@ def show_pace(home: HomeDir = None, as_of: AsOf = None, out: Out = None) -> None
     """
     from planning.overview import pace_table
 
-    _show(pace_table(_plan_of(home, as_of)), _SHOWN["pace"].split(), out)
+    found, shown = _plan_of(home, as_of)
+    _show(shown(pace_table(found)), _SHOWN["pace"].split(), out)
 
 
 @plan.command("cascade")
@@ -105,7 +111,7 @@ def show_cascade(
 
     shares = {name: float(value) for name, value in _pairs("--share", share).items()}
     table, fair = cascade_table(
-        _plan_of(home, as_of), goal, method.value, shares=shares, pins=_pairs("--pin", pin),
+        _plan_of(home, as_of)[0], goal, method.value, shares=shares, pins=_pairs("--pin", pin),
         over_assign=Decimal(str(over_assign)),
     )  # fmt: skip
     _show(table, [name for name in table.columns if name not in ("owner_kind", "weight")], out)
@@ -117,19 +123,31 @@ def show_cascade(
         typer.echo("No forecast of this period to judge fairness by: bellwether score")
 
 
-def _plan_of(home: Path | None, as_of: str | None) -> Plan:
+def _plan_of(home: Path | None, as_of: str | None) -> tuple[Plan, Shown]:
+    """The plan at a moment, and what takes out of its tables the persons and teams that are not shown."""
     from crm.lake import newest_event
     from planning.overview import Plan, forecasts_of
-    from serving.goals import WithGoals
-    from serving.scores import read_folder, read_pointer
+    from serving.scores import ScoreBook, Scores
 
     place = home_that_is(home)
-    with store_of(place) as store:
-        view, mark = WithGoals(place.lake.view(), store), read_pointer(place.scores)
-    frames = read_folder(place.scores / mark)[0] if mark and as_of is None else {}  # scores tell of the newest moment
+    view, company = place.lake.view(), place.company()
+    # Scores tell of the newest moment alone.
+    scores = ScoreBook(place.scores, place.lake).newest(company) if as_of is None else Scores()
+    frames = scores.seen_at_machine(company.people).frames
     known = {"reps", "teams"} <= frames.keys()
     forecasts = forecasts_of(frames["reps"], frames["teams"]) if known else {}
-    return Plan(view, place.company(), moment_of(as_of) or newest_event(view), forecasts)
+    found = Plan(view, company, moment_of(as_of) or newest_event(view), forecasts)
+    if company.people.level == "person":
+        return found, lambda table: table
+    return found, partial(_without_persons, teams=frozenset(frames["teams"]["team_id"]) if known else frozenset())
+
+
+def _without_persons(table: pd.DataFrame, *, teams: frozenset[str]) -> pd.DataFrame:
+    """Goals of the company and of teams whose figures are shown."""
+    if table.empty:
+        return table
+    kind = table["owner_kind"]
+    return table[(kind == "company") | ((kind == "team") & table["owner_id"].isin(teams))]
 
 
 def _pairs(option: str, given: list[str] | None) -> dict[str, Decimal]:

@@ -1,6 +1,7 @@
 """The verbs of the plan on a home: tables, files, and a sentence on trouble."""
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -41,6 +42,7 @@ def home(tmp_path_factory):
         "goals": goals,
     }
     Lake(root / "lake").merge({name: table_of(name, part) for name, part in rows.items()}, source="test")
+    (root / "company.yaml").write_text("people: {level: person}\n", encoding="utf-8")
     return root
 
 
@@ -63,6 +65,13 @@ def test_goals_say_what_is_reached(home):
         "0%",
     ]  # of 50, 30, 20 thousand
     assert found["r1"]["period"] == "FY2026-Q2"
+
+
+def test_below_level_person_no_goal_of_a_single_person_is_followed_here(home, tmp_path):
+    shutil.copytree(home, tmp_path / "home")
+    (tmp_path / "home" / "company.yaml").unlink()  # a new company starts at level team
+    for verb in ("goals", "pace"):
+        assert [row["owner_id"] for row in rows_of(run(tmp_path / "home", verb))] == ["company"]
 
 
 def test_pace_says_what_is_due_by_working_days(home):

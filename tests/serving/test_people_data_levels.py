@@ -116,3 +116,12 @@ def test_a_new_company_starts_at_team_and_a_misspelt_key_is_told_the_nearest():
     assert Company().people.level == "team"
     with pytest.raises(BadSetting, match=r"people\.min_grup is not a known key\. Did you mean min_group\?"):
         Company.parse({"people": {"min_grup": 3}})
+
+
+@pytest.mark.parametrize(("level", "reps", "teams"), [("person", 14, 5), ("team", 0, 3), ("off", 0, 3)])
+def test_the_command_line_and_files_that_it_writes_hold_only_what_may_be_shown(level, reps, teams):
+    """Thirteen reps and their lead; below level person the company, All and North are left of five teams."""
+    people = Company.parse({"people": {"level": level}}).people
+    frames = scores_of(VIEW, Company(), FRAMES, {}, as_of=AS_OF).seen_at_machine(people).frames
+    assert (len(frames["reps"]), len(frames["teams"])) == (reps, teams)
+    assert (frames["reasons"]["entity"] == "rep").sum() == reps
