@@ -16,7 +16,7 @@ REQUEST: ContextVar[str] = ContextVar("request", default="")
 
 LogFormat = Literal["human", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
-_EMAIL = re.compile(r"[^\s@<>\"'=(\[,;]+@[^\s@<>\"')\],;]+")
+_EMAIL = re.compile(r"[^\s@<>\"'=(\[,;:/*]+@[^\s@<>\"')\],;]+")
 _SECRET = re.compile(r"\bbw_[\w-]+|(?i:\bbearer\s+\S+)|(?<![\w/.-])(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{32,}(?![\w/.-])")
 _URL_PASSWORD = re.compile(r"(?<=://)[^\s/@]+@")
 _Info = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]

@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from crm.errors import BadInput, NotReady
+from serving.logs import harmless
 from serving.tables.audit import AuditEntry
 
 _BUSY_SECONDS = 30
@@ -140,10 +141,13 @@ def _engine(url: str) -> Engine:
         address = make_url(url)
         waits = address.drivername == "sqlite" and "timeout" not in address.query
         # A server may have ended connections that stand idle here: each is tried before it is given out.
-        engine = create_engine(address, pool_pre_ping=True, connect_args={"timeout": _BUSY_SECONDS} if waits else {})
+        # What a statement was about is not told in errors: those may be logged.
+        engine = create_engine(
+            address, pool_pre_ping=True, hide_parameters=True, connect_args={"timeout": _BUSY_SECONDS} if waits else {}
+        )
     except (ArgumentError, NoSuchModuleError):
         raise BadDatabaseUrl(
-            f"The store's address '{url}' is no database URL. Give one such as postgresql+psycopg://user@host/name."
+            f"The store's address '{harmless(url)}' is no database URL. Give one such as postgresql+psycopg://user@host/name."
         ) from None
     if engine.dialect.name == "sqlite":
         if address.database:

@@ -14,7 +14,7 @@ from serving.logs import REQUEST
 from serving.metrics import Metrics
 
 HEADER = "X-Request-ID"
-_GOOD = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_GOOD = re.compile(r"[A-Za-z0-9._-]{8,36}")  # a UUID fits, a token does not
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _log = logging.getLogger("bellwether.request")
 
