@@ -49,6 +49,16 @@ class NoSnapshots(NotReady):
     """There is nothing to learn from."""
 
 
+class NotImpartial(NotReady):
+    """The model looks at who works on a deal and has no second one that does not."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This win model looks at who works on a deal, and none was fitted beside it that does not. "
+            "Train it again with replicates above 0: bellwether train win."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class _Replicate:
     """A model on deals drawn with replacement, and the rate that goes with it."""
@@ -75,7 +85,7 @@ class WinModel(BaseEstimator):
     trees, rows : int
         Trees a learner has at most, and rows it sees at most.
     replicates : int
-        Models on resampled deals behind the interval; 0: no interval.
+        Models on resampled deals behind the interval; 0: no interval, and no model without identity beside it.
     cuts : int
         Past dates that decide mix, calibrator and trust; 0: defaults, full trust (for reconstructing the past).
     params : WinParams, optional
@@ -143,6 +153,7 @@ class WinModel(BaseEstimator):
         self.params_ = self.params_.decided(
             trees_share=mix.trees, ever_share=mix.ever, calibrator=self.calibrator_name_
         )
+        self.without_identity_ = self._fit_without_identity(rows, what)
         self.replicates_ = self._fit_replicates(rows, what)
         self._set_reference(rows)
         return self
@@ -163,7 +174,14 @@ class WinModel(BaseEstimator):
         """
         return self._interval(X, self.predict_proba_won(X))
 
-    def score(self, X: pd.DataFrame, *, as_of: pd.Timestamp | None = None, period_end: pd.Timestamp) -> pd.DataFrame:
+    def score(
+        self,
+        X: pd.DataFrame,
+        *,
+        as_of: pd.Timestamp | None = None,
+        period_end: pd.Timestamp,
+        identity: bool = True,
+    ) -> pd.DataFrame:
         """The forecast columns of `deals.parquet` for deals X, shape (n, p), same index.
 
         Parameters
@@ -172,12 +190,20 @@ class WinModel(BaseEstimator):
             Moment of the forecast; unset: each row's own `as_of`.
         period_end : Timestamp
             First moment after the period that `p_win_in_period`, `p_lose_in_period` and `p_slip` are about.
+        identity : bool
+            False: what such deals come to whoever works on them, the yardstick for appraising a person, and for
+            sharing out goals. There is no interval then.
+
+        Raises
+        ------
+        NotImpartial
+            If that is asked of a model made without intervals (`replicates` 0) that looks at who works on a deal.
         """
-        curves = self.curves(X)
+        curves = self.curves(X, identity=identity)
         start = X["as_of"] if as_of is None else pd.Series(pd.Timestamp(as_of), index=X.index)
         ahead = np.maximum((pd.Timestamp(period_end) - start).dt.total_seconds().to_numpy(np.float64) / 86_400, 0.0)
         won, lost = self.calendar_.by(curves, seconds_of(start), ahead)
-        low, high = self._interval(X, curves.ever)
+        low, high = self._interval(X, curves.ever) if identity else _no_interval(len(X))
         keys = {name: X[name] for name in ("deal_id", "as_of") if name in X}
         return pd.DataFrame(
             {
@@ -229,11 +255,11 @@ class WinModel(BaseEstimator):
             params=self.params_,
         )
 
-    def curves(self, X: pd.DataFrame) -> Curves:
-        """Curves of deals X, shape (n, p): the same as `curve`, with what can be read off them."""
+    def curves(self, X: pd.DataFrame, *, identity: bool = True) -> Curves:
+        """Curves of deals X, shape (n, p): what can be read off them; `identity` as for `score`."""
         rate = self.rate_.curves(X)
         with one_thread():
-            fields = self._fields_curves(self.fields_, X, rate)
+            fields = self._fields_curves(self.fields_ if identity else self._impartial(), X, rate)
         return calibrated(leant(fields, rate, self.choice_.strength), self.calibrator_)
 
     def _fields_curves(self, fields: WinCore | SmallModel | None, X: pd.DataFrame, rate: Curves) -> Curves:
@@ -245,7 +271,7 @@ class WinModel(BaseEstimator):
 
     def _interval(self, X: pd.DataFrame, p: Floats) -> tuple[Floats, Floats]:
         if not self.replicates_:
-            return np.full(len(X), np.nan), np.full(len(X), np.nan)
+            return _no_interval(len(X))
         replicates = []
         for replicate in self.replicates_:
             rate = replicate.rate.curves(X)
@@ -286,12 +312,31 @@ class WinModel(BaseEstimator):
         return WinCore(self.edges_, effort=effort, calendar=calendar, random_state=self.random_state)
 
     def _fit_fields(self, rows: pd.DataFrame, what: Fate) -> WinCore | SmallModel:
-        if self.small_:
-            return SmallModel(random_state=self.random_state).fit(rows, what)
         effort = self._effort(rows=self.rows, linear_rows=min(40_000, self.rows // 3))
-        weight = self.params_.weights(rows, self.until_)
+        return self._fitted(rows, what, effort, self._left_out)
+
+    def _fitted(self, rows: pd.DataFrame, what: Fate, effort: Effort, left_out: frozenset[str]) -> WinCore | SmallModel:
+        if self.small_:
+            seen = rows.drop(columns=[name for name in left_out if name in rows])
+            return SmallModel(random_state=self.random_state).fit(seen, what)
         core = self._core(effort.only(self.choice_.mix), self.calendar_)
-        return core.fit(rows, what, weight=weight, leave_out=self._left_out)
+        return core.fit(rows, what, weight=self.params_.weights(rows, self.until_), leave_out=left_out)
+
+    def _fit_without_identity(self, rows: pd.DataFrame, what: Fate) -> WinCore | SmallModel | None:
+        """A second model for `score(identity=False)`; None where it would be the first one again."""
+        if self.fields_ is None or not self.replicates or not identity_names() & set(self.fields_.names):
+            return None
+        effort = self._effort(rows=self.rows // 2, linear_rows=min(20_000, self.rows // 6), part=0.5)
+        return self._fitted(rows, what, effort, identity_names())
+
+    def _impartial(self) -> WinCore | SmallModel | None:
+        if self.fields_ is None or not identity_names() & set(self.fields_.names):
+            return self.fields_
+        # Models kept by an earlier version have no such attribute.
+        found: WinCore | SmallModel | None = getattr(self, "without_identity_", None)
+        if found is None:
+            raise NotImpartial
+        return found
 
     def _calibrate(self, until: pd.Timestamp) -> tuple[str, Any]:
         if self.small_ or not self.choice_.strength:
@@ -342,6 +387,10 @@ class WinModel(BaseEstimator):
         if "stage" in self.names_:
             parts[:, self.names_.index("stage")] += (1 - strength) * safe_logit(self.rate_.curves(X).ever)
         return parts
+
+
+def _no_interval(n: int) -> tuple[Floats, Floats]:
+    return np.full(n, np.nan), np.full(n, np.nan)
 
 
 def _outcomes(rows: pd.DataFrame, what: Fate) -> tuple[int, int]:

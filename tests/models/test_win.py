@@ -8,7 +8,7 @@ import pytest
 
 from models.learners import safe_logit
 from models.rolling import gain, log_loss
-from models.win import NoSnapshots, OneOutcomeOnly, WinModel
+from models.win import NoSnapshots, NotImpartial, OneOutcomeOnly, WinModel
 from models.win_params import WinParams
 from models.win_steps import STEPS, sentences
 from tests.models.snapshot_company import END, snapshots
@@ -262,3 +262,39 @@ def test_a_learner_without_a_share_is_not_kept(rows, share):
     told = fitted.explain(open_now(rows).head(5))
     total = told.base_values + told.values.sum(axis=1)
     np.testing.assert_allclose(total, fitted.predict_proba_won(open_now(rows).head(5)), rtol=0, atol=1e-6)
+
+
+def with_owners(rows):
+    """Four owners, who get deals by how well they fit; the fit itself is not on record: only the owner tells."""
+    owner = pd.cut(rows["fit"], [-9, -1, 0, 1, 9], labels=list("abcd")).astype(str)
+    return rows.assign(owner_id=owner).drop(columns="fit")
+
+
+# The best owner's deals fit by 1 to 2 more on the log odds a week; a small company's ridge keeps some of that.
+@pytest.mark.parametrize(("deals", "least"), [(300, 0.02), (1_300, 0.05)])
+def test_what_deals_come_to_whoever_works_on_them(deals, least):
+    rows = with_owners(snapshots(deals, seed=11))
+    fitted = WinModel(trees=30, rows=12_000, replicates=1, cuts=0).fit(rows, until=END)
+    now = open_now(rows)
+    said, expected = (
+        fitted.score(now, period_end=AT_30_DAYS, identity=way)["win_probability"] for way in (True, False)
+    )
+    best = (now["owner_id"] == "d").to_numpy()
+    assert said[best].mean() > expected[best].mean() + least
+    # Another owner changes nothing, and on the mean over all deals both ways say the same.
+    other = fitted.score(now.assign(owner_id="a"), period_end=AT_30_DAYS, identity=False)
+    np.testing.assert_array_equal(other["win_probability"], expected)
+    assert other["win_probability_low"].isna().all()
+    assert expected.mean() == pytest.approx(said.mean(), abs=0.04)
+
+
+def test_a_light_model_that_looks_at_owners_cannot_be_impartial():
+    rows = with_owners(snapshots(300, seed=11))
+    fitted = WinModel(replicates=0, cuts=0).fit(rows, until=END)
+    with pytest.raises(NotImpartial, match="bellwether train win"):
+        fitted.score(open_now(rows), period_end=AT_30_DAYS, identity=False)
+
+
+def test_a_model_that_knows_no_owner_is_impartial_as_it_is(model, rows):
+    deals = open_now(rows)
+    np.testing.assert_array_equal(model.curves(deals, identity=False).ever, model.predict_proba_won(deals))
