@@ -136,6 +136,7 @@ def basis_of(found: Evidence) -> tuple[Basis, str]:
         (found.process > _NEAR_STAGE, "near_stage"),
         (found.after_move > _NEAR_STAGE, "after_move"),
         (found.corrected.share > _MOST_HIDDEN, "placebo"),
+        (found.corrected.high < 0, "looks_lower"),
         (found.corrected.low <= 0, "holds_zero"),
         (not agree(found.linear, found.trees), "learners_differ"),
         (found.overlap < _OVERLAP and not agree(found.trimmed, found.corrected.mean), "no_overlap"),

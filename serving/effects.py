@@ -25,6 +25,7 @@ REASONS = {
     "near_stage": "It mostly comes together with a move to the next stage.",
     "after_move": "It mostly follows a move to the next stage on the same day.",
     "placebo": "Next week's action goes together with this week's move as well: something unseen drives both.",
+    "looks_lower": "Deals with it were won less often; contact that follows trouble looks so, and harm is not claimed.",
     "holds_zero": "Once like deals are compared, the range holds 0.",
     "learners_differ": "Two ways to compare like deals disagree by more than one standard error.",
     "no_overlap": "Deals with and without it are hardly alike.",

@@ -119,6 +119,9 @@ def _why(language: Language, reason: str) -> str:
         "near_stage": say("It mostly comes together with a move to the next stage."),
         "after_move": say("It mostly follows a move to the next stage on the same day."),
         "placebo": say("Next week's action goes together with this week's move as well: something unseen drives both."),
+        "looks_lower": say(
+            "Deals with it were won less often; contact that follows trouble looks so, and harm is not claimed."
+        ),
         "holds_zero": say("Once like deals are compared, the range holds 0."),
         "learners_differ": say("Two ways to compare like deals disagree by more than one standard error."),
         "no_overlap": say("Deals with and without it are hardly alike."),

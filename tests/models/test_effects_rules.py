@@ -47,7 +47,7 @@ def but(**values):
         (but(overlap=0.5, trimmed=Mean(0.20, 0.02)), "association", "no_overlap"),
         (but(overlap=0.5), "adjusted", "passed"),
         # Harm is never claimed.
-        (but(corrected=Corrected(0.0, Mean(-0.2, 0.01), 0.0)), "association", "holds_zero"),
+        (but(corrected=Corrected(0.0, Mean(-0.2, 0.01), 0.0)), "association", "looks_lower"),
     ],
 )
 def test_the_basis(evidence, basis, reason):
