@@ -147,6 +147,7 @@ def score_all(
     say = progress or (lambda _text, _done: None)
     if as_of is None:
         bring_goals(home, store)
+    say("Opening data and models", 0.0)
     view = home.lake.view()
     newest = newest_event(view)
     moment = as_of or newest

@@ -109,7 +109,7 @@ def check_whole(store, kept):
 
 
 def kill_the_server(forks, folder, moments):
-    """Kill a server while it writes, at moments drawn over the time that some 40 writes take."""
+    """Kill a server while it writes, at moments drawn from equal parts of the time that some 40 writes take."""
     home, store = small_home(folder)
     draw, kept, span, steps = random.Random(5), [], None, []
     port = free_port()
@@ -124,7 +124,7 @@ def kill_the_server(forks, folder, moments):
                     time.sleep(0.005)
                 span = time.monotonic() - started
             else:
-                time.sleep(draw.uniform(0, span))
+                time.sleep(span * (moment - 1 + draw.random()) / moments)
             os.kill(number, signal.SIGKILL)
             load.end()
         wait_for_end(number)
@@ -132,7 +132,9 @@ def kill_the_server(forks, folder, moments):
         check_whole(store, kept)
         with store.reading() as session:
             there = session.scalar(select(func.count()).select_from(StoredJob))
-        steps.append(f"moment {moment}: {load.sent} sent, {len(load.kept)} told, {there - len(kept)} kept untold")
+        steps.append(
+            f"moment {moment}: {load.sent} sent, {len(load.kept)} told, {there - len(kept)} kept untold so far"
+        )
         assert load.other == []
     with sqlite3.connect(home.root / "store.db") as raw:
         assert raw.execute("pragma integrity_check").fetchone() == ("ok",)
@@ -173,7 +175,7 @@ def check_scores(home, store):
 
 
 def kill_the_job(forks, folder, source, moments):
-    """Kill a scoring job at moments drawn over the time that one takes, while others write to the store."""
+    """Kill a scoring job at moments drawn from equal parts of the time that one takes, while others write."""
     shutil.copytree(source.root, folder)
     home = Home(folder)
     store = Store(home.database_url)
@@ -209,7 +211,7 @@ def kill_the_job(forks, folder, source, moments):
         add_event(home)
         job = queue.ask("score", {})
         for moment in range(moments):
-            found = attempt(draw.uniform(0, span))
+            found = attempt(span * (moment + draw.random()) / moments)
             steps.append(f"moment {moment}: {found.state} at '{found.text}' {found.done:.0%}")
             meta = check_scores(home, store)
             assert (meta["data_cut"] == before["data_cut"]) or found.done >= 0.9 or found.ended
