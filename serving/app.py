@@ -15,7 +15,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from serving import pages, probes, problems, routes
 from serving.dependencies import Server
-from serving.documents import SIGNED
+from serving.documents import SIGNED, DocumentedApp, operation_id
 from serving.home import Home
 from serving.metrics import Metrics
 from serving.middleware.dating import Dating
@@ -60,16 +60,18 @@ def create_app(settings: Settings, *, warm: bool = False, shared_metrics: Path |
         yield
         server.store.close()
 
-    app = FastAPI(
+    app = DocumentedApp(
         title="Bellwether",
         summary="Forecasts, reasons and next steps for sales teams.",
         version="1",
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
+        generate_unique_id_function=operation_id,
         lifespan=life,
     )
     app.state.server = server
+    app.state.schemas = {"Problem": problems.Problem.model_json_schema()}
     app.state.metrics = Metrics(shared_metrics)
     problems.install(app)
     for router in _routers(routes):

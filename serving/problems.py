@@ -61,7 +61,7 @@ class Problem(BaseModel):
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What the OpenAPI document says of answers that are problems."""
-    schema = {"schema": Problem.model_json_schema()}
+    schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
     return {s: {"description": _TITLES[s], "content": {"application/problem+json": schema}} for s in statuses}
 
 

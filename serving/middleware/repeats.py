@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from crm.errors import BellwetherError
 from serving import problems
 from serving.dependencies import Server, find_viewer
+from serving.documents import keeps_answers
 from serving.idempotency import LEASE, Answered, BadKey, Claim, KeptAnswers, KeyReused, StillAtWork, check_key, whose
 
 HEADER, REPLAYED = "Idempotency-Key", "Idempotency-Replayed"
@@ -26,8 +27,6 @@ _MOST_KEPT = 8 << 20
 _CHUNK = 1 << 16
 # What failed for now may be tried again under the same key.
 _FOR_NOW = (401, 403, 408, 413, 429)
-# Their answers hold passwords, tokens or links, none of which is ever kept.
-_SECRET = ("/session", "/tokens", "/users", "/sign-in", "/password")
 
 
 class Repeats:
@@ -59,8 +58,7 @@ class Repeats:
     def _is_kept(self, scope: Scope) -> bool:
         if scope["type"] != "http" or scope["method"] != "POST" or HEADER not in Headers(scope=scope):
             return False
-        path = scope["path"].removeprefix(self._prefix)
-        return path != scope["path"] and not path.startswith(_SECRET)
+        return scope["path"].startswith(f"{self._prefix}/") and keeps_answers(scope["path"])
 
     async def _once(
         self, request: Request, send: Send, kept: KeptAnswers, user: str, digest: str, body: IO[bytes]
