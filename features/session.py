@@ -82,6 +82,7 @@ class DuckSession:
     def __init__(self, con: duckdb.DuckDBPyConnection, time_zone: str) -> None:
         self.local = con
         self._columns: dict[str, dict[str, str]] = {}
+        self._rows: dict[str, int] = {}
         self._parted: dict[str, str] = {}
         self._parts = 1
         con.execute(_DAY_START.format(zone=time_zone))
@@ -95,7 +96,7 @@ class DuckSession:
             self._make_parted(name, query)
         else:
             self.local.execute(f"create or replace temp table {name} as {query}")
-        self._columns.pop(name, None)
+        self._forget(name)
 
     def part(self, tables: Mapping[str, str], parts: int) -> None:
         """Make these tables from now on so that `pick` can narrow them to a part of their keys.
@@ -113,6 +114,11 @@ class DuckSession:
         """Narrow the tables named to `part` to those of the keys that are in it."""
         for name in self._parted:
             self.local.execute(f"create or replace temp view {name} as {_of_part(name)} where _part = {part}")
+            self._rows.pop(name, None)
+
+    def _forget(self, name: str) -> None:
+        self._columns.pop(name, None)
+        self._rows.pop(name, None)
 
     def _make_parted(self, name: str, query: str) -> None:
         which = f"(hash({self._parted[name]}) % {self._parts})::usmallint as _part"
@@ -124,7 +130,7 @@ class DuckSession:
     def drop(self, name: str) -> None:
         """Give a table's memory back, if there is one of that name."""
         self.local.execute(f"drop table if exists {name}")
-        self._columns.pop(name, None)
+        self._forget(name)
 
     def columns(self, name: str) -> dict[str, str]:
         """Columns of a table in their order, with their types in lower case."""
@@ -140,12 +146,14 @@ class DuckSession:
         self.local.execute(f"create or replace temp table _kept as {query}")
         self.local.unregister(name)
         self.local.execute(f"alter table _kept rename to {name}")
-        self._columns.pop(name, None)
+        self._forget(name)
 
     def rows(self, name: str) -> int:
         """How many rows a table has."""
-        (found,) = self.local.sql(f"select count(*) from {name}").fetchall()[0]
-        return int(found)
+        if name not in self._rows:
+            (found,) = self.local.sql(f"select count(*) from {name}").fetchall()[0]
+            self._rows[name] = int(found)
+        return self._rows[name]
 
     def fetch(self, query: str) -> pa.Table:
         """The rows of a query, in no order unless it says one."""
