@@ -38,11 +38,15 @@ class ChurnMix:
         Share of the trees within the fields' model; the ridge logistic has the rest.
     strength : float
         Share of the fields' model against the rate.
+    offset, slope : float
+        Of the mix's log odds: what past dates say puts right forecasts that are too timid or too bold.
     """
 
     by_rhythm: bool
     trees: float
     strength: float
+    offset: float = 0.0
+    slope: float = 1.0
 
 
 class RhythmRate:
@@ -112,7 +116,7 @@ class ChurnCore:
         if mix.by_rhythm and RHYTHM in self.encoder_.names_:
             place = self.encoder_.names_.index(RHYTHM)
             told[:, place] += (1 - mix.strength) * (self.rate_.logits(X) - self.rate_.base_)
-        return told
+        return mix.slope * told
 
     def _fit_trees(self, T: Floats, left: npt.NDArray[np.bool_]) -> lgb.Booster:
         settings = {
@@ -131,7 +135,8 @@ class ChurnCore:
 def mixed(fields: tuple[Floats, Floats], rate: Floats, mix: ChurnMix) -> Floats:
     """Log odds of trees and logistic, and of a rate, each shape (n,), in the shares of a mix."""
     trees, linear = fields
-    return (1 - mix.strength) * rate + mix.strength * (mix.trees * trees + (1 - mix.trees) * linear)
+    odds = (1 - mix.strength) * rate + mix.strength * (mix.trees * trees + (1 - mix.trees) * linear)
+    return mix.offset + mix.slope * odds
 
 
 def _signs(names: Sequence[str]) -> list[int]:
