@@ -44,6 +44,26 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """Share of the log loss on past dates that features about who works on a deal save, with its 90 % interval."""
+
+    kept: bool
+    saved: float
+    low: float
+    high: float
+
+    @property
+    def sentence(self) -> str:
+        """In words."""
+        # Adding 0 turns a rounded -0.0 into 0.0.
+        saved, low, high = (f"{round(100 * share, 1) + 0.0:.1f}%" for share in (self.saved, self.low, self.high))
+        figures = f"they lower the log loss on past dates by {saved} (90% interval {low} to {high})"
+        if self.kept:
+            return f"Features about who works on a deal stay: {figures}."
+        return f"Features about who works on a deal are left out: {figures}, which is no certain gain."
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """The parameters chosen, the mix they were judged with, a row a candidate on how it did, the best's forecasts."""
 
@@ -51,6 +71,12 @@ class Found:
     mix: Mix
     table: pd.DataFrame
     best: Judged
+
+    @property
+    def identity(self) -> Identity:
+        """What features about who works on a deal save, and whether they stay."""
+        row = self.table.set_index("candidate").loc[NO_IDENTITY]
+        return Identity(not row["taken"], -row["better"], -row["better_high"], -row["better_low"])
 
 
 class Arena:

@@ -18,6 +18,7 @@ from features.definitions import definition_hash
 from models.rolling import known_at
 from models.win import WinModel
 from models.win_params import WinParams
+from models.win_search import Found
 from training import gate, plots, registry
 from training.definitions import TABLE, TAG, OtherDefinitions, as_table, check_definitions, definitions_of
 from training.leaks import leaks
@@ -113,7 +114,8 @@ def _train_win(
     say(f"Fitting the win model on {len(rows):,} snapshots")
     model.fit(rows, until=until)
     table = model.choice_.table
-    metrics = win_metrics(table) | _numbers(model.note)
+    metrics = win_metrics(table) | _numbers(model.note) | _identity_metrics(searched)
+    note = str(model.note["sentence_en"]) + (f" {searched.identity.sentence}" if searched else "")
     say("Logging and registering")
     logged = registry.log_model(
         "win",
@@ -122,7 +124,7 @@ def _train_win(
         params=_plain(model),
         metrics=metrics,
         tags=_tags("win", view, company, as_of)
-        | {"note": str(model.note["sentence_en"]), "leaks": ", ".join(sorted({leak.column for leak in suspicious}))},
+        | {"note": note, "leaks": ", ".join(sorted({leak.column for leak in suspicious}))},
         tables=_definitions("win", company)
         | ({"backtest": table} if len(table) else {})
         | ({"search": searched.table} if searched else {})
@@ -130,7 +132,7 @@ def _train_win(
         figures={"reliability": plots.reliability_svg(table)} if len(table) else {},
     )
     verdict = _win_verdict(model, rows, company, tracking)
-    found = _finish("win", logged, verdict, metrics, tracking, str(model.note["sentence_en"]))
+    found = _finish("win", logged, verdict, metrics, tracking, note)
     return replace(found, warnings=tuple(f"{leak.text} {leak.mend}" for leak in suspicious))
 
 
@@ -228,6 +230,14 @@ def _tags(what: What, view: View, company: Company, as_of: datetime) -> dict[str
 
 def _definitions(what: What, company: Company) -> dict[str, pd.DataFrame]:
     return {TABLE: as_table(definitions_of(what, company))}
+
+
+def _identity_metrics(searched: Found | None) -> dict[str, float]:
+    """What it saves to look at who works on a deal, tried on past dates."""
+    if searched is None:
+        return {}
+    found = searched.identity
+    return {"identity_saved": found.saved, "identity_saved_low": found.low, "identity_saved_high": found.high}
 
 
 def _numbers(note: dict[str, Any]) -> dict[str, float]:

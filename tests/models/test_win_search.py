@@ -32,6 +32,9 @@ def test_who_works_on_a_deal_is_dropped_where_it_says_nothing(rows, monkeypatch)
     assert not found.params.identity
     assert found.table.set_index("candidate").loc[NO_IDENTITY, "taken"]
     assert "owner_id" in identity_names()
+    assert not found.identity.kept
+    assert found.identity.low <= 1e-4  # shares of the loss below that are rounding
+    assert "are left out" in found.identity.sentence
 
 
 def test_who_works_on_a_deal_stays_where_it_decides(rows, monkeypatch):
@@ -41,6 +44,14 @@ def test_who_works_on_a_deal_stays_where_it_decides(rows, monkeypatch):
     assert found.params.identity
     without = found.table.set_index("candidate").loc[NO_IDENTITY]
     assert without["better_high"] < 0
+    # What the search without them loses, they save: the interval turns round with the sign.
+    identity = found.identity
+    assert identity.kept
+    assert (identity.saved, identity.low, identity.high) == (
+        -without["better"], -without["better_high"], -without["better_low"],
+    )  # fmt: skip
+    assert 0 < identity.low < identity.saved < identity.high
+    assert f"by {100 * identity.saved:.1f}% (90% interval {100 * identity.low:.1f}% to" in identity.sentence
 
 
 class Known(Seen):
