@@ -39,6 +39,13 @@ class StoreUnreachable(NotReady):
     """The store cannot be opened."""
 
 
+class UnknownRevision(BadInput):
+    """The tables have a form that this version does not know."""
+
+    def __init__(self, revision: str) -> None:
+        super().__init__(f"The store's form {revision} is not known to this version. Install a newer one.")
+
+
 class Store:
     """Sessions on the store; the tables are made or brought up to date when it is opened.
 
@@ -46,6 +53,8 @@ class Store:
     ----------
     url : str
         SQLAlchemy URL, such as sqlite:///var/store.db.
+    revision : str, optional
+        Go no further than to this form of the tables; unset: the newest.
 
     Raises
     ------
@@ -55,12 +64,12 @@ class Store:
         If nothing answers there.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, revision: str | None = None) -> None:
         self.engine = _engine(url)
         # In SQLite a transaction that turns from reading to writing fails when another one wrote meanwhile.
         self._writing = self.engine.execution_options(begin="begin immediate")
         try:
-            upgrade(self.engine)
+            upgrade(self.engine, revision)
         except OperationalError as error:
             where = self.engine.url.render_as_string(hide_password=True)
             raise StoreUnreachable(
@@ -118,22 +127,38 @@ class Store:
         self.engine.dispose()
 
 
-def upgrade(engine: Engine) -> None:
-    """Bring the tables to the newest form."""
+def revision_of(connection: Connection) -> str | None:
+    """Which migration the tables are at; None in a new store."""
+    from alembic.runtime.migration import MigrationContext
+
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def upgrade(engine: Engine, revision: str | None = None) -> None:
+    """Bring the tables to the newest form, or no further than to an older one.
+
+    Raises
+    ------
+    UnknownRevision
+        If this version knows no such form.
+    """
     from alembic import command
     from alembic.config import Config
-    from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
+    from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    head = ScriptDirectory.from_config(config).get_current_head()
+    wished = revision or ScriptDirectory.from_config(config).get_current_head()
     with engine.connect() as connection:
-        if MigrationContext.configure(connection).get_current_revision() == head:
+        if revision_of(connection) == wished:
             return
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, wished or "head")
+        except CommandError:
+            raise UnknownRevision(str(wished)) from None
 
 
 def _engine(url: str) -> Engine:
