@@ -14,6 +14,8 @@ from serving.pages import calls, listing, outlook, reasons, words
 from serving.pages.desk import Desk, DeskDep
 from serving.pages.outlook import COMPANY, Outcome, Table
 from serving.pages.rail import Rail
+from serving.people_data.subjects import keys_of
+from serving.people_data.views import note_looks
 
 router = APIRouter(include_in_schema=False)
 RAIL = Rail("forecast", "numbers", 1, lambda say: say("Forecast"), "/forecast")
@@ -55,6 +57,7 @@ def rep_forecast(rep_id: str, desk: DeskDep) -> HTMLResponse:
     if (missing := desk.without("reps", "forecast")) is not None:
         return missing
     row = desk.one_row("reps", "rep_id", rep_id)
+    note_looks(desk.store, desk.viewer, [rep_id], keys_of(desk.view), what="page forecast")
     name = desk.names.get(rep_id, rep_id)
     outcome = Outcome.of(row)
     why = desk.reasons("rep", [rep_id])
@@ -147,6 +150,7 @@ def _tables(desk: Desk, team_id: str, members: list[str] | None) -> list[Table]:
         rows = outlook.rows_of(f, below, "team_id", desk.team_names, "/forecast/teams", under={})
         tables.append(Table(say("Teams"), say("Team"), rows, note))
     if len(people):
+        note_looks(desk.store, desk.viewer, people["rep_id"], keys_of(desk.view), what="page forecast")
         rows = outlook.rows_of(f, people, "rep_id", desk.names, "/forecast/reps", under=desk.team_name_of)
         tables.append(Table(say("People"), say("Person"), rows, note))
     return tables

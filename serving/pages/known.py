@@ -133,17 +133,22 @@ def _groups(desk: Desk, known: Known) -> list[Group]:
 
 def _line(desk: Desk, known: KnownFigure) -> Line:
     one = known.figure
-    tables = sorted({column.partition(".")[0] for column in one.rests_on}) if one.entity else list(one.rests_on)
-    return Line(one.name, desk.language.choose(one.en, one.zh), _value(desk, one, known.value), ", ".join(tables))
+    if one.entity:
+        reads = ", ".join(sorted({column.partition(".")[0] for column in one.rests_on}))
+    else:
+        reads = desk.language.choose(*one.rests_on)
+    return Line(one.name, desk.language.choose(one.en, one.zh), _value(desk, one, known.value), reads)
 
 
 def _value(desk: Desk, one: PersonFigure, value: float | str | None) -> str:
     if value is None or isinstance(value, str):
         return value or MISSING
     f = desk.formats
-    money = one.unit == "base currency" or (one.use == "forecast" and one.name != "p_attain")
-    if one.unit == "share" or one.name == "p_attain":
+    if one.name == "p_attain":
+        return f.chance(value)
+    if one.unit == "share":
         return f.percent(value)
+    money = one.unit == "base currency" or one.use == "forecast"
     return f.money_full(value) if money else f.number(value, 2 if value % 1 else 0)
 
 
@@ -154,7 +159,19 @@ def _row(desk: Desk, rows: KnownRows) -> tuple[str, str, str, str]:
 def _look(desk: Desk, look: Look) -> tuple[str, str, str]:
     say = desk.language.say
     role = {"cli": say("the command line"), "guest": say("a guest at the machine")}.get(look.role, "")
-    return desk.formats.date(look.at), look.who or role or say("a user who is gone"), look.what
+    return desk.formats.date(look.at), look.who or role or say("a user who is gone"), place_name(desk, look.what)
+
+
+def place_name(desk: Desk, what: str) -> str:
+    """Where somebody looked, in the visitor's language."""
+    say = desk.language.say
+    named = {
+        "page people": say("People"),
+        "page forecast": say("Forecast"),
+        "api forecast": say("Forecast, by a program"),
+        "export": say("Everything as a file"),
+    }
+    return named.get(what, what)
 
 
 def asked(desk: Desk, one: Request) -> Asked:

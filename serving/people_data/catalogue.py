@@ -11,30 +11,53 @@ from features.catalogue import Entity, Feature, blocks
 from features.lineage import lineage
 
 Use = Literal["attainment", "deals", "forecast", "advice", "record"]
+_INPUTS = ("what the attainment model is told", "达成预测模型的输入")
 USES: dict[Use, tuple[str, str]] = {
-    "attainment": ("what the attainment model is told", "达成预测模型的输入"),
-    "deals": ("what the win model is told of a deal's owner", "赢单模型所用的负责人信息"),
     "forecast": ("the forecast of the person's period", "个人本期预测"),
-    "advice": ("judging suggestions", "评估建议的效果"),
-    "record": ("the record of who did what", "操作记录"),
+    "attainment": _INPUTS,
+    "deals": ("what the win model is told of a deal's owner", "赢单模型所用的负责人信息"),
+    "advice": ("kept to judge forecasts and suggestions", "为评估预测和建议而保留"),
+    "record": ("kept as a record", "操作记录"),
 }
+# What figures rest on where that is no column, in both languages.
+_REQUESTS = ("requests to the server", "对服务器的请求")
+_GOALS = ("goals", "goals")
+_DEALS = ("deals, deal_splits, fx_rates", "deals, deal_splits, fx_rates")
 _FORECAST = (
-    ("target", "Goal of the period", "本期目标", "goals"),
-    ("actual_to_date", "Closed so far", "目前已成交", "deals, deal_splits, fx_rates"),
-    ("p10", "Low end of the 80% range", "80%区间下限", "all of the above"),
-    ("p50", "Middle of the forecast", "预测中位数", "all of the above"),
-    ("p90", "High end of the 80% range", "80%区间上限", "all of the above"),
-    ("p_attain", "Chance to reach the goal", "达成目标的概率", "all of the above"),
-    ("expected_closed", "Closed, on average", "预期中已成交部分", "deals, deal_splits, fx_rates"),
-    ("expected_open", "Expected from open deals", "预期来自进行中商机", "all of the above"),
-    ("expected_new", "Expected from deals not yet created", "预期来自尚未创建的商机", "all of the above"),
+    ("target", "Goal of the period", "本期目标", _GOALS),
+    ("actual_to_date", "Closed so far", "目前已成交", _DEALS),
+    ("p10", "Low end of the 80% range", "80%区间下限", _INPUTS),
+    ("p50", "Middle of the forecast", "预测中位数", _INPUTS),
+    ("p90", "High end of the 80% range", "80%区间上限", _INPUTS),
+    ("p_attain", "Chance to reach the goal", "达成目标的概率", _INPUTS),
+    ("expected_closed", "Closed, on average", "预期中已成交部分", _DEALS),
+    ("expected_open", "Expected from open deals", "预期来自进行中商机", _INPUTS),
+    ("expected_new", "Expected from deals not yet created", "预期来自尚未创建的商机", _INPUTS),
 )
-_STORED: tuple[tuple[str, Use, str, str, str], ...] = (
-    ("forecasts_issued", "advice", "Forecasts sealed in the ledger", "已封存的历次预测", "reps.parquet of each day"),
-    ("advice_answers", "advice", "Answers on suggestions: helped, did not", "对建议的反馈", "what the person clicked"),
-    ("advice_held_back", "advice", "Suggestions held back by chance on own deals", "随机保留的建议", "deals"),
-    ("audit_entries", "record", "What the person changed or took out", "本人的更改与导出", "requests to the server"),
-    ("looks", "record", "Who looked at figures on the person", "谁查看过本人数据", "requests to the server"),
+_STORED: tuple[tuple[str, Use, str, str, tuple[str, str]], ...] = (
+    (
+        "forecasts_issued",
+        "advice",
+        "Forecasts sealed in the ledger",
+        "已封存的历次预测",
+        ("each day's forecast", "每日预测"),
+    ),
+    (
+        "advice_answers",
+        "advice",
+        "Answers on suggestions: helped, did not",
+        "对建议的反馈",
+        ("own answers", "本人的反馈"),
+    ),
+    (
+        "advice_held_back",
+        "advice",
+        "Suggestions held back by chance on own deals",
+        "随机保留的建议",
+        ("chance", "随机抽取"),
+    ),
+    ("audit_entries", "record", "What the person changed or took out", "本人的更改与导出", _REQUESTS),
+    ("looks", "record", "Who looked at figures on the person", "谁查看过本人数据", _REQUESTS),
 )
 
 
@@ -45,7 +68,7 @@ class PersonFigure:
     Attributes
     ----------
     rests_on : tuple of str
-        Columns of the canonical tables as `table.column`, or in words.
+        Columns of the canonical tables as `table.column`; for what is no feature, English and Chinese words.
     entity : str
         'rep' or 'deal' for features; empty for what no feature is.
     """
@@ -63,8 +86,8 @@ def person_figures(company: Company | None = None) -> list[PersonFigure]:
     """All of them: features of reps, what deals' features tell of the owner, forecasts, what the store keeps."""
     found = [_of_feature("rep", "attainment", one, company) for one in _features("rep", company)]
     found += [_of_feature("deal", "deals", one, company) for one in _features("deal", company) if one.identity]
-    found += [PersonFigure(name, "forecast", "", en, zh, (reads,)) for name, en, zh, reads in _FORECAST]
-    found += [PersonFigure(name, use, "count", en, zh, (reads,)) for name, use, en, zh, reads in _STORED]
+    found += [PersonFigure(name, "forecast", "", en, zh, reads) for name, en, zh, reads in _FORECAST]
+    found += [PersonFigure(name, use, "count", en, zh, reads) for name, use, en, zh, reads in _STORED]
     return found
 
 

@@ -64,13 +64,6 @@ worked out when needed. The CRM's own data stays as long as the CRM delivers it.
 No figure is made from age, sex, health, family or the reason of an absence: no table has a column for these. Days away
 are counted as days alone. No model forecasts whether a person leaves.
 """
-_TITLES: dict[Use, str] = {
-    "attainment": "Inputs of the attainment model",
-    "deals": "What the win model is told of a deal's owner",
-    "forecast": "The forecast of the person's period",
-    "advice": "Kept to judge forecasts and suggestions",
-    "record": "Kept as a record",
-}
 
 
 def as_markdown() -> str:
@@ -85,11 +78,16 @@ def as_markdown() -> str:
 
 def _section(use: Use, figures: list[PersonFigure]) -> str:
     rows = "\n".join(_row(one) for one in figures)
-    return f"\n### {_TITLES[use]}\n\n| figure | says | unit | from |\n| --- | --- | --- | --- |\n{rows}"
+    return f"\n### {_title(use)}\n\n| figure | says | unit | from |\n| --- | --- | --- | --- |\n{rows}"
+
+
+def _title(use: Use) -> str:
+    said = USES[use][0]
+    return said[0].upper() + said[1:]
 
 
 def _row(one: PersonFigure) -> str:
-    reads = (by_table(one.rests_on) or "the calendar") if one.entity else ", ".join(one.rests_on)
+    reads = (by_table(one.rests_on) or "the calendar") if one.entity else one.rests_on[0]
     return f"| `{one.name}` | {one.en} / {one.zh} | {one.unit} | {reads} |"
 
 
