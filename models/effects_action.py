@@ -182,7 +182,7 @@ def _estimated(
     left = corrected(mean, now, later)
     trimmed = clustered(scores[inside], clusters[inside]) if inside.any() else NOTHING
     overlap = min(linear.overlap, trees.overlap)
-    evidence = Evidence(linear.mean, trees.mean, trimmed, left, overlap, found.process, found.after_move)
+    evidence = Evidence(linear.mean, trees.mean, trimmed, left, overlap, later, found.process, found.after_move)
     basis, reason = basis_of(evidence)
     found = replace(
         found, basis=basis, reason=reason, plain=plain_difference(rows.y[units.rows], units.treated, clusters),

@@ -76,6 +76,8 @@ class Evidence:
         After the placebo.
     overlap : float
         Share of rows with a chance of the action between .02 and .98.
+    later : Mean
+        Link of next week's action to this week's stage move.
     process : float
         Share of weeks with the action in which the stage moved.
     after_move : float
@@ -87,6 +89,7 @@ class Evidence:
     trimmed: Mean
     corrected: Corrected
     overlap: float
+    later: Mean
     process: float
     after_move: float
 
@@ -131,11 +134,15 @@ def agree(one: Mean, other: Mean) -> bool:
 
 
 def basis_of(found: Evidence) -> tuple[Basis, str]:
-    """The basis that history allows, and the code of the reason; 'measured' is for randomised evidence alone."""
+    """The basis that history allows, and the code of the reason; 'measured' is for randomised evidence alone.
+
+    Next week's action cannot have moved this week's stage: where its link is surely above 0, no claim is made, even
+    where this week's own link is too weak to take a share off.
+    """
     for holds, reason in (
         (found.process > _NEAR_STAGE, "near_stage"),
         (found.after_move > _NEAR_STAGE, "after_move"),
-        (found.corrected.share > _MOST_HIDDEN, "placebo"),
+        (found.corrected.share > _MOST_HIDDEN or found.later.low > 0, "placebo"),
         (found.corrected.high < 0, "looks_lower"),
         (found.corrected.low <= 0, "holds_zero"),
         (not agree(found.linear, found.trees), "learners_differ"),

@@ -22,7 +22,7 @@ from models.effects_rules import (
 
 GOOD = Evidence(
     linear=Mean(0.10, 0.02), trees=Mean(0.11, 0.02), trimmed=Mean(0.10, 0.02),
-    corrected=Corrected(0.1, Mean(0.09, 0.02), 0.01), overlap=0.9, process=0.3, after_move=0.1,
+    corrected=Corrected(0.1, Mean(0.09, 0.02), 0.01), overlap=0.9, later=Mean(0.01, 0.02), process=0.3, after_move=0.1,
 )  # fmt: skip
 
 
@@ -40,6 +40,8 @@ def but(**values):
         (but(process=0.7), "association", "near_stage"),
         (but(after_move=0.7), "association", "after_move"),
         (but(corrected=Corrected(0.6, Mean(0.2, 0.01), 0.01)), "association", "placebo"),
+        # .05 - 1.645 * .02 is above 0: what comes later goes together with the move before it.
+        (but(later=Mean(0.05, 0.02)), "association", "placebo"),
         # .09 - 1.645 * .02 = .057 is above 0, with an allowance of .06 it is not.
         (but(corrected=Corrected(0.1, Mean(0.09, 0.02), 0.06)), "association", "holds_zero"),
         # One standard error is .02.
