@@ -55,3 +55,5 @@ def downgrade() -> None:
     for table in ("leases", "job_events", "jobs"):
         op.drop_table(table)
     op.rename_table("build_steps", "jobs")
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("alter index build_steps_pkey rename to jobs_pkey")
