@@ -64,6 +64,8 @@ class Ready:
         self.custom: dict[str, pa.DataType] = {f.name: f.type for f in view.schema("deals") if f.name.startswith("x_")}
         self.accounts = frozenset(view.arrow("accounts")["account_id"].to_pylist())
         self.reps = frozenset(view.arrow("reps")["rep_id"].to_pylist())
+        deals = view.arrow("deals").select(["deal_id", "owner_id"]).to_pydict()
+        self.owners = dict(zip(deals["deal_id"], deals["owner_id"], strict=True))
         contacts = view.arrow("contacts").select(["account_id", "contact_id"]).to_pandas()
         self.contacts = {str(a): frozenset(own) for a, own in contacts.groupby("account_id")["contact_id"]}
 

@@ -60,7 +60,10 @@ class PostedDeal(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    deal_id: Annotated[Key | None, Field(description="Comes back in the answer; not looked up.")] = None
+    deal_id: Annotated[
+        Key | None,
+        Field(description="Comes back in the answer; a deal of the CRM that you may see counts once, as sent."),
+    ] = None
     account_id: Annotated[Key | None, Field(description="Customer, looked up for its history.")] = None
     owner_id: Annotated[Key | None, Field(description="Rep, looked up for the record.")] = None
     product_id: Key | None = None
@@ -94,16 +97,22 @@ class ScoreRequest(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What of a deal's references was found, and may be seen: customer, rep, and the customer's contacts."""
+    """What of a deal's references was found, and may be seen: customer, rep, the customer's contacts, the deal itself.
+
+    Attributes
+    ----------
+    deal_id : str, optional
+        The deal of the CRM that the one sent stands for: it counts once, as it was sent.
+    """
 
     account_id: str | None
     owner_id: str | None
     contacts: frozenset[str] = frozenset()
+    deal_id: str | None = None
 
-
-def inner_key(index: int) -> str:
-    """Key of the n-th posted deal in the tables: none that a CRM gives."""
-    return f"posted\x1f{index}"
+    def key(self, index: int) -> str:
+        """Key in the tables of the n-th deal sent: its own, else one that no CRM gives."""
+        return self.deal_id if self.deal_id is not None else f"posted\x1f{index}"
 
 
 def check(given: ScoreRequest, as_of: datetime, custom: Mapping[str, pa.DataType]) -> None:
@@ -127,7 +136,11 @@ def check(given: ScoreRequest, as_of: datetime, custom: Mapping[str, pa.DataType
 
 
 def _faults(given: ScoreRequest, as_of: datetime, custom: Mapping[str, pa.DataType]) -> Iterator[tuple[str, str]]:
+    seen = set[str | None]()
     for i, deal in enumerate(given.deals):
+        if deal.deal_id is not None and deal.deal_id in seen:
+            yield f"deals.{i}.deal_id", f"'{deal.deal_id}' is sent twice. Send each deal once, or leave deal_id out."
+        seen.add(deal.deal_id)
         moments = [(f"deals.{i}.created_at", deal.created_at)]
         for j, change in enumerate(deal.changes):
             moments.append((f"deals.{i}.changes.{j}.changed_at", change.changed_at))
@@ -159,9 +172,9 @@ def tables_of(given: ScoreRequest, looked: list[Looked], custom: Mapping[str, pa
     """Rows of `deals`, `deal_changes` and `activities` in the lake's types."""
     deals, changes, activities = [], [], []
     for i, (deal, found) in enumerate(zip(given.deals, looked, strict=True)):
-        deals.append(_deal_row(deal, inner_key(i), found))
-        changes += [_change_row(change, inner_key(i)) for change in deal.changes]
-        activities += [_activity_row(a, inner_key(i), found, j) for j, a in enumerate(deal.activities)]
+        deals.append(_deal_row(deal, found.key(i), found))
+        changes += [_change_row(change, found.key(i)) for change in deal.changes]
+        activities += [_activity_row(a, found.key(i), found, j) for j, a in enumerate(deal.activities)]
     return {
         "deals": rows_table("deals", deals, custom),
         "deal_changes": rows_table("deal_changes", changes),

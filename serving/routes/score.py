@@ -12,7 +12,7 @@ from serving.dependencies import CompanyDep, ScoresDep, ServerDep, SightDep, Vie
 from serving.documents import example
 from serving.examples import SCORED
 from serving.live import DAYS, Answer, Ready, moment_of
-from serving.posted import Looked, PostedDeal, ScoreRequest, check, inner_key, tables_of
+from serving.posted import Looked, PostedDeal, ScoreRequest, check, tables_of
 from serving.schemas import Moment, PeriodShare, Probability
 
 router = APIRouter(tags=["deals"])
@@ -55,13 +55,14 @@ def score_deals(
 ) -> ScoreAnswer:
     """Score up to 1,000 open deals that need not be in the CRM, with their changes and activities; nothing is kept.
 
-    Customer and rep are looked up by `account_id` and `owner_id` for their history, where you may see them.
+    Customer and rep are looked up by `account_id` and `owner_id` for their history, where you may see them. A deal of
+    the CRM, named by its `deal_id`, counts once: as it is sent.
     """
     ready = server.live.ready(view, company)
     as_of = moment_of(given.as_of, scores.as_of, company)
     check(given, as_of, ready.custom)
     looked = [_looked(deal, ready, sight) for deal in given.deals]
-    keys = [inner_key(i) for i in range(len(given.deals))]
+    keys = [found.key(i) for i, found in enumerate(looked)]
     answer = ready.rate(tables_of(given, looked, ready.custom), keys, as_of)
     made = [_score(i, deal, looked[i], answer) for i, deal in enumerate(given.deals)]
     return ScoreAnswer(as_of=as_of, model_version=answer.version, deals=made)
@@ -70,7 +71,8 @@ def score_deals(
 def _looked(deal: PostedDeal, ready: Ready, sight: Sight) -> Looked:
     account = deal.account_id if deal.account_id in ready.accounts and sight.account(deal.account_id) else None
     owner = deal.owner_id if deal.owner_id in ready.reps and sight.person(deal.owner_id) else None
-    return Looked(account, owner, ready.contacts.get(account or "", frozenset()))
+    known = deal.deal_id if deal.deal_id in ready.owners and sight.owner(ready.owners[deal.deal_id]) else None
+    return Looked(account, owner, ready.contacts.get(account or "", frozenset()), known)
 
 
 def _score(i: int, deal: PostedDeal, found: Looked, answer: Answer) -> DealScore:
