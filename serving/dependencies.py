@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from threading import Event, Lock
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
@@ -35,6 +35,9 @@ from serving.settings import Settings
 from serving.sign_in import viewer_of
 from serving.store import Store
 
+if TYPE_CHECKING:
+    from serving.oidc import Provider
+
 COOKIE = "bellwether_session"
 LOOK_COOKIE = "bellwether_look"
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -52,6 +55,13 @@ class Server:
     _sights: dict[tuple[object, ...], Sight] = field(default_factory=dict)
     stopping: Event = field(default_factory=Event)  # set when the server is about to end
     _lock: Lock = field(default_factory=Lock)
+
+    @cached_property
+    def provider(self) -> Provider | None:
+        """Where users may sign in too."""
+        from serving.oidc import Provider
+
+        return Provider.of(self.settings)
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -118,7 +118,8 @@ def _answer(settings: Settings, taken: socket.socket) -> None:
     from uvicorn.supervisors import Multiprocess
 
     how: dict[str, Any] = {
-        "log_config": None, "access_log": False, "server_header": False, "proxy_headers": False,
+        "log_config": None, "access_log": False, "server_header": False, "proxy_headers": bool(settings.proxies),
+        "forwarded_allow_ips": settings.proxies or "",
         "timeout_graceful_shutdown": GRACE_SECONDS, "timeout_worker_healthcheck": _SILENT_SECONDS,
     }  # fmt: skip
     if settings.workers == 1:

@@ -42,6 +42,16 @@ class Settings(BaseSettings):
     )
     session_days: int = Field(14, ge=1, le=365, description="How long one stays signed in, in days.")
     secure_cookies: bool = Field(False, description="True where pages are served by HTTPS only.")
+    proxies: str | None = Field(
+        None, description="Reverse proxies whose X-Forwarded-For and -Proto are believed, by address, comma-separated."
+    )
+    oidc_issuer: str | None = Field(None, description="Sign-in provider (OpenID Connect), such as https://id.example.com.")
+    oidc_client_id: str | None = Field(None, description="What the provider calls this server.")
+    oidc_client_secret: SecretStr | None = Field(None, description="The secret that the provider gave this server.")
+    oidc_role_claim: str = Field("groups", description="Claim of the provider that tells roles.")
+    oidc_roles: dict[str, Literal["rep", "manager", "analyst", "admin"]] = Field(
+        {}, description='Role of each value of that claim, as JSON: {"sales-leads": "manager"}; unset: all keep theirs.'
+    )
     keys: Path | None = Field(None, description="YAML file with keys to CRMs, mode 600; unset: the settings below.")
     zoho_client_id: SecretStr | None = Field(None, description="Zoho CRM: OAuth client.")
     zoho_client_secret: SecretStr | None = Field(None, description="Zoho CRM: the client's secret.")

@@ -68,4 +68,6 @@ def leave(request: Request, server: ServerDep) -> RedirectResponse:
 
 
 def _form(seen: Visit, wished: str, email: str = "", error: str = "", status: int = 200) -> HTMLResponse:
-    return seen.show("sign_in.html", "", status=status, next=local_path(wished), email=email, error=error)
+    server: Server = seen.request.app.state.server
+    given = {"next": local_path(wished), "email": email, "error": error, "provider": server.provider is not None}
+    return seen.show("sign_in.html", "", status=status, **given)
