@@ -181,7 +181,7 @@ def compare(
 
 
 def light_model(company: Company, *, seed: int = 0) -> WinModel:
-    """The win model with half the trees, fewer rows, one past span and no interval: for many refits."""
+    """The win model with fewer trees, in longer steps, fewer rows, one past span and no interval: for many refits."""
     return win_model(company, seed=seed, trees=60, rows=20_000, replicates=0, cuts=1)
 
 

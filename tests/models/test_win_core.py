@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.learners import TreeShape
 from models.win_calendar import ClosingCalendar
 from models.win_core import Effort, Mix, WinCore
 from models.win_curve import edges_of, fate
@@ -40,3 +41,20 @@ def test_an_age_at_which_deals_end_is_found_from_any_age_before(core, age):
     curves = core.parts(deal).curves(core.edges, TREES)
     assert curves.by(63.0 - age - 8)[0][0] < 0.1
     assert curves.by(63.0 - age + 8)[0][0] == pytest.approx(0.5, abs=0.12)
+
+
+def test_fewer_trees_take_longer_steps_up_to_a_bound():
+    shape = TreeShape(rate=0.05)
+    assert shape.for_fewer(2.0).rate == pytest.approx(0.1)
+    assert shape.for_fewer(10.0).rate == 0.2
+    # More trees than were asked for, or steps that are longer already, change nothing.
+    assert shape.for_fewer(0.5) == shape
+    assert TreeShape(rate=0.3).for_fewer(2.0) == TreeShape(rate=0.3)
+
+
+def test_only_learners_with_a_share_are_fitted():
+    effort = Effort(trees=90, linear_rows=500)
+    assert effort.only(Mix(0.5, 0.5)) == effort
+    assert effort.only(Mix(0.0, 0.5)).trees == 0
+    assert effort.only(Mix(1.0, 0.5)).linear_rows == 0
+    assert not effort.only(Mix(0.5, 0.0)).ever
