@@ -97,6 +97,8 @@ class WinModel(BaseEstimator):
         What this model was made with, nothing left open: given to another one, that one decides nothing anew.
     """
 
+    typical_: pd.DataFrame | None = None  # rows that reasons start from, until their means are worked out
+
     def __init__(
         self,
         random_state: int = 0,
@@ -155,7 +157,7 @@ class WinModel(BaseEstimator):
         )
         self.without_identity_ = self._fit_without_identity(rows, what)
         self.replicates_ = self._fit_replicates(rows, what)
-        self._set_reference(rows)
+        self._set_typical(rows)
         return self
 
     def predict_proba_won(self, X: pd.DataFrame) -> Floats:
@@ -228,6 +230,7 @@ class WinModel(BaseEstimator):
 
         The base is the typical open deal's log odds; the stage rate's pull counts as the stage's.
         """
+        self._set_reference()
         parts = self._log_odds_parts(X) - self.reference_parts_
         target = safe_logit(self.predict_proba_won(X)) - self.reference_logit_
         values, start = in_probability(shared_remainder(parts, target), self.reference_logit_)
@@ -240,6 +243,7 @@ class WinModel(BaseEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the past snapshots that the choices were made on: they are large and only the gate needs them."""
+        self._set_reference()
         state: dict[str, Any] = dict(super().__getstate__())
         if "choice_" in state:
             state["choice_"] = replace(state["choice_"], forecasts=())
@@ -367,15 +371,21 @@ class WinModel(BaseEstimator):
         core = self._core(effort, self.calendar_)
         return _Replicate(core.fit(X, what, weight=times * weight, leave_out=self._left_out), rate)
 
-    def _set_reference(self, rows: pd.DataFrame) -> None:
+    def _set_typical(self, rows: pd.DataFrame) -> None:
         newest = rows[rows["as_of"] == rows["as_of"].max()]
         newest = newest if len(newest) >= _REFERENCE_ROWS else rows.tail(max(_REFERENCE_ROWS, len(newest)))
-        sample = newest.iloc[even_rows(len(newest), _REFERENCE_ROWS, self.random_state)]
+        self.typical_ = newest.iloc[even_rows(len(newest), _REFERENCE_ROWS, self.random_state)]
         own = list(self.fields_.names) if self.fields_ is not None else []
         self.names_ = own + ["stage"] * (bool(self.rate_.stages_) and "stage" not in own)
-        self.reference_parts_: Floats = np.zeros(len(self.names_))
-        self.reference_parts_ = self._log_odds_parts(sample).mean(axis=0)
-        self.reference_logit_ = float(safe_logit(self.predict_proba_won(sample)).mean())
+
+    def _set_reference(self) -> None:
+        """What reasons start from: takes a third of a light fit, and models of past dates are never asked for any."""
+        rows = self.typical_
+        if rows is None:
+            return
+        self.reference_parts_: Floats = self._log_odds_parts(rows).mean(axis=0)
+        self.reference_logit_ = float(safe_logit(self.predict_proba_won(rows)).mean())
+        self.typical_ = None
 
     def _log_odds_parts(self, X: pd.DataFrame) -> Floats:
         parts = np.zeros((len(X), len(self.names_)))
