@@ -119,7 +119,8 @@ def read_call_accuracy(server: ServerDep, sight: SightDep, viewer: ViewerDep, co
         table = calls.judged(every, totals, entity, company)
         if len(table):
             rows += [CallAccuracyOut(entity=entity, **_named(row)) for row in rows_of(calls.summary(table))]
-    return CallAccuracyList(callers=rows)
+    # How right somebody's calls were is a figure on that person, whoever they were about.
+    return CallAccuracyList(callers=[r for r in rows if sight.persons is None or r.rep_id in sight.persons])
 
 
 def _named(row: dict[str, object]) -> dict[str, object]:
