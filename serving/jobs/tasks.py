@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ Tell = Callable[[str, float | None], None]
 CRMS = ("zoho", "tryton")
 MODELS: tuple[What, ...] = ("win", "attainment", "churn")
 _MOST_REFUSALS = 1000
+_FORGOTTEN = 7 * 86400.0
 
 
 class UnknownCrm(BadInput):
@@ -249,6 +251,14 @@ def drop_upload(home: Home, job: Job) -> None:
     """Delete the files of an import that has ended: they hold names, which belong in the people book alone."""
     if job.kind == "import":
         shutil.rmtree(upload_folder(home, job.params["upload"]), ignore_errors=True)
+
+
+def drop_forgotten(home: Home) -> None:
+    """Delete uploads older than a week: those whose job was never asked for, as the server died in between."""
+    folder, old = home.root / "uploads", time.time() - _FORGOTTEN
+    for place in folder.iterdir() if folder.is_dir() else ():
+        if place.stat().st_mtime < old:
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def trimmed(report: ImportReport) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from serving.home import Home
 from serving.jobs.leases import LEASE_SECONDS, process_name
 from serving.jobs.queue import Job, JobLost, Queue
 from serving.jobs.steps import Jobs
-from serving.jobs.tasks import drop_upload
+from serving.jobs.tasks import drop_forgotten, drop_upload
 from serving.settings import Settings
 from serving.store import Store
 
@@ -55,6 +55,7 @@ class Worker:
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop; a job at work then goes back to the queue."""
+        drop_forgotten(self.home)
         while not stop.is_set():
             try:
                 self._ask_for_nightly()

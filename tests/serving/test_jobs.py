@@ -13,6 +13,7 @@ from sqlalchemy import update
 from serving.home import Home
 from serving.jobs.leases import Busy, give_back, held, lives, process_name, take
 from serving.jobs.queue import JobLost, NoSuchJob, Queue
+from serving.jobs.tasks import drop_forgotten, upload_folder
 from serving.jobs.worker import Worker
 from serving.settings import Settings
 from serving.store import Store
@@ -222,3 +223,14 @@ def test_the_night_is_asked_for_once_something_was_scored(tmp_path):
     worker._ask_for_nightly()
     assert [(j.kind, j.asked_how) for j in worker.queue.newest()] == [("score", "schedule")]
     worker.close()
+
+
+def test_uploads_that_nobody_waits_for_go(tmp_path):
+    home = Home(tmp_path)
+    for name, age in (("old", 8), ("new", 6)):
+        folder = upload_folder(home, name)
+        folder.mkdir(parents=True)
+        then = time.time() - age * 86400
+        os.utime(folder, (then, then))
+    drop_forgotten(home)
+    assert [p.name for p in (tmp_path / "uploads").iterdir()] == ["new"]
