@@ -107,11 +107,7 @@ class Provider:
         """
         verifier, nonce, state, now = generate_token(64), generate_token(32), generate_token(32), datetime.now(UTC)
         place = self._metadata()["authorization_endpoint"]
-        asked = {
-            "nonce": nonce,
-            "code_challenge": create_s256_code_challenge(verifier),
-            "code_challenge_method": "S256",
-        }
+        proof = {"code_challenge": create_s256_code_challenge(verifier), "code_challenge_method": "S256"}
         address = prepare_grant_uri(
             place, self.client_id, "code", redirect_uri=back, scope=_SCOPES, state=state, nonce=nonce, **proof
         )
