@@ -156,9 +156,10 @@ CATALOGUE: tuple[Action, ...] = (
         sets={"close_date_days": 30.0, "close_date_passed": 0.0, "days_since_push": 0.0, "days_since_change": 0.0},
     ),
     # A look at the deal itself changes nothing that is recorded, and a hand-over is caused by departures, not by the
-    # deal: history tells nothing of either. They stand here for randomised evidence and for a company's own use.
+    # deal: the model tells nothing of either. `coaching_duties` says where they are due.
     Action(
-        "requalify", 7, _above("days_in_stage", 60), "Over 60 days in this stage.", "在当前阶段已超过60天。", shows=False,
+        "requalify", 7, _above("days_in_stage", 60), "Over 60 days in this stage.", "在当前阶段已超过60天。",
+        shows=False,
     ),
     Action("hand_over", 14, _never, "A colleague may have the better access.", "同事可能更易接触客户。"),
 )  # fmt: skip

@@ -15,6 +15,7 @@ import pyarrow as pa
 from crm.company import Company
 from crm.lake import View, connect
 from models.actions import CATALOGUE, PAUSE, Action, values
+from models.coaching_duties import Duty, duties
 from models.coaching_evidence import Evidence, Randomised, evidence_for
 from models.effects import Effects
 from models.effects_rules import PRIOR_SD, Basis, Known, believed
@@ -129,7 +130,7 @@ def advise(
         for action in CATALOGUE
         if (action.features & used or action.name in evidence) and action.kind not in steps
     ]
-    return _table(_ranked(X, gains, chance, company_horizon(company, win)), at)
+    return _table(_ranked(X, gains, chance, company_horizon(company, win), duties(X, view, at)), at)
 
 
 def shrunk(difference: Floats, trial: Randomised | None = None) -> tuple[Floats, Floats, Floats]:
@@ -179,19 +180,38 @@ def _gains(
     return _Gains(action, fits, uplift, low, high, contact, evidence)
 
 
-def _ranked(X: pd.DataFrame, gains: list[_Gains], chance: Floats, weeks: int) -> list[dict[str, object]]:
+def _ranked(
+    X: pd.DataFrame, gains: list[_Gains], chance: Floats, weeks: int, due: Mapping[str, list[Duty]]
+) -> list[dict[str, object]]:
     amount = _amount(X)
     low = chance < _HOPELESS * np.median(chance)
     lines: list[dict[str, object]] = []
     for row, deal in enumerate(X["deal_id"]):
         best = sorted((g for g in gains if g.fits[row] and g.uplift[row] >= _LEAST), key=lambda g: g.place(row))
-        for rank, gain in enumerate(_distinct(best, row)[:MOST], start=1):
-            lines.append(_line(deal, rank, gain, row, amount[row], weeks))
-        if not best and low[row] and gains:
-            middle, bottom, top = (float(v[0]) for v in shrunk(np.zeros(1)))
+        shown = _distinct(best, row)[:MOST]
+        owed = due.get(deal, [])[: MOST - len(shown)]
+        lines += [_line(deal, rank, gain, row, amount[row], weeks) for rank, gain in enumerate(shown, start=1)]
+        lines += [_duty_line(deal, rank, duty) for rank, duty in enumerate(owed, start=len(shown) + 1)]
+        if not shown and not owed and low[row] and gains:
             said = [{"en": PAUSE.why_en, "zh": PAUSE.why_zh}]
-            lines.append(_cells(deal, 1, PAUSE, (middle, bottom, top), said, None, 0.0))
+            lines.append(_cells(deal, 1, PAUSE, _nothing_known(), said, None, 0.0))
     return lines
+
+
+def _duty_line(deal: str, rank: int, duty: Duty) -> dict[str, object]:
+    said = [
+        duty.why,
+        {
+            "en": "Not seen together with winning or losing: nothing is known of what it brings.",
+            "zh": "未见与赢单或输单同时出现：其作用尚不清楚。",
+        },
+    ]
+    return _cells(deal, rank, duty.action, _nothing_known(), said, None, 0.0) | {"colleague_id": duty.colleague}
+
+
+def _nothing_known() -> tuple[float, float, float]:
+    middle, low, high = (float(v[0]) for v in shrunk(np.zeros(1)))
+    return middle, low, high
 
 
 def _distinct(best: list[_Gains], row: int) -> list[_Gains]:

@@ -22,7 +22,7 @@ from serving.tables.people import Secret
 ALL = ""
 """Stands for all actions together."""
 _SALT = "hold_back"
-_NEVER = ("pause",)
+_NEVER = ("pause", "hand_over")  # a deal whose owner has left must not wait for chance
 _SPACE = float(1 << 64)
 
 
