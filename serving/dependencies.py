@@ -52,6 +52,7 @@ class Server:
     store: Store
     _company: tuple[object, Company] | None = None
     _accuracy: dict[Kind, tuple[object, Accuracy]] = field(default_factory=dict)
+    _rep_keys: tuple[int, dict[str, str]] | None = None
     _sights: dict[tuple[object, ...], Sight] = field(default_factory=dict)
     stopping: Event = field(default_factory=Event)  # set when the server is about to end
     _lock: Lock = field(default_factory=Lock)
@@ -138,9 +139,13 @@ class Server:
     def names(self, view: LakeView) -> dict[str, str]:
         """Name of each rep whose name is known, by rep_id."""
         people = StorePeople(self.store).names("rep")
-        reps = view.arrow("reps").select(["rep_id", "person_key"]).to_pydict()
-        pairs = zip(reps["rep_id"], reps["person_key"], strict=True)
-        return {rep: people[key] for rep, key in pairs if key in people}
+        if not people:
+            return {}
+        cut, kept = view.cut.number, self._rep_keys
+        if kept is None or kept[0] != cut:
+            reps = view.arrow("reps").select(["rep_id", "person_key"]).to_pydict()
+            kept = self._rep_keys = (cut, dict(zip(reps["rep_id"], reps["person_key"], strict=True)))
+        return {rep: people[key] for rep, key in kept[1].items() if key in people}
 
 
 def server_of(request: Request) -> Server:

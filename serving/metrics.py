@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from serving.readiness import Readiness
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-JOB_STATES = ("waiting", "running", "done", "failed", "cancelled")
+JOB_STATES = ("queued", "running", "done", "failed", "cancelled")
 
 
 class Metrics:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from serving.tables.audit import AuditEntry
+from serving.tables.jobs import StoredJob
 
 if TYPE_CHECKING:
     from serving.dependencies import Server
@@ -70,7 +70,8 @@ class Readiness:
 def _store(server: Server, found: Readiness) -> tuple[State, str]:
     with server.store.reading() as session:
         session.execute(select(AuditEntry.audit_id).limit(1)).all()
-    found.jobs = dict(Counter(step.state for step in server.jobs.steps()))
+        query = select(StoredJob.state, func.count()).group_by(StoredJob.state)
+        found.jobs = {str(state): int(number) for state, number in session.execute(query)}
     return "ok", server.store.engine.dialect.name
 
 

@@ -86,9 +86,9 @@ def list_deals(
 @router.get("/{deal_id}", responses=example(DEAL_DETAIL))
 def read_deal(deal_id: str, scores: ScoresDep, names: NamesDep) -> DealDetail:
     """One open deal or lead with its reasons and the curve of its end."""
-    row, reasons, curves = _one(scores, deal_id), scores.frame("reasons"), scores.frame("curves")
-    own = reasons[(reasons["entity"] == "deal") & (reasons["entity_id"] == deal_id)]
-    curve = curves[curves["deal_id"] == deal_id].sort_values("day")
+    row, own = _one(scores, deal_id), scores.of("reasons", [deal_id], "entity_id")
+    own = own[own["entity"] == "deal"]
+    curve = scores.of("curves", [deal_id]).sort_values("day")
     note = (scores.meta.get("notes") or {}).get("win") or {}
     return DealDetail(
         **_rows(scores, row, names)[0].model_dump(),
@@ -148,16 +148,14 @@ def _deals(scores: Scores, name: str) -> pd.DataFrame:
 
 def _one(scores: Scores, deal_id: str) -> pd.DataFrame:
     for name in ("deals", "leads"):
-        found = scores.frame(name)
-        found = found[found["deal_id"] == deal_id]
+        found = scores.of(name, [deal_id])
         if len(found):
             return found.join(scores.index[_INDEX], on="deal_id")
     raise NoDeal
 
 
 def _steps(scores: Scores, deal_id: str) -> pd.DataFrame:
-    advice = scores.frame("advice")
-    return advice[advice["deal_id"] == deal_id].sort_values("rank")
+    return scores.of("advice", [deal_id]).sort_values("rank")
 
 
 def _rows(scores: Scores, page: pd.DataFrame, names: dict[str, str]) -> list[DealRow]:
@@ -172,19 +170,19 @@ def _rows(scores: Scores, page: pd.DataFrame, names: dict[str, str]) -> list[Dea
 
 
 def _main_reasons(scores: Scores, ids: list[str]) -> dict[str, Any]:
-    reasons = scores.frame("reasons")
-    own = reasons[(reasons["entity"] == "deal") & reasons["entity_id"].isin(ids)]
+    own = scores.of("reasons", ids, "entity_id")
+    own = own[own["entity"] == "deal"]
     if own.empty:
         return {}
-    top = own.loc[own.groupby("entity_id")["contribution"].apply(lambda c: c.abs().idxmax())]
+    top = own.loc[own["contribution"].abs().groupby(own["entity_id"]).idxmax()]
     return {row["entity_id"]: reason_of(plain(row)) for row in top.to_dict("records")}
 
 
 def _next_actions(scores: Scores, ids: list[str]) -> dict[str, str]:
     if "advice" not in scores.frames:
         return {}
-    advice = scores.frame("advice")
-    first = advice[advice["deal_id"].isin(ids) & (advice["rank"] == 1)]
+    own = scores.of("advice", ids)
+    first = own[own["rank"] == 1]
     return dict(zip(first["deal_id"], first["action"], strict=True))
 
 

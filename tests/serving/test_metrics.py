@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from serving.app import create_app
 from serving.home import Home
+from serving.jobs.queue import Queue
 from serving.settings import Settings
 from tests.serving.asked import LOCAL, ask
 from tests.serving.small_site import fill, write_scores
@@ -69,12 +70,12 @@ def test_metrics_tell_jobs_models_and_ages(home_of, app_of):
     fill(home_of)
     write_scores(home_of)
     app = app_of()
-    app.state.server.jobs.plan(["one", "two"])
-    with app.state.server.jobs.running("two"):
-        pass
+    queue = Queue(app.state.server.store)
+    queue.ask("score", {})
+    queue.cancel(queue.ask("train", {}).job_id)
     found = samples(ask(app, "/metrics").text)
-    assert found["bellwether_jobs", frozenset({("state", "waiting")})] == 1
-    assert found["bellwether_jobs", frozenset({("state", "done")})] == 1
+    assert found["bellwether_jobs", frozenset({("state", "queued")})] == 1
+    assert found["bellwether_jobs", frozenset({("state", "cancelled")})] == 1
     assert found["bellwether_jobs", frozenset({("state", "failed")})] == 0
     assert found["bellwether_model_info", frozenset({("model", "win"), ("version", "1")})] == 1
     # The scores are as of noon of 1 March 2026; the data came in during this test.
