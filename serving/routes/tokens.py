@@ -84,7 +84,7 @@ def _row(row: ApiToken) -> TokenRow:
     return TokenRow(
         token_id=row.token_id,
         name=row.name,
-        scopes=row.scopes.split(),  # type: ignore[arg-type]
+        scopes=row.scopes.split(),
         made_at=row.made_at,
         ends_at=row.ends_at,
         used_at=row.used_at,

@@ -116,7 +116,7 @@ def _row(user: User) -> UserRow:
     return UserRow(
         user_id=user.user_id,
         email=user.email,
-        role=user.role,  # type: ignore[arg-type]
+        role=user.role,
         rep_id=user.rep_id,
         active=user.ended_at is None,
         has_password=bool(user.password_hash),

@@ -46,6 +46,7 @@ def test_a_user_is_invited_chooses_a_password_and_is_ended(site):
         )
         answer = other.post(link, data={"password": "chosen by bo", "again": "chosen by bo"})
         assert answer.status_code == 303
+        other.cookies.clear()  # a program from here on
         signed = other.post("/session", json={"email": "bo@example.com", "password": "chosen by bo"})
         other.headers["authorization"] = f"Bearer {signed.json()['token']}"
         assert {d["deal_id"] for d in other.get("/deals").json()["deals"]} == {"d4"}  # r3's
