@@ -222,7 +222,7 @@ IMPORT: Example = {
     "state": "done",
     "dry_run": False,
     "done": 1.0,
-    "text": "1,200 rows taken, 3 refused",
+    "text": "rows taken: 1,200, refused: 3",
     "asked_at": "2026-03-01T09:00:00Z",
     "ended_at": "2026-03-01T09:00:20Z",
     "report": {

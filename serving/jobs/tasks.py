@@ -105,7 +105,9 @@ def import_files(work: Work) -> Outcome:
         if mended := params.get("mends"):  # what is still wrong with the row stands in the quarantine anew
             drop_row(work.home.quarantine, mended["name"], mended["file"], mended["row"])
         work.store.audit(_who(work.job), "import", job=work.job.job_id, taken=report.taken)
-    said = f"{report.taken:,} rows {'would be taken' if params['dry_run'] else 'taken'}, {_refused(report):,} refused"
+    said = (
+        f"{'would be taken' if params['dry_run'] else 'taken'}: {report.taken:,}, refused: {_refused(report):,} (rows)"
+    )
     result = {**trimmed(report), "dry_run": params["dry_run"], "data_cut": work.home.lake.cut().number}
     if not params["dry_run"]:
         result["score_job"] = score_after(work)
