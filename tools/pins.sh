@@ -10,7 +10,8 @@ compile() { # compile OUTPUT ARGUMENTS...
         --generate-hashes --no-emit-index-url --no-annotate --no-header --output-file "$output" "$@"
     # A marker that holds on every system named in pyproject.toml says nothing: without it a line is readable.
     everywhere="((platform_machine == 'arm64' and sys_platform == 'darwin') or sys_platform == 'linux')"
-    sed -e "s/python_full_version < '3\.14' and //" \
+    sed -e "s/python_full_version < '3\.14' and //" -e "s/platform_python_implementation == 'CPython' and //g" \
+        -e "s/(sys_platform == 'linux')/sys_platform == 'linux'/" \
         -e "s/ ; $everywhere / /" -e "s/ and $everywhere / /" "$output" >"$output.new"
     mv "$output.new" "$output"
 }
