@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import httpx
 import pyarrow as pa
@@ -194,7 +194,8 @@ def kill_the_job(forks, folder, source, moments):
             wait_for_end(number)
         else:
             time.sleep(wait)
-            os.kill(number, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it may have ended before the moment came
+                os.kill(number, signal.SIGKILL)
             wait_for_end(number)
         return queue.find(job.job_id)
 
