@@ -16,7 +16,7 @@ from training.fit import win_model
 from training.snapshots import deal_snapshots
 
 pytestmark = pytest.mark.bench
-ROWS, FIELDS = 100_000, 100
+ROWS, FIELDS = 60_000, 100
 DEALS = 40_000
 _AIM = 2 * 5 * 60  # seconds of two cores for five minutes: a busy machine has no say in it
 

@@ -26,9 +26,9 @@ def groups_of(seed) -> pd.DataFrame:
     monday = rows.loc[rows["as_of"] < until, "as_of"].max()
     model = WinModel(seed, rows=60_000, cuts=1, params=GIVEN).fit(rows[rows["as_of"] <= monday], until=monday)
     deals = rows[rows["as_of"] == monday].reset_index(drop=True)
-    said = model.score(deals, period_end=monday).set_index("deal_id")
+    said = model.score(deals, period_end=monday).set_index("deal_id").drop(columns="as_of")
     truth = sample.truth["deals"]
-    truth = truth[truth["as_of"] == monday].set_index("deal_id")
+    truth = truth[truth["as_of"] == monday].set_index("deal_id")[["p_won", "p_won_given_record"]]
     table = deal_segments(deals, team_of(view, deals)).assign(deal_id=deals["deal_id"], all="all")
     table["third"] = pd.qcut(said["win_probability"].to_numpy(), 3, labels=False)
     table = table.join(said, on="deal_id").join(truth, on="deal_id")
