@@ -82,18 +82,18 @@ def test_a_company_without_closed_deals_is_told_what_is_missing(tiny, tracking):
 
 
 @pytest.mark.slow_study
-def test_the_largest_effect_of_a_small_company_is_found_in_half_of_the_seeds():
-    """Meetings with a decision maker at 20 reps and 18 months; a proposal is refused each time."""
-    seeds, claimed, refused = range(10), 0, 0
+def test_over_seeds_nothing_is_claimed_for_what_does_nothing_and_stage_moves_are_refused():
+    """20 reps and 18 months. Mail, visits, notes and tasks do nothing; mail goes out in trouble, so it looks harmful."""
+    seeds, holds_zero = range(10), []
     for seed in seeds:
         sample = simulate(reps=20, months=18, seed=seed)
         view, company = lake_view(sample), Company.parse(sample.settings)
         until = pd.Timestamp(newest_event(view))
-        table = measure_effects(
-            deal_snapshots(view, company, until=until), view=view, company=company, until=until
-        ).table.set_index(["action", "part"])
-        claimed += table.loc[("involve_decision_maker", "first"), "basis"] == "adjusted"
-        refused += table.loc[("proposal", "first"), "basis"] == "none"
+        rows = deal_snapshots(view, company, until=until)
+        table = measure_effects(rows, view=view, company=company, until=until).table.set_index(["action", "part"])
         assert set(table.loc["email", "basis"]).isdisjoint({"adjusted", "measured"})
-    assert claimed >= len(seeds) / 2
-    assert refused == len(seeds)
+        assert table.loc[("proposal", "first"), "reason"] == "process_step"
+        nothing = table.loc[[("visit", "first"), ("note", "first"), ("task", "first")]]
+        holds_zero += (nothing["adjusted"].abs() <= 1.645 * nothing["adjusted_se"]).tolist()
+    # 30 intervals of 90 %: 25 or more hold 0 with a chance of 93 %.
+    assert np.mean(holds_zero) >= 0.83
