@@ -83,7 +83,7 @@ def test_a_company_without_closed_deals_is_told_what_is_missing(tiny, tracking):
 
 @pytest.mark.slow_study
 def test_over_seeds_nothing_is_claimed_for_what_does_nothing_and_stage_moves_are_refused():
-    """20 reps and 18 months. Mail, visits, notes and tasks do nothing; mail goes out in trouble, so it looks harmful."""
+    """20 reps and 18 months. Mail, visits, notes and tasks do nothing; mail goes out in trouble, so it looks bad."""
     seeds, holds_zero = range(10), []
     for seed in seeds:
         sample = simulate(reps=20, months=18, seed=seed)
