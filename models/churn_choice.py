@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from models.calibration import Sigmoid
 from models.churn_core import ChurnCore, ChurnMix, mixed
 from models.learners import Floats, probability
 from models.prior import trust
@@ -16,7 +15,6 @@ from models.rolling import Gain, gain, log_loss
 
 LEAST_LEFT = 5
 _CUTS = 4
-_LEAST_DATES = 3  # that a stretch is judged on
 _EVERY = 3  # dates from one cut to the next: outcomes of nearer ones are much the same
 _TREES = 0.75
 _TREE_SHARES = (0.0, 0.5, 0.75, 1.0)
@@ -34,15 +32,11 @@ class _Past:
     customers: int
 
     def said(self, mix: ChurnMix | None) -> Floats:
-        """Chance of each row, shape (n,), by a mix whose shrink was that of the customers known then; None: base."""
+        """Log loss of each row, shape (n,), by a mix whose shrink was that of the customers known then; None: base."""
         if mix is None:
-            return probability(self.base)
+            return log_loss(self.left, probability(self.base))
         rate = self.rhythm if mix.by_rhythm else self.base
-        return probability(mixed(self.fields, rate, _as_known(mix, self.customers)))
-
-    def loss(self, mix: ChurnMix | None) -> Floats:
-        """Log loss of each row, shape (n,)."""
-        return log_loss(self.left, self.said(mix))
+        return log_loss(self.left, probability(mixed(self.fields, rate, _as_known(mix, self.customers))))
 
 
 def choose(
@@ -52,8 +46,7 @@ def choose(
 
     Of all mixes whose gain over the base rate is certain (90 % interval over whole customers above 0) the one of lowest
     log loss is the best. The usual one stands unless that is better by more than its standard error. Where no mix is
-    certain, the strength is 0 and the rate everybody's. Untried, the usual mix holds. Its log odds are stretched as
-    past dates say, where that lowered the log loss on dates left out by more than its standard error.
+    certain, the strength is 0 and the rate everybody's. Untried, the usual mix holds.
 
     Parameters
     ----------
@@ -76,26 +69,7 @@ def choose(
         return ChurnMix(False, _TREES, 0.0), gains[best]
     over = gain(losses[best], losses[usual], account)
     chosen = usual if not gains[usual].holds_zero and over.mean <= over.se else best
-    return _as_known(_stretched(chosen, past), known), gains[chosen]
-
-
-def _stretched(mix: ChurnMix, past: list[_Past]) -> ChurnMix:
-    """The mix stretched as past dates say, if each date's forecasts gain by what the other dates say."""
-    if len(past) < _LEAST_DATES:
-        return mix
-    tried = [_stretched_by(mix, [other for other in past if other is not date]) for date in past]
-    losses = [date.loss(other) for date, other in zip(past, tried, strict=True)]
-    over = gain(np.concatenate(losses), _losses(past, mix), np.concatenate([p.account for p in past]))
-    return _stretched_by(mix, past) if over.mean > over.se else mix
-
-
-def _stretched_by(mix: ChurnMix, past: list[_Past]) -> ChurnMix:
-    """The mix with the offset and slope that fit some dates best; itself where too few left or stayed."""
-    said, left = np.concatenate([p.said(mix) for p in past]), np.concatenate([p.left for p in past])
-    if min(left.sum(), (~left).sum()) < LEAST_LEFT:
-        return mix
-    line = Sigmoid().fit(said, left)
-    return replace(mix, offset=line.a_, slope=line.b_)
+    return _as_known(chosen, known), gains[chosen]
 
 
 def _mixes(usual: ChurnMix) -> list[ChurnMix]:
@@ -107,7 +81,7 @@ def _mixes(usual: ChurnMix) -> list[ChurnMix]:
 
 
 def _as_known(mix: ChurnMix, customers: int) -> ChurnMix:
-    return replace(mix, strength=trust(customers)) if np.isnan(mix.strength) else mix
+    return ChurnMix(mix.by_rhythm, mix.trees, trust(customers)) if np.isnan(mix.strength) else mix
 
 
 def _past(X: pd.DataFrame, left: npt.NDArray[np.bool_], horizon: pd.Timedelta, random_state: int) -> list[_Past]:
@@ -134,7 +108,7 @@ def _past(X: pd.DataFrame, left: npt.NDArray[np.bool_], horizon: pd.Timedelta, r
 
 
 def _losses(past: list[_Past], mix: ChurnMix | None) -> Floats:
-    return np.concatenate([p.loss(mix) for p in past])
+    return np.concatenate([p.said(mix) for p in past])
 
 
 def _counts(X: pd.DataFrame, left: npt.NDArray[np.bool_]) -> tuple[int, int]:

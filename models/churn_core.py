@@ -38,15 +38,11 @@ class ChurnMix:
         Share of the trees within the fields' model; the ridge logistic has the rest.
     strength : float
         Share of the fields' model against the rate.
-    offset, slope : float
-        Of the mix's log odds: what past dates say puts right forecasts that are too timid or too bold.
     """
 
     by_rhythm: bool
     trees: float
     strength: float
-    offset: float = 0.0
-    slope: float = 1.0
 
 
 class RhythmRate:
@@ -116,7 +112,7 @@ class ChurnCore:
         if mix.by_rhythm and RHYTHM in self.encoder_.names_:
             place = self.encoder_.names_.index(RHYTHM)
             told[:, place] += (1 - mix.strength) * (self.rate_.logits(X) - self.rate_.base_)
-        return mix.slope * told
+        return told
 
     def _fit_trees(self, T: Floats, left: npt.NDArray[np.bool_]) -> lgb.Booster:
         settings = {
@@ -135,8 +131,7 @@ class ChurnCore:
 def mixed(fields: tuple[Floats, Floats], rate: Floats, mix: ChurnMix) -> Floats:
     """Log odds of trees and logistic, and of a rate, each shape (n,), in the shares of a mix."""
     trees, linear = fields
-    odds = (1 - mix.strength) * rate + mix.strength * (mix.trees * trees + (1 - mix.trees) * linear)
-    return mix.offset + mix.slope * odds
+    return (1 - mix.strength) * rate + mix.strength * (mix.trees * trees + (1 - mix.trees) * linear)
 
 
 def _signs(names: Sequence[str]) -> list[int]:

@@ -1,13 +1,11 @@
 """What counts how much in forecasts of who leaves, on made-up customers whose true odds are known."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from models.churn_choice import _Past, _stretched, choose
+from models.churn_choice import choose
 from models.churn_core import RHYTHM, ChurnCore, ChurnMix, RhythmRate, mixed
 from models.learners import safe_logit
 
@@ -49,34 +47,6 @@ def test_a_mix_is_a_weighted_sum_on_the_log_odds():
     trees, linear, rate = (np.array([v]) for v in (1.0, 3.0, -2.0))
     # .25 x -2 + .75 x (.5 x 1 + .5 x 3)
     assert mixed((trees, linear), rate, ChurnMix(True, 0.5, 0.75))[0] == pytest.approx(1.0)
-
-
-def past_dates(slope, dates=4, n=600):
-    """Dates whose forecasts are -2 + x on the log odds, of customers who left as -2 + slope x says."""
-    rng, past = np.random.default_rng(3), []
-    for date in range(dates):
-        x = rng.normal(size=n)
-        account = np.array([f"{date}-{k}" for k in range(n)], dtype=object)
-        left = rng.random(n) < 1 / (1 + np.exp(2 - slope * x))
-        past.append(_Past(account, left, (x - 2, x - 2), np.full(n, -2.0), np.full(n, -2.0), 10**6))
-    return past
-
-
-def test_timid_forecasts_are_stretched_as_past_dates_say():
-    mix = _stretched(ChurnMix(True, 0.5, 1.0), past_dates(2.0))
-    # 2,400 rows of about 17 % that left tell the slope to about .12, the offset in -2 + 2 (l + 2) = 2 + 2 l to .2.
-    assert mix.slope == pytest.approx(2.0, abs=0.36)
-    assert mix.offset == pytest.approx(2.0, abs=0.6)
-    # Reasons stretch with it.
-    X, left, _ = snapshots(1.0)
-    core = ChurnCore().fit(X, left)
-    plain = core.contributions(X, replace(mix, offset=0.0, slope=1.0))
-    np.testing.assert_allclose(core.contributions(X, mix), mix.slope * plain)
-
-
-def test_forecasts_that_hold_are_left_alone_and_so_are_those_tried_on_few_dates():
-    for mix, past in ((ChurnMix(True, 0.5, 1.0), past_dates(1.0)), (ChurnMix(True, 0.5, 1.0), past_dates(2.0, 2))):
-        assert _stretched(mix, past) == mix
 
 
 def test_the_shrink_counts_customers_not_dates():
