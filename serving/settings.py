@@ -45,7 +45,9 @@ class Settings(BaseSettings):
     proxies: str | None = Field(
         None, description="Reverse proxies whose X-Forwarded-For and -Proto are believed, by address, comma-separated."
     )
-    oidc_issuer: str | None = Field(None, description="Sign-in provider (OpenID Connect), such as https://id.example.com.")
+    oidc_issuer: str | None = Field(
+        None, description="Sign-in provider (OpenID Connect), such as https://id.example.com."
+    )
     oidc_client_id: str | None = Field(None, description="What the provider calls this server.")
     oidc_client_secret: SecretStr | None = Field(None, description="The secret that the provider gave this server.")
     oidc_role_claim: str = Field("groups", description="Claim of the provider that tells roles.")

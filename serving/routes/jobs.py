@@ -165,9 +165,7 @@ async def follow(
     return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
-async def _events(
-    queue: Queue, job_id: int, after: int, until: float, stopping: threading.Event
-) -> AsyncIterator[str]:
+async def _events(queue: Queue, job_id: int, after: int, until: float, stopping: threading.Event) -> AsyncIterator[str]:
     yield "retry: 2000\n\n"
     said = time.monotonic()
     while True:

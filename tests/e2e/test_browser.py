@@ -9,9 +9,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from serving.users import add_user
 from serving.home import Home
 from serving.store import Store
+from serving.users import add_user
 from tests.e2e.chain import built
 
 pytestmark = pytest.mark.browser
