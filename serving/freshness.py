@@ -57,8 +57,8 @@ def keep_fresh(
 
 
 def _scope(sight: SightDep) -> tuple[object, ...]:
-    sets = (sight.reps, sight.teams, sight.accounts)
-    return (sight.names, *(None if found is None else sorted(found) for found in sets))
+    sets = (sight.reps, sight.teams, sight.accounts, sight.persons)
+    return (sight.names, sight.own, sight.least, *(None if found is None else sorted(found) for found in sets))
 
 
 FreshDep = Annotated[dict[str, str], Depends(keep_fresh)]
