@@ -87,6 +87,8 @@ def calibrated(curves: Curves, calibrator: Calibrator | None) -> Curves:
 
 def fit_calibrator(kind: str, past: Sequence[PastForecast], until: pd.Timestamp) -> Calibrator | None:
     """A calibrator from past forecasts and what was known of them at `until`; None where too few deals were won."""
+    if not past:
+        return None
     scores, outcomes = [], []
     for forecast in past:
         pairs = bin_rows(fate(forecast.snapshots, until), forecast.curves.edges)

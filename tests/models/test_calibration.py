@@ -10,6 +10,7 @@ from models.calibration import (
     Sigmoid,
     calibrated,
     calibration_error,
+    fit_calibrator,
     keep_if_better,
 )
 from models.learners import probability, safe_logit
@@ -88,3 +89,7 @@ def test_calibration_error_by_hand():
     # Two bins of two: .1, .1 with one won (|.2 - 1| = .8) and .9, .9 with both won (|1.8 - 2| = .2): 1.0 over 4.
     p, y = np.array([0.1, 0.1, 0.9, 0.9]), np.array([True, False, True, True])
     assert calibration_error(p, y, bins=2) == pytest.approx(0.25)
+
+
+def test_without_past_forecasts_there_is_no_calibrator():
+    assert fit_calibrator("sigmoid", [], END) is None
