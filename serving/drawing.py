@@ -18,6 +18,7 @@ import altair as alt
 import pandas as pd
 import vl_convert
 
+from serving.exports import safe
 from serving.format import Formats
 
 # Colours by meaning. Figures are drawn with the light theme's value, then each is swapped for its CSS variable.
@@ -58,8 +59,8 @@ class Figure:
         """The data as a CSV file inside a link, so that the page needs no script and no second request."""
         out = io.StringIO()
         writer = csv.writer(out)
-        writer.writerow(self.head)
-        writer.writerows(self.raw)
+        writer.writerow([safe(name) for name in self.head])
+        writer.writerows([safe(v) if isinstance(v, str) else v for v in row] for row in self.raw)
         return "data:text/csv;charset=utf-8," + quote("\ufeff" + out.getvalue())
 
 

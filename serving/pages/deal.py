@@ -75,7 +75,11 @@ def show_deal(deal_id: str, desk: DeskDep, server: ServerDep) -> HTMLResponse:
 
 @router.post("/deals/{deal_id}/advice/{rank}")
 def answer_advice(
-    deal_id: str, rank: int, desk: DeskDep, answer: Annotated[Answer, Form()], why: Annotated[str, Form()] = ""
+    deal_id: str,
+    rank: int,
+    desk: DeskDep,
+    answer: Annotated[Answer, Form()],
+    why: Annotated[str, Form(max_length=500)] = "",
 ) -> RedirectResponse:
     """Keep whether a suggestion helped, and go back to it."""
     fact = desk.deal_fact(deal_id)
