@@ -11,17 +11,22 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, date, datetime
+from datetime import time as clock
 from pathlib import Path
 from typing import IO
 
 from sqlalchemy.exc import OperationalError
 
+from crm.company import Company
+from crm.errors import BellwetherError
 from serving.home import Home
 from serving.jobs.leases import LEASE_SECONDS, process_name
 from serving.jobs.queue import Job, JobLost, Queue
 from serving.jobs.steps import Jobs
 from serving.jobs.tasks import drop_forgotten, drop_upload
+from serving.people_data.tidying import tidy
 from serving.settings import Settings
 from serving.store import Store
 
@@ -36,7 +41,7 @@ class Worker:
     Parameters
     ----------
     settings : Settings
-        Which home, and when to score by itself.
+        Which home, and when to score and tidy by itself.
     poll : float
         Seconds between two looks at the queue, and at a running job.
     lease_seconds : float
@@ -52,13 +57,14 @@ class Worker:
         self._scratch = self.home.root / "work"
         self._look_at = 0.0
         self._asked: date | None = None
+        self._tidied: date | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop; a job at work then goes back to the queue."""
         drop_forgotten(self.home)
         while not stop.is_set():
             try:
-                self._ask_for_nightly()
+                self._nightly()
                 job = self.queue.claim(self.name)
             except OperationalError as error:  # locked, full or restarting: what is queued stays there
                 log.warning("The store does not answer: %s", str(error.orig).strip())
@@ -143,18 +149,37 @@ class Worker:
             said = signal.Signals(-status).name if status is not None and status < 0 else f"status {status}"
             self.queue.put_back(job.job_id, self.name, f"The process that ran it ended by {said}.")
 
-    def _ask_for_nightly(self) -> None:
-        """Ask for the day's scores once it is time on the company's clock; a day without a worker is made up for."""
-        at = self._settings.score_at
-        if at is None or time.monotonic() < self._look_at or not (self.home.scores / "current").exists():
+    def _nightly(self) -> None:
+        """What is due once a day, once it is time on the company's clock; a day without a worker is made up for."""
+        if time.monotonic() < self._look_at:
             return
         self._look_at = time.monotonic() + _CLOCK
         if any(step.state in ("waiting", "running") for step in Jobs(self.store).steps()):
             return  # the first build has the machine
-        now = datetime.now(UTC).astimezone(self.home.company().zone)
-        if now.time() >= at and now.date() != self._asked:
-            self.queue.ask("score", {}, how="schedule", once=f"score {now.date().isoformat()}")
-            self._asked = now.date()
+        try:
+            company = self.home.company()
+        except BellwetherError as error:  # jobs say it too; those that need no company go on
+            log.warning("Nothing nightly is done: %s", error)
+            return
+        now = datetime.now(UTC).astimezone(company.zone)
+        self._ask_for_scores(now)
+        self._tidy(company, now)
+
+    def _ask_for_scores(self, now: datetime) -> None:
+        at = self._settings.score_at
+        if at is None or now.time() < at or now.date() == self._asked or not (self.home.scores / "current").exists():
+            return
+        self.queue.ask("score", {}, how="schedule", once=f"score {now.date().isoformat()}")
+        self._asked = now.date()
+
+    def _tidy(self, company: Company, now: datetime) -> None:
+        """Take out what is older than people.keep_months; scores turned off do not keep it longer."""
+        if now.time() < (self._settings.score_at or clock.min) or now.date() == self._tidied:
+            return
+        found = asdict(tidy(self.store, company, now=now.astimezone(UTC), who="schedule"))
+        self._tidied = now.date()
+        if any(found.values()):
+            log.info("older than %s months, taken out: %s", company.people.keep_months, found)
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -6,9 +6,10 @@ import subprocess
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from datetime import time as datetime_time
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from serving.home import Home
 from serving.jobs.leases import Busy, give_back, held, lives, process_name, take
@@ -17,6 +18,7 @@ from serving.jobs.tasks import drop_forgotten, upload_folder
 from serving.jobs.worker import Worker
 from serving.settings import Settings
 from serving.store import Store
+from serving.tables.audit import AuditEntry
 from serving.tables.jobs import Lease, StoredJob
 from tests.serving.small_site import fill
 
@@ -214,14 +216,54 @@ def test_the_night_is_asked_for_once_something_was_scored(tmp_path):
     fill(home)
     now = datetime.now(UTC)
     worker = Worker(Settings(home=home.root, score_at=now.time().replace(hour=0, minute=0)))
-    worker._ask_for_nightly()
+    worker._nightly()
     assert worker.queue.newest() == []  # no model is in use, so there is nothing to score with
     home.scores.mkdir()
     (home.scores / "current").write_text("first")
-    worker._ask_for_nightly()
+    worker._nightly()
     worker._look_at, worker._asked = 0.0, None  # as after a restart
-    worker._ask_for_nightly()
+    worker._nightly()
     assert [(j.kind, j.asked_how) for j in worker.queue.newest()] == [("score", "schedule")]
+    worker.close()
+
+
+@pytest.mark.parametrize("scores", [True, False])
+def test_what_is_too_old_on_persons_goes_once_a_night_though_nothing_was_scored(tmp_path, scores):
+    home = Home(tmp_path / "home")
+    home.make()
+    home.company_file.write_text("people: {keep_months: 1}\n", encoding="utf-8")
+    worker = Worker(Settings(home=home.root, score_at=datetime_time(0) if scores else None))
+
+    def note(what, days):
+        with worker.store.session() as session:
+            moment = datetime.now(UTC) - timedelta(days=days)
+            session.add(AuditEntry(at=moment, who="x", what=what, detail={}))
+
+    def left():
+        with worker.store.reading() as session:
+            return sorted(session.scalars(select(AuditEntry.what)))
+
+    note("old", 40)  # a month is 31 days at most
+    note("young", 20)
+    worker._nightly()
+    assert left() == ["people tidied", "young"]
+    note("old", 40)
+    worker._look_at = 0.0
+    worker._nightly()
+    assert left() == ["old", "people tidied", "young"]  # today's round is over
+    worker._look_at, worker._tidied = 0.0, worker._tidied - timedelta(days=1)
+    worker._nightly()
+    assert left() == ["people tidied", "people tidied", "young"]
+    assert worker.queue.newest() == []
+    worker.close()
+
+
+def test_before_the_hour_of_the_night_nothing_is_tidied(tmp_path):
+    home = Home(tmp_path / "home")
+    home.make()
+    worker = Worker(Settings(home=home.root, score_at=datetime_time(23, 59, 59, 999999)))
+    worker._nightly()
+    assert worker._tidied is None
     worker.close()
 
 
