@@ -15,7 +15,7 @@ from crm.schema import LOGGED_FIELDS, TABLES, TYPE_WORDS, Column
 _ISO_ZONE = r"^.*[T ].*(Z|[+-]\d\d(:?\d\d)?)$"
 _MONEY_LIMIT = 10**16
 _YEARS = 1800, 2299  # outside of these a date is a slip
-
+MOST_CHARACTERS = 10_000  # of a name, key or note: longer ones are a slip, and would fill pages and lists
 
 HIDDEN = "…"
 """Stands in a report or the quarantine where a personal value was."""
@@ -251,6 +251,11 @@ def _checks(column: Column, value: str, *, hidden: bool) -> list[str]:
         found.append((f"{value} < {column.low}", shown, f"is below {column.low:g}", "Mend the value."))
     if column.high is not None:
         found.append((f"{value} > {column.high}", shown, f"is above {column.high:g}", "Mend the value."))
+    if column.type in ("text", "key"):
+        start = shown if hidden else f"left({raw}, 100)"
+        long = f"is longer than {MOST_CHARACTERS:,} characters"
+        found.append((f"length({raw}) > {MOST_CHARACTERS}", start, long, "Shorten it, or leave the column out."))
+        found.append((f"contains({raw}, chr(0))", start, "holds a null character", "Take it out of the text."))
     return [_check(column.name, *parts) for parts in found]
 
 

@@ -39,6 +39,13 @@ class StoreUnreachable(NotReady):
     """The store cannot be opened."""
 
 
+class NullCharacter(BadInput):
+    """A text holds a null character, which PostgreSQL cannot keep."""
+
+    def __init__(self) -> None:
+        super().__init__("A text holds a null character (U+0000). Take it out, then send it again.")
+
+
 class UnknownRevision(BadInput):
     """The tables have a form that this version does not know."""
 
@@ -179,7 +186,17 @@ def _engine(url: str) -> Engine:
             Path(address.database).parent.mkdir(parents=True, exist_ok=True)
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "before_cursor_execute", _refuse_null)
     return engine
+
+
+def _refuse_null(_: Any, __: Any, ___: str, given: Any, ____: Any, _____: bool) -> None:
+    # On SQLite as well, which would keep it: a store can then move to PostgreSQL.
+    rows = given if isinstance(given, list) else [given]
+    for row in rows:
+        values = row.values() if isinstance(row, dict) else row or ()
+        if any(isinstance(value, str) and "\0" in value for value in values):
+            raise NullCharacter
 
 
 def _set_up_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:
