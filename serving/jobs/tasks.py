@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from crm.errors import BadInput, NotReady
 from serving.home import Home
-from serving.jobs.queue import Job, Queue
+from serving.jobs.queue import Job, JobLost, Queue
 from serving.settings import Settings
 from serving.store import Store
 
@@ -191,12 +191,15 @@ def connector_of(crm: str, settings: Settings) -> Connector:
 
 
 def train_model(work: Work) -> Outcome:
-    """Train models, each put in use if it passes the gate; then ask for scores."""
+    """Train models, each put in use if it passes the gate; after the win model measure effects; then ask for scores."""
     wished = work.job.params.get("what")
-    made, missing = [], {}
+    made: list[TrainResult] = []
+    missing: dict[str, str] = {}
     for what in MODELS if wished is None else [w for w in MODELS if w == wished]:
         try:
             made.append(_train(work, what))
+        except JobLost:
+            raise
         except NotReady as error:
             missing[what] = str(error)
     if not made:
@@ -206,8 +209,28 @@ def train_model(work: Work) -> Outcome:
         for m in made
     ]
     said = ", ".join(f"{m.what} {m.version}{' in use' if m.promoted else ''}" for m in made)
-    after = score_after(work) if any(m.promoted for m in made) else None
+    measured = any(m.what == "win" for m in made) and _measure_effects(work, missing)
+    after = score_after(work) if measured or any(m.promoted for m in made) else None
     return Outcome(said, {"models": models, "missing": missing, "score_job": after})
+
+
+def _measure_effects(work: Work, missing: dict[str, str]) -> bool:
+    """Measure effects and keep them with the win model in use, or note why that cannot be; True where it could."""
+    from crm.lake import newest_event
+    from training.effects import measure
+
+    view, home = work.home.lake.view(), work.home
+    try:
+        measure(
+            view, home.company(), tracking=home.tracking, snapshots=home.snapshots, as_of=newest_event(view),
+            progress=lambda text, done: work.tell(f"effects: {text}", done),
+        )  # fmt: skip
+    except JobLost:
+        raise
+    except NotReady as error:
+        missing["effects"] = str(error)
+        return False
+    return True
 
 
 def _train(work: Work, what: What) -> TrainResult:
