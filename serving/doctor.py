@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import ctypes.util
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Literal
+
+import httpx
 
 from crm.errors import BellwetherError, NotReady
 from serving.home import Home
+from serving.settings import Settings, read_settings, unknown_names
 
 _PACKAGES = ("lightgbm", "scikit-learn", "duckdb", "deltalake", "mlflow-skinny", "fastapi", "sqlalchemy")
 _LEAST_FREE = 1 << 30
+_AHEAD = timedelta(days=1)  # a date without its zone may be that far ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +32,49 @@ class Finding:
     text: str
 
 
+def examine_here(root: Path | None) -> list[Finding]:
+    """Run all checks: of the environment, then of the home that was named, else of the one of the settings."""
+    settings, problem = read_settings()
+    if settings is None:
+        return [Finding("environment", "bad", problem)]
+    chosen = settings.model_copy(update={"home": root}) if root else settings
+    return [_environment(), _port(chosen), *examine(Home.of(chosen))]
+
+
+def _environment() -> Finding:
+    strange = unknown_names()
+    if not strange:
+        return Finding("environment", "ok", "all settings are known")
+    said = [f"{name} is no setting{f': write {nearest}' if nearest else ', take it out'}." for name, nearest in strange]
+    return Finding("environment", "note", " ".join(said))
+
+
+def _port(settings: Settings) -> Finding:
+    from serving.server import PortTaken, address_of, listen
+
+    try:
+        listen(settings).close()
+    except PortTaken as error:
+        if _serves(address_of(settings)):
+            return Finding("port", "ok", f"Bellwether answers on {address_of(settings)}")
+        return Finding("port", "bad", str(error))
+    except BellwetherError as error:
+        return Finding("port", "bad", str(error))
+    return Finding("port", "ok", f"{settings.port} on {settings.host} is free")
+
+
+def _serves(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/api/v1/health", timeout=2, trust_env=False).json().get("status") in (
+            "ok",
+            "waiting",
+        )
+    except (httpx.HTTPError, ValueError, AttributeError):
+        return False
+
+
 def examine(home: Home) -> list[Finding]:
-    """Run all checks; one that fails does not stop the others."""
+    """Run all checks of a home; one that fails does not stop the others."""
     checks: dict[str, Callable[[Home], Finding]] = {
         "python": _python,
         "packages": _packages,
@@ -36,6 +84,7 @@ def examine(home: Home) -> list[Finding]:
         "store": _store,
         "ledger": _ledger,
         "lake": _lake,
+        "clock": _clock,
         "models": _models,
         "scores": _scores,
     }
@@ -76,6 +125,9 @@ def _openmp(_: Home) -> Finding:
 def _home(home: Home) -> Finding:
     free = home.free_bytes()
     if not home.root.exists():
+        above = next(folder for folder in home.root.parents if folder.exists())
+        if not (above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
+            return Finding("home", "bad", f"{home.root} cannot be made: {above} cannot be written to. Change --home.")
         return Finding("home", "note", f"{home.root} does not exist yet. Import something: bellwether import PATH.")
     probe = home.root / ".doctor"
     try:
@@ -100,7 +152,7 @@ def _store(home: Home) -> Finding:
     from serving.store import Store
     from serving.users import has_users
 
-    if not home.root.exists():
+    if not home.root.exists() and home.database_url == Home(home.root).database_url:
         return Finding("store", "note", "There is none yet.")
     store = Store(home.database_url)
     users = has_users(store)
@@ -134,6 +186,23 @@ def _lake(home: Home) -> Finding:
         "lake",
         "ok",
         f"cut {view.cut.number}, {len(view.present)} tables, newest event {newest_event(view):%Y-%m-%d %H:%M}",
+    )
+
+
+def _clock(home: Home) -> Finding:
+    from crm.lake import newest_event
+
+    now = datetime.now(UTC)
+    if not home.has_data():
+        return Finding("clock", "ok", f"{now:%Y-%m-%d %H:%M} UTC")
+    newest = newest_event(home.lake.view())
+    if newest <= now + _AHEAD:
+        return Finding("clock", "ok", f"{now:%Y-%m-%d %H:%M} UTC, the data's newest event is not after it")
+    return Finding(
+        "clock",
+        "bad",
+        f"The data's newest event ({newest:%Y-%m-%d %H:%M} UTC) is after this machine's clock "
+        f"({now:%Y-%m-%d %H:%M} UTC). Set the clock, or correct the date in the CRM and import it again.",
     )
 
 

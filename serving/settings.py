@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from datetime import time
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
 
 
 class Settings(BaseSettings):
@@ -64,6 +66,32 @@ class Settings(BaseSettings):
     tryton_database: str | None = Field(None, description="Tryton: name of the database.")
     tryton_user: str | None = Field(None, description="Tryton: user with read access.")
     tryton_password: SecretStr | None = Field(None, description="Tryton: that user's password.")
+
+
+_PREFIX = "BELLWETHER_"
+
+
+def read_settings() -> tuple[Settings | None, str]:
+    """The settings, or None and a sentence on each of them that cannot be read."""
+    try:
+        return Settings(), ""
+    except ValidationError as error:
+        return None, " ".join(_unread(str(e["loc"][0]), str(e["input"]), e["msg"]) for e in error.errors())
+    except SettingsError as error:  # a value that should be JSON
+        name = next((field for field in Settings.model_fields if f'"{field}"' in str(error)), "")
+        return None, _unread(name, os.environ.get(f"{_PREFIX}{name.upper()}", ""), "This is no JSON")
+
+
+def _unread(name: str, value: str, why: str) -> str:
+    known = Settings.model_fields.get(name)
+    return f"{_PREFIX}{name.upper()} is '{value}'. {why}. It means: {known.description if known else ''}"
+
+
+def unknown_names() -> list[tuple[str, str | None]]:
+    """Names in the environment that look like settings and are none, each with the nearest that is one."""
+    known = [f"{_PREFIX}{name.upper()}" for name in Settings.model_fields]
+    strange = sorted(name for name in os.environ if name.upper().startswith(_PREFIX) and name.upper() not in known)
+    return [(name, next(iter(get_close_matches(name.upper(), known, 1)), None)) for name in strange]
 
 
 def quiet_libraries() -> None:

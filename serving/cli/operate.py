@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from serving.cli.common import HomeDir, echo_table, home_of, home_that_is, progress, store_of
+from serving.cli.common import HomeDir, echo_table, home_that_is, progress, store_of
 
 ledger = typer.Typer(no_args_is_help=True, help="Forecasts as issued.")
 
@@ -54,13 +54,13 @@ def demo(
 
 
 def doctor(home: HomeDir = None) -> None:
-    """Check installation, store, lake, models and scores; each problem with its mend.
+    """Check settings, port, installation, store, lake, clock, models and scores; each problem with its mend.
 
     Example: bellwether doctor --home var
     """
-    from serving.doctor import examine
+    from serving.doctor import examine_here
 
-    findings = examine(home_of(home))
+    findings = examine_here(home)
     marks = {"ok": "ok", "note": "note", "bad": "BAD"}
     echo_table(["check", "", "finding"], [[f.check, marks[f.state], f.text] for f in findings])
     if any(f.state == "bad" for f in findings):
