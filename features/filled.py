@@ -58,7 +58,7 @@ class Filled:
 
     def frame(self) -> pd.DataFrame:
         """Key, `as_of`, numbers as float64 (NaN: not known), categories as `category`, in order of their names."""
-        columns: dict[str, object] = {self._key: pd.Series(self._spine[self._key].astype(object).to_numpy(object))}
+        columns: dict[str, object] = {self._key: self._spine[self._key].reset_index(drop=True)}
         columns["as_of"] = self._spine["as_of"].reset_index(drop=True).astype("datetime64[us, UTC]")
         for name in self._order:
             # Given away one by one, so that no column is held twice.
