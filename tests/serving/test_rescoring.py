@@ -56,8 +56,10 @@ def test_scores_of_what_changed_are_the_same_as_all_scored_anew(own):
     view = own.lake.view()
     deals, touches = view.arrow("deals").to_pandas(), view.arrow("activities").to_pandas()
     of_open = touches[touches["deal_id"].isin(deals.loc[deals["outcome"] == "open", "deal_id"])]
-    added = of_open.sort_values("occurred_at").head(1).drop(columns="_seq").assign(activity_id="added", kind="meeting")
-    own.lake.merge({"activities": pa.Table.from_pandas(added, preserve_index=False)}, source="test")
+    place = int(of_open.sort_values("occurred_at").index[0])
+    row = view.arrow("activities").slice(place, 1).drop_columns("_seq").to_pylist()[0]
+    added = pa.Table.from_pylist([{**row, "activity_id": "added", "kind": "meeting"}], view.schema("activities"))
+    own.lake.merge({"activities": added}, source="test")
     part = score_all(own, reuse=True)
     assert part.rated == 1
     whole = score_all(own)
