@@ -12,6 +12,7 @@ from sqlalchemy import select
 from crm.company import Company
 from crm.errors import BadInput, NotFound
 from serving.access import NotYours, Sight, Viewer
+from serving.accuracy import Accuracy
 from serving.problems import NOTHING_HERE
 from serving.store import Store
 from serving.tables.calls import Call
@@ -212,6 +213,30 @@ def judged(calls: pd.DataFrame, totals: pd.DataFrame, entity: Entity, company: C
             parts.append(both.assign(point=share, call=both["value"], model=both["p50"]))
     columns = ["entity_id", "by", "user_id", "rep_id", "kind", "metric", "point", "call", "model", "run_rate", "actual"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame()
+
+
+def callers(calls: pd.DataFrame, found: Accuracy, sight: Sight, company: Company) -> pd.DataFrame:
+    """How right people's calls were, of those whose own figures the viewer may see; whoever the calls were about.
+
+    Parameters
+    ----------
+    calls : DataFrame
+        As `history` gives them.
+    found : Accuracy
+        Of issued forecasts.
+
+    Returns
+    -------
+    DataFrame
+        As `summary`, with `entity`; empty where nothing can be judged or seen.
+    """
+    totals: dict[Entity, pd.DataFrame] = {"rep": found.reps.rows, "team": found.teams.rows}
+    tables = {entity: judged(seen(calls, sight), rows, entity, company) for entity, rows in totals.items()}
+    parts = [summary(table).assign(entity=entity) for entity, table in tables.items() if len(table)]
+    if not parts:
+        return pd.DataFrame()
+    every = pd.concat(parts, ignore_index=True)
+    return every if sight.persons is None else every[every["rep_id"].isin(sight.persons)]
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:

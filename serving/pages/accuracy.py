@@ -93,9 +93,7 @@ def show_accuracy(desk: DeskDep, server: ServerDep) -> HTMLResponse:
 def _callers(desk: Desk, server: Server) -> list[Caller]:
     """Each person's calls of periods that are over beside model and pace, of those that the visitor may see."""
     found, f = server.accuracy("issued"), desk.formats
-    every = calls.seen(calls.history(desk.store), desk.sight)
-    totals: dict[calls.Entity, pd.DataFrame] = {"rep": found.reps.rows, "team": found.teams.rows}
-    tables = [calls.judged(every, rows, entity, desk.company) for entity, rows in totals.items()]
+    table = calls.callers(calls.history(desk.store), found, desk.sight, desk.company)
     return [
         Caller(
             str((row["rep_id"] and desk.names.get(row["rep_id"], row["rep_id"])) or row["by"]),
@@ -107,9 +105,7 @@ def _callers(desk: Desk, server: Server) -> list[Caller]:
             f.percent(row["bias"], 1),
             f.money(row["worth"]) if row["metric"] == "bookings" else f.number(row["worth"], 1),
         )
-        for table in tables
-        if len(table)
-        for row in calls.summary(table).to_dict("records")
+        for row in table.to_dict("records")
         if row["kind"] == "commit"
     ]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-import pandas as pd
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -111,20 +110,9 @@ def make_call(
 @router.get("/accuracy", responses=example(CALL_ACCURACY))
 def read_call_accuracy(server: ServerDep, sight: SightDep, viewer: ViewerDep, company: CompanyDep) -> CallAccuracyList:
     """Each person's calls against what came, beside what model and run rate said then, and what they were worth."""
-    found = server.accuracy("issued")
-    every = calls.seen(calls.history(server.store), sight)
-    rows: list[CallAccuracyOut] = []
-    totals_of: dict[Entity, pd.DataFrame] = {"rep": found.reps.rows, "team": found.teams.rows}
-    for entity, totals in totals_of.items():
-        table = calls.judged(every, totals, entity, company)
-        if len(table):
-            rows += [CallAccuracyOut(entity=entity, **_named(row)) for row in rows_of(calls.summary(table))]
-    # How right somebody's calls were is a figure on that person, whoever they were about.
-    return CallAccuracyList(callers=[r for r in rows if sight.persons is None or r.rep_id in sight.persons])
-
-
-def _named(row: dict[str, object]) -> dict[str, object]:
-    return {name: row.get(name) for name in CallAccuracyOut.model_fields if name != "entity"}
+    found = calls.callers(calls.history(server.store), server.accuracy("issued"), sight, company)
+    names = CallAccuracyOut.model_fields
+    return CallAccuracyList(callers=[CallAccuracyOut(**{n: row[n] for n in names}) for row in rows_of(found)])
 
 
 def _out(row: dict[str, object]) -> CallOut:

@@ -7,6 +7,8 @@ import pytest
 
 from crm.company import Company
 from serving import calls
+from serving.access import Sight
+from serving.accuracy import Accuracy, TotalAccuracy
 from tests.builders import at
 
 Q1 = {"period_start": date(2026, 1, 1), "period_end": date(2026, 4, 1), "metric": "bookings"}
@@ -89,6 +91,19 @@ def test_a_call_after_the_point_or_without_a_forecast_is_not_judged():
     assert (
         len(calls.judged(early, pd.DataFrame([issued("2026-01-05", 1.0, 1.0)]), "team", Company(time_zone="UTC"))) == 0
     )
+
+
+def test_how_right_a_person_was_is_shown_to_who_may_see_that_person():
+    said = pd.DataFrame([a_call(180.0, "2026-01-20"), a_call(190.0, "2026-01-21", user_id=2) | {"rep_id": "m2"}])
+    found = Accuracy("issued", teams=TotalAccuracy(rows=pd.DataFrame([issued("2026-01-05", 100.0, 90.0)])))
+    shown = {
+        persons: calls.callers(said, found, Sight(persons=persons), Company(time_zone="UTC")).get("rep_id", pd.Series())
+        for persons in (None, frozenset({"m1"}), frozenset())
+    }
+    # The call of 20 January stands at both points: a row a caller, whatever the number of points.
+    assert sorted(shown[None]) == ["m1", "m2"]
+    assert list(shown[frozenset({"m1"})]) == ["m1"]
+    assert shown[frozenset()].empty
 
 
 def call(site, who, **given):
