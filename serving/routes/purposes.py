@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
@@ -12,24 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from serving.dependencies import AdminDep, CompanyDep, StoreDep, ViewerDep
 from serving.documents import example
 from serving.people_data.examples import PURPOSE, PURPOSES_NOW
-from serving.people_data.purposes import Purposes
+from serving.people_data.purposes import Agreement, Purposes
 
 router = APIRouter(prefix="/purposes", tags=["people"])
 PurposeName = Annotated[str, Path(max_length=40, description="coaching, appraisal, pay or contests.")]
-
-
-class AgreementOut(BaseModel):
-    """That somebody agreed, and whether that was withdrawn."""
-
-    purpose: str
-    agreed_by: str
-    agreed_on: date
-    note: str
-    recorded_by: str
-    recorded_at: datetime
-    withdrawn_at: datetime | None
-    withdrawn_by: str | None
-    withdrawn_why: str | None
 
 
 class PurposeOut(BaseModel):
@@ -38,7 +24,7 @@ class PurposeOut(BaseModel):
     purpose: str
     on: bool
     why_off: Annotated[str, Field(description="Empty while it is on.")]
-    agreements: list[AgreementOut]
+    agreements: list[Agreement]
 
 
 class PurposeList(BaseModel):

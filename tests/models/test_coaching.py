@@ -8,8 +8,8 @@ import pytest
 
 from crm.company import Company
 from models.coaching import COLUMNS, advise, shrunk
-from models.win import WinModel
 from tests.builders import a_change, a_deal, an_activity, view_of
+from tests.models.demo_wins import demo_wins
 
 AS_OF = pd.Timestamp("2026-03-02", tz="UTC")
 CONTACTS = [
@@ -21,17 +21,7 @@ CONTACTS = [
 
 @pytest.fixture(scope="module")
 def win():
-    """Of 600 closed deals those with a demo were won in 70 %, the others in 20 %; calls tell nothing."""
-    rng, n = np.random.default_rng(0), 600
-    demos, calls = rng.integers(0, 2, n).astype(float), rng.integers(0, 3, n).astype(float)
-    made = AS_OF - pd.to_timedelta(rng.uniform(60, 500, n), unit="D")
-    won = rng.random(n) < np.where(demos > 0, 0.7, 0.2)
-    rows = pd.DataFrame({"deal_id": [f"d{i}" for i in range(n)], "as_of": made, "demos": demos, "calls_30d": calls})
-    rows["_closed_at"] = made + pd.to_timedelta(rng.uniform(5, 50, n), unit="D")
-    rows["_outcome"] = np.where(won, "won", "lost")
-    model = WinModel(horizon_weeks=20, replicates=0, cuts=2).fit(rows, until=AS_OF)
-    assert model.note["signal"]
-    return model
+    return demo_wins(AS_OF)
 
 
 def deals(**columns):

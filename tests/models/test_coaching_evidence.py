@@ -11,8 +11,8 @@ from models.actions import CATALOGUE
 from models.coaching import advise
 from models.coaching_evidence import Randomised, evidence_for
 from models.effects import SEGMENT_COLUMNS, Effects
-from models.win import WinModel
 from tests.builders import a_deal, an_activity, view_of
+from tests.models.demo_wins import demo_wins
 
 AS_OF = pd.Timestamp("2026-03-02", tz="UTC")
 PARTS = pd.DataFrame(columns=SEGMENT_COLUMNS)
@@ -103,15 +103,7 @@ def test_chance_alone_measures_and_outweighs_history_that_it_contradicts():
 
 @pytest.fixture(scope="module")
 def win():
-    """Deals with a demo were won far more often, so a demo is what the model alone would suggest first."""
-    rng, n = np.random.default_rng(0), 600
-    demos, calls = rng.integers(0, 2, n).astype(float), rng.integers(0, 3, n).astype(float)
-    made = AS_OF - pd.to_timedelta(rng.uniform(60, 500, n), unit="D")
-    won = rng.random(n) < np.where(demos > 0, 0.7, 0.2)
-    rows = pd.DataFrame({"deal_id": [f"p{i}" for i in range(n)], "as_of": made, "demos": demos, "calls_30d": calls})
-    rows["_closed_at"] = made + pd.to_timedelta(rng.uniform(5, 50, n), unit="D")
-    rows["_outcome"] = np.where(won, "won", "lost")
-    return WinModel(horizon_weeks=20, replicates=0, cuts=2).fit(rows, until=AS_OF)
+    return demo_wins(AS_OF)
 
 
 def coach(win, **values):
