@@ -19,7 +19,7 @@ from models.effects_action import PARTS
 from models.effects_estimate import Z90
 from models.effects_history import past_of
 from models.effects_rows import taken
-from models.effects_rules import BIAS_SD, Known, believed
+from models.effects_rules import Known, believed, from_history
 from models.effects_segments import of_deals
 from models.learners import Floats
 
@@ -156,4 +156,4 @@ def _adjusted(X: pd.DataFrame, row: Mapping[str, Any], effects: Effects) -> tupl
 
 
 def _known(row: Mapping[str, Any], value: float) -> Known:
-    return Known(value, float(row["corrected_se"]) ** 2, float(row["bias"]) ** 2 + BIAS_SD**2)
+    return from_history(value, float(row["corrected_se"]), float(row["bias"]))

@@ -199,9 +199,15 @@ class Belief:
     dropped: bool = False
 
 
-def from_history(theta: Mean, found: Corrected) -> Known:
-    """An adjusted effect as evidence; its bias does not shrink with more rows."""
-    return Known(found.mean.value, found.mean.se**2, (theta.value - found.mean.value) ** 2 + BIAS_SD**2)
+def from_history(value: float, se: float, bias: float) -> Known:
+    """A corrected effect as evidence; its bias does not shrink with more rows.
+
+    Parameters
+    ----------
+    bias : float
+        By how much the placebo corrected it.
+    """
+    return Known(value, se**2, bias**2 + BIAS_SD**2)
 
 
 def believed(

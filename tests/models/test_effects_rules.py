@@ -126,5 +126,5 @@ def test_history_that_a_trial_contradicts_is_dropped():
 
 
 def test_bias_of_an_adjusted_effect_stays_however_much_history_there_is():
-    found = from_history(Mean(0.10, 0.0), Corrected(0.2, Mean(0.08, 0.0), 0.02))
+    found = from_history(0.08, 0.0, 0.02)
     assert found.variance == pytest.approx(0.02**2 + 0.02**2)
