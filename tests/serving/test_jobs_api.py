@@ -61,7 +61,8 @@ def wait(client, job_id, *states, seconds=90):
 
 def children(home):
     """Numbers of processes that do a job of a home."""
-    listed = subprocess.run(["ps", "-axo", "pid=,args="], capture_output=True, text=True, check=True).stdout
+    # ww: with COLUMNS set, as under some runners, ps would cut the lines short and nothing would be found.
+    listed = subprocess.run(["ps", "-axwwo", "pid=,args="], capture_output=True, text=True, check=True).stdout
     lines = [line.split(maxsplit=1) for line in listed.splitlines()]
     return [int(pid) for pid, said in lines if "serving.jobs.child" in said and str(home.root) in said]
 
@@ -100,10 +101,11 @@ def test_a_job_whose_process_is_killed_begins_anew(own):
     with own.client("admin@example.com") as client:
         number = client.post("/jobs", json={"kind": "train", "what": "win", "trials": 0}).json()["job_id"]
         wait(client, number, "running")
+        end = time.monotonic() + 30
         while not (found := children(own.home)):
+            assert time.monotonic() < end, client.get(f"/jobs/{number}").json()
             time.sleep(0.02)
         os.kill(found[0], signal.SIGKILL)
-        end = time.monotonic() + 30
         while client.get(f"/jobs/{number}").json()["attempt"] < 2:
             assert time.monotonic() < end
             time.sleep(0.02)
