@@ -55,9 +55,12 @@ def create_app(settings: Settings, *, warm: bool = False, shared_metrics: Path |
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         tell_when_stopping(server.stopping)
-        if warm:
-            Thread(target=_warm, args=(server,), name="warm", daemon=True).start()
+        loading = Thread(target=_warm, args=(server,), name="warm", daemon=True) if warm else None
+        if loading:
+            loading.start()
         yield
+        if loading:
+            loading.join()  # a thread that still loads while the interpreter ends aborts the process
         server.store.close()
 
     app = DocumentedApp(

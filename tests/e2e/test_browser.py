@@ -173,7 +173,7 @@ def test_the_first_tab_leads_past_the_menu(site):
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
         page.keyboard.press("Enter")
-        assert page.url.endswith("#main")
+        page.wait_for_url("**#main")
 
 
 def test_a_search_is_found_by_its_key_and_kept_in_the_address(site):

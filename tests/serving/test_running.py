@@ -1,5 +1,6 @@
 """A server of several processes: one readiness, one set of counts, one answer to a repeated write, an end in order."""
 
+import asyncio
 import json
 import os
 import signal
@@ -8,14 +9,17 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from serving.app import create_app
 from serving.home import Home
 from serving.jobs.leases import take
 from serving.jobs.queue import WRITES, Queue
+from serving.settings import Settings
 from serving.store import Store
 from serving.tokens import make_token
 from serving.users import add_user, read_user
@@ -150,3 +154,27 @@ def test_at_the_end_what_is_at_work_is_answered_and_streams_end(running):
     assert running.process.wait(60) == 0
     assert time.monotonic() - began < 30
     assert "Traceback" not in running.log.read_text()
+
+
+def test_a_model_that_is_still_loading_is_waited_for_before_the_store_closes(tmp_path):
+    home = Home(tmp_path / "home")
+    home.make()
+    app = create_app(Settings(home=home.root), warm=True)
+    server = app.state.server
+    begun, done = Event(), []
+
+    def slow(*_: object) -> None:
+        begun.set()
+        time.sleep(0.3)  # longer than the end of the application takes without waiting
+        done.append("loaded")
+
+    server.live.warm = slow
+    close = server.store.close
+    server.store.close = lambda: (done.append("closed"), close())
+
+    async def begin_and_end() -> None:
+        async with app.router.lifespan_context(app):
+            assert begun.wait(30)
+
+    asyncio.run(begin_and_end())
+    assert done == ["loaded", "closed"]
