@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 
 from crm.errors import NotReady
 from models.calibration import calibrated, fit_calibrator, keep_if_better
@@ -159,6 +159,27 @@ class WinModel(BaseEstimator):
         self.replicates_ = self._fit_replicates(rows, what)
         self._set_typical(rows)
         return self
+
+    def without_people(self, snapshots: pd.DataFrame) -> Self:
+        """The same model, every choice alike, whose learners do not look at who works on a deal; it has no interval.
+
+        Fitted on what this one was fitted on, with the same effort, so that their difference is what such features are
+        worth. What `score(identity=False)` uses is a lighter one.
+
+        Parameters
+        ----------
+        snapshots : shape (n, p)
+            As given to `fit`.
+        """
+        other = clone(self)
+        vars(other).update(vars(self))
+        other.replicates_, other.without_identity_ = [], None
+        if self._looks_at_people:
+            rows = snapshots[snapshots["as_of"] <= self.until_].reset_index(drop=True)
+            other.params_ = replace(self.params_, identity=False)
+            other.fields_ = other._fit_fields(rows, fate(rows, self.until_))
+            other._set_typical(rows)
+        return other
 
     def predict_proba_won(self, X: pd.DataFrame) -> Floats:
         """Probability of being won within the horizon, shape (n,)."""
@@ -312,6 +333,10 @@ class WinModel(BaseEstimator):
     def _left_out(self) -> frozenset[str]:
         return frozenset() if self.params_.identity else identity_names()
 
+    @property
+    def _looks_at_people(self) -> bool:
+        return self.fields_ is not None and bool(identity_names() & set(self.fields_.names))
+
     def _core(self, effort: Effort, calendar: ClosingCalendar) -> WinCore:
         return WinCore(self.edges_, effort=effort, calendar=calendar, random_state=self.random_state)
 
@@ -328,13 +353,13 @@ class WinModel(BaseEstimator):
 
     def _fit_without_identity(self, rows: pd.DataFrame, what: Fate) -> WinCore | SmallModel | None:
         """A second model for `score(identity=False)`; None where it would be the first one again."""
-        if self.fields_ is None or not self.replicates or not identity_names() & set(self.fields_.names):
+        if not self.replicates or not self._looks_at_people:
             return None
         effort = self._effort(rows=self.rows // 2, linear_rows=min(20_000, self.rows // 6), part=0.5)
         return self._fitted(rows, what, effort, identity_names())
 
     def _impartial(self) -> WinCore | SmallModel | None:
-        if self.fields_ is None or not identity_names() & set(self.fields_.names):
+        if not self._looks_at_people:
             return self.fields_
         # Models kept by an earlier version have no such attribute.
         found: WinCore | SmallModel | None = getattr(self, "without_identity_", None)

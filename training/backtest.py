@@ -22,6 +22,7 @@ from training.backtest_result import Backtest, TooShort, log
 from training.baselines import BASELINES, SIMPLE, Baseline, available
 from training.fit import win_model
 from training.metrics import skill, win_metrics
+from training.people import WITHOUT, gain_from_people, sentence
 from training.reliability import by_segment, calibration_figures, one_a_cut, reliability
 from training.segments import SEGMENTS, deal_segments, team_of
 from training.snapshots import deal_snapshots
@@ -108,6 +109,7 @@ def _judged(table: pd.DataFrame, *, wanted: int) -> Backtest:
         dates=part["as_of"].nunique(),
         wanted=wanted,
     )
+    people = gain_from_people(one_a_cut(table))
     calibration = {days: calibration_figures(one_a_cut(rows)) for days, rows in table.groupby("horizon_days")}
     more = {
         "calibration": calibration[main].rename_axis("measure").reset_index(),
@@ -115,14 +117,16 @@ def _judged(table: pd.DataFrame, *, wanted: int) -> Backtest:
         "reliability": bins,
         "segments": by_segment(part, SEGMENTS),
         "dates": past,
+        "people": people,
     }
     figures = {"reliability": plots.reliability_svg(part), "dates": plots.dates_svg(past)}
-    return Backtest("win", table, summarise(table), compared, said, more, figures, remarks=_remarks())
+    return Backtest("win", table, summarise(table), compared, said, more, figures, _remarks(sentence(people, main)))
 
 
-def _remarks() -> tuple[str, ...]:
+def _remarks(people: str) -> tuple[str, ...]:
     missing = set(BASELINES) - set(available())
-    return tuple(f"Not compared: {name}, which is not installed (pip install {name})." for name in sorted(missing))
+    absent = (f"Not compared: {name}, which is not installed (pip install {name})." for name in sorted(missing))
+    return (people, *absent)
 
 
 def main_horizon(table: pd.DataFrame) -> int:
@@ -167,7 +171,7 @@ def compare(
     plain = {"base_rate": available()["base_rate"]}
     tables: dict[str, pd.DataFrame] = {}
     for name, model in models.items():
-        parts = [p for cut in cuts if len(p := _forecasts(rows, cut, end, model, [days], kinds=plain))]
+        parts = [p for cut in cuts if len(p := _forecasts(rows, cut, end, model, [days], kinds=plain, both=False))]
         if not parts:
             raise TooShort(days)
         tables[name] = pd.concat(parts, ignore_index=True)
@@ -232,13 +236,15 @@ def _forecasts(
     horizons: Sequence[int] = HORIZONS,
     *,
     kinds: Mapping[str, type[Baseline]],
+    both: bool = True,
 ) -> pd.DataFrame:
-    """What would have been said at `cut` of the deals open then, beside what came."""
+    """What would have been said at `cut` of the deals open then, with and without who works on them, and what came."""
     deals = rows[rows["as_of"] == cut].reset_index(drop=True)
     try:
         model.fit(rows[rows["as_of"] <= cut], until=cut)
     except NotReady:  # nothing closed yet, or one outcome only
         return pd.DataFrame()
+    impartial = model.without_people(rows) if both else model
     parts = []
     for days in horizons:
         if cut + pd.Timedelta(days=days) > until:
@@ -248,6 +254,8 @@ def _forecasts(
         }
         keys = {"deal_id": deals["deal_id"], "as_of": cut, "horizon_days": days}
         came = {"won": won_within(deals, until, float(days)), "forecast": model.won_within(deals, days)}
+        if both:
+            said[WITHOUT] = impartial.won_within(deals, days)
         parts.append(pd.DataFrame({**keys, **came, **said}).join(deal_segments(deals, deals.get("_team"))))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 

@@ -191,8 +191,8 @@ def _points(value: float | None) -> str:
 
 
 def _show_backtest(found: Backtest) -> None:
-    calibration = [found.more[name] for name in ("calibration",) if name in found.more]
-    for table in (found.summary, found.differences, *calibration):
+    more = [found.more[name] for name in ("people", "calibration") if len(found.more.get(name, ()))]
+    for table in (found.summary, found.differences, *more):
         echo_table(list(table.columns), [[_cell(value) for value in row] for row in table.to_numpy(object)])
     for line in (*found.remarks, found.verdict.en):
         typer.echo(line)

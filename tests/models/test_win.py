@@ -288,6 +288,21 @@ def test_what_deals_come_to_whoever_works_on_them(deals, least):
     assert expected.mean() == pytest.approx(said.mean(), abs=0.04)
 
 
+@pytest.mark.parametrize("deals", [300, 1_300])
+def test_the_same_model_without_people_sees_no_owner_and_is_what_a_fit_without_them_gives(deals):
+    rows = with_owners(snapshots(deals, seed=11))
+    fitted = WinModel(trees=30, rows=12_000, replicates=0, cuts=0).fit(rows, until=END)
+    other = fitted.without_people(rows)
+    now = open_now(rows)
+    said = other.predict_proba_won(now)
+    assert np.abs(said - fitted.predict_proba_won(now)).max() > 0.02
+    np.testing.assert_array_equal(other.predict_proba_won(now.assign(owner_id="a")), said)
+    # Nothing was decided on past dates, so a model told from the start to leave them out is the same.
+    told = WinModel(trees=30, rows=12_000, replicates=0, cuts=0, params=WinParams(identity=False))
+    alone = told.fit(rows.drop(columns="owner_id") if fitted.small_ else rows, until=END)
+    np.testing.assert_allclose(alone.predict_proba_won(now), said)
+
+
 def test_a_light_model_that_looks_at_owners_cannot_be_impartial():
     rows = with_owners(snapshots(300, seed=11))
     fitted = WinModel(replicates=0, cuts=0).fit(rows, until=END)

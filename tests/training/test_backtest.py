@@ -9,6 +9,7 @@ from models.win_params import WinParams
 from training.backtest import backtest, compare, judged_dates, light_model, past_dates
 from training.backtest_result import TooShort, write
 from training.baselines import SIMPLE, BaseRate, LogisticBaseline
+from training.people import WITHOUT
 from training.reconstruct import reconstruct
 
 WEEK = pd.Timedelta(weeks=1)
@@ -67,6 +68,18 @@ def test_differences_are_those_of_mean_losses_and_the_verdict_names_each_rival(r
     for name in ("the base rate", "the stage rate", "the owner's own call", "Odoo's recipe", "logistic regression"):
         assert name in result.verdict.en
     assert "基准率" in result.verdict.zh
+
+
+def test_people_columns_change_forecasts_and_their_gain_is_told(result):
+    part = result.table[result.table["horizon_days"] == 30]
+    assert (part[WITHOUT] != part["forecast"]).any()
+    loss = {w: -np.log(np.where(part["won"], part[w], 1 - part[w])).sum() for w in ("forecast", WITHOUT, "base_rate")}
+    found = result.more["people"].set_index("horizon_days").loc[30]
+    assert found["skill"] == pytest.approx(1 - loss["forecast"] / loss["base_rate"])
+    assert found["skill_without"] == pytest.approx(1 - loss[WITHOUT] / loss["base_rate"])
+    assert WITHOUT not in result.verdict.en
+    # The older dates, with too little closed by then, forecast the rate alone: nobody is looked at there.
+    assert result.remarks[0] == "No forecast looked at who works on a deal."
 
 
 def test_segments_of_a_deal_are_those_of_that_day(result, tiny, tiny_rows):
