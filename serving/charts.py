@@ -14,7 +14,7 @@ import pandas as pd
 from serving.drawing import COLOURS, Drawing, Figure, made_once, make_figure
 from serving.format import Formats
 
-__all__ = ["Figure", "at_risk", "calibration", "fan", "score_history", "track_record", "win_curve"]
+__all__ = ["Figure", "at_risk", "calibration", "fan", "score_history", "track_record", "waterfall", "win_curve"]
 WIDE, NARROW = 650, 330
 MAX_MARKS = 250
 _LABEL_GAP = 15  # px between two labels at line ends
@@ -322,6 +322,82 @@ def track_record(f: Formats, *, title: str, subtitle: str, forecasts: pd.DataFra
         [(n, *(f.money_full(x) for x in values)) for n, *values in rows],
         rows,
     )
+
+
+@made_once
+def waterfall(
+    f: Formats, *, title: str, first: tuple[str, float], steps: pd.DataFrame, last: tuple[str, float]
+) -> Figure:
+    """From one total to another: each step from where the one before it ended.
+
+    Parameters
+    ----------
+    first, last : (str, float)
+        Names and values of the totals.
+    steps : DataFrame, in the order to show
+        name, amount; the amounts add up to the difference of the totals.
+    """
+    say = f.language.say
+    data = _floating(first, steps, last)
+    low = float(data[["start", "end"]].to_numpy().min())
+    high = float(data[["start", "end"]].to_numpy().max())
+    room = (high - low or abs(high) or 1.0) * 0.25
+    # The steps would be slivers on a scale from zero, so the totals are cut, and the subtitle says so.
+    cut = low - room if low - room > 0.2 * high else min(0.0, low - room)
+    data["bottom"] = np.where(data["kind"] == "total", cut, data["start"])
+    data["said"] = [
+        f.money(v) if k == "total" else _plus(f, v) for k, v in zip(data["kind"], data["value"], strict=True)
+    ]
+    scale = alt.Scale(domain=[cut, high + room * 0.6], nice=False)
+    colours = alt.Scale(domain=["total", "up", "down"], range=[COLOURS[c] for c in ("forecast", "up", "down")])
+
+    def draw(wide: bool) -> Drawing:
+        names = _name_axis(150 if wide else 108, "slice(datum.value, 3)")
+        y = alt.Y("row:N", sort=None, title=None, axis=names)
+        bars = alt.Chart(data).encode(y=y)
+        x = alt.X("bottom:Q", scale=scale, axis=None)
+        ends = bars.transform_calculate(right="max(datum.bottom, datum.end)")
+        return alt.layer(
+            bars.mark_bar(height=16).encode(x=x, x2="end:Q", color=alt.Color("kind:N", scale=colours, legend=None)),
+            ends.mark_text(align="left", dx=6, color=COLOURS["text"], fontSize=12).encode(
+                x=alt.X("right:Q", scale=scale, axis=None), text="said:N"
+            ),
+        ).properties(width=WIDE - 230 if wide else NARROW - 165, height=26 * len(data))
+
+    rows = list(data[["name", "value"]].itertuples(index=False, name=None))
+    subtitle = (
+        say("Expected total of the period, {unit}; the scale does not start at 0", unit=f.currency)
+        if cut > 0
+        else say("Expected total of the period, {unit}", unit=f.currency)
+    )
+    full = [
+        f.money_full(v) if k == "total" else _plus(f, v, full=True)
+        for k, v in zip(data["kind"], data["value"], strict=True)
+    ]
+    table = [(name, said) for (name, _), said in zip(rows, full, strict=True)]
+    return make_figure(title, subtitle, draw, (say("Step"), say("Amount")), table, rows)
+
+
+def _floating(first: tuple[str, float], steps: pd.DataFrame, last: tuple[str, float]) -> pd.DataFrame:
+    """Rows of a waterfall: name, value, kind, and where its bar starts and ends."""
+    ends = first[1] + np.cumsum(steps["amount"].to_numpy(float))
+    starts = [first[1], *ends[:-1]] if len(ends) else []
+    kinds = np.where(steps["amount"].to_numpy(float) >= 0, "up", "down")
+    data = pd.DataFrame(
+        {
+            "name": [first[0], *steps["name"], last[0]],
+            "value": [first[1], *steps["amount"], last[1]],
+            "kind": ["total", *kinds, "total"],
+            "start": [first[1], *starts, last[1]],
+            "end": [first[1], *ends, last[1]],
+        }
+    )
+    return data.assign(row=[f"{i:02d} {name}" for i, name in enumerate(data["name"])])
+
+
+def _plus(f: Formats, value: float, *, full: bool = False) -> str:
+    said = f.money_full(value) if full else f.money(value)
+    return f"+{said}" if value > 0 and round(value) else said
 
 
 # -- parts of figures

@@ -33,6 +33,13 @@ def past_moments(company: Company, *, until: datetime, dates: int) -> list[datet
     return found[:dates]
 
 
+def week_before(company: Company, *, until: datetime) -> list[datetime]:
+    """The moment a week earlier, to say what moved since, where it lies in the same quarter; else none."""
+    before = until - timedelta(days=7)
+    quarters = [company.period_of(pd.Timestamp(m).tz_convert(company.time_zone).date()) for m in (before, until)]
+    return [before] if quarters[0] == quarters[1] else []
+
+
 def reconstruct_history(
     home: Home,
     ledger: Ledger,
@@ -55,7 +62,8 @@ def reconstruct_history(
     sealed = {
         row.as_of for row in ledger.sealed(kind="reconstructed", entity="deal") if row.data_cut == view.cut.number
     }
-    wanted = [m for m in past_moments(company, until=until, dates=dates) if earliest is not None and m > earliest]
+    moments = [*week_before(company, until=until), *past_moments(company, until=until, dates=dates)]
+    wanted = [m for m in moments if earliest is not None and m > earliest]
     left = [m for m in wanted if m not in sealed]
     added, told = 0, count(len(wanted) - len(left))
     for start in range(0, len(left), _AT_ONCE):

@@ -129,6 +129,12 @@ class Ledger:
             parts = [_unpacked(row) for row in session.scalars(query) if row.payload]
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
+    def row(self, number: int) -> pd.DataFrame:
+        """The forecasts of one row as they were issued; empty where there is none, or it was emptied."""
+        with self._store.reading() as session:
+            row = session.get(LedgerRow, number)
+            return _unpacked(row) if row is not None and row.payload else pd.DataFrame()
+
     def forecasts_of(self, kind: Kind, entity: Entity, ident: str, *, since: datetime | None = None) -> pd.DataFrame:
         """What was issued on one entity, as `forecasts` gives it, of the first run of each day; oldest first."""
         days: dict[date, int] = {}

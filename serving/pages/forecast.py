@@ -10,7 +10,8 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from serving.calls import Entity
-from serving.pages import calls, listing, outlook, reasons, words
+from serving.dependencies import Server, ServerDep
+from serving.pages import calls, listing, moves, outlook, reasons, words
 from serving.pages.desk import Desk, DeskDep
 from serving.pages.outlook import COMPANY, Outcome, Table
 from serving.pages.rail import Rail
@@ -32,10 +33,10 @@ class Deals(NamedTuple):
 
 
 @router.get("/forecast")
-def company_forecast(desk: DeskDep) -> Response:
+def company_forecast(desk: DeskDep, server: ServerDep) -> Response:
     """The company's forecast; who may not see it gets to the own team's or the own one."""
     if COMPANY in desk.scored_teams or "teams" not in desk.frames:
-        return _team(desk, COMPANY)
+        return _team(desk, server, COMPANY)
     own = next(iter(sorted(desk.children(COMPANY))), None)
     address = (
         f"/forecast/teams/{quote(own, safe='')}"
@@ -46,13 +47,13 @@ def company_forecast(desk: DeskDep) -> Response:
 
 
 @router.get("/forecast/teams/{team_id}")
-def team_forecast(team_id: str, desk: DeskDep) -> HTMLResponse:
+def team_forecast(team_id: str, desk: DeskDep, server: ServerDep) -> HTMLResponse:
     """One team's forecast."""
-    return _team(desk, team_id)
+    return _team(desk, server, team_id)
 
 
 @router.get("/forecast/reps/{rep_id}")
-def rep_forecast(rep_id: str, desk: DeskDep) -> HTMLResponse:
+def rep_forecast(rep_id: str, desk: DeskDep, server: ServerDep) -> HTMLResponse:
     """One person's forecast with the deals behind it."""
     if (missing := desk.without("reps", "forecast")) is not None:
         return missing
@@ -63,6 +64,7 @@ def rep_forecast(rep_id: str, desk: DeskDep) -> HTMLResponse:
     why = desk.reasons("rep", [rep_id])
     return _page(
         desk,
+        server,
         target=("rep", rep_id),
         title=name,
         path=_path(desk, desk.team_of(rep_id), itself=True),
@@ -74,7 +76,7 @@ def rep_forecast(rep_id: str, desk: DeskDep) -> HTMLResponse:
     )
 
 
-def _team(desk: Desk, team_id: str) -> HTMLResponse:
+def _team(desk: Desk, server: Server, team_id: str) -> HTMLResponse:
     if (missing := desk.without("teams", "forecast")) is not None:
         return missing
     row = desk.one_row("teams", "team_id", team_id)
@@ -82,6 +84,7 @@ def _team(desk: Desk, team_id: str) -> HTMLResponse:
     company = team_id == COMPANY
     return _page(
         desk,
+        server,
         target=("team", team_id),
         title=desk.visit.shell.company if company else desk.team_names.get(team_id, team_id),
         path=[] if company else _path(desk, team_id),
@@ -95,6 +98,7 @@ def _team(desk: Desk, team_id: str) -> HTMLResponse:
 
 def _page(
     desk: Desk,
+    server: Server,
     *,
     target: tuple[Entity, str],
     title: str,
@@ -103,10 +107,12 @@ def _page(
     members: list[str] | None,
     **more: Any,
 ) -> HTMLResponse:
-    f = desk.formats
+    f, (entity, ident) = desk.formats, target
     return desk.show(
         "forecast.html",
         "forecast",
+        address="/forecast" if ident == COMPANY else f"/forecast/{entity}s/{quote(ident, safe='')}",
+        moves=moves.moves_of(desk, server, outcome, entity, ident, members),
         calls=calls.shown(desk, outcome, *target),
         title=title,
         path=path,

@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from crm.company import Company
 from serving.format import Formats
 from serving.i18n import LANGUAGES, Language, choose_code, language
+from serving.pages.helps import help_of
 from serving.pages.rail import Entry, Section, sections
 
 ROOT = Path(__file__).parents[1]
@@ -156,6 +157,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+    made.globals["help_of"] = help_of
     made.globals["icon"] = made.get_template("icons.html").module.icon  # type: ignore[attr-defined]
     return made
 

@@ -1,0 +1,86 @@
+"""What stands behind the '?' beside each figure: what it is, how it is computed, from which data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from serving.i18n import Language
+
+
+class Help(NamedTuple):
+    """A figure's help in one language."""
+
+    what: str
+    how: str
+    data: str
+
+
+Say = Callable[[str], str]
+
+
+def help_of(key: str, language: Language) -> Help:
+    """The help of a figure; an unknown key is a KeyError, which a page's first opening shows."""
+    return HELPS[key](language.say)
+
+
+HELPS: dict[str, Callable[[Say], Help]] = {
+    "fan": lambda say: Help(
+        say("What is closed so far, and the range in which the period will end."),
+        say(
+            "Closed, open deals and deals not yet created are drawn many times together; the range holds 80% of the "
+            "draws, the line is their middle. The dotted line goes on at today's pace: the plain forecast to beat."
+        ),
+        say("Deals, their log and activities, goals; as of the moment in the top bar."),
+    ),
+    "parts": lambda say: Help(
+        say("The expected total in three parts: closed, from open deals, from deals not yet created."),
+        say(
+            "Open deals count with their chance to be won in the period times their amount when won; deals not yet "
+            "created by how many came and closed in time in the past. This is the average of the draws, "
+            "not their middle."
+        ),
+        say("Deals, their log and activities, goals; as of the moment in the top bar."),
+    ),
+    "calls": lambda say: Help(
+        say("What people themselves say where the period will end: a commit and a best case."),
+        say("Typed in here, kept with their history; nothing is computed. The last word of each person stands."),
+        say("Calls made on these pages or by the API."),
+    ),
+    "reasons_money": lambda say: Help(
+        say("What a person's expected total is made of, deal by deal."),
+        say("Each deal's chance to be won in the period times its amount when won; the parts add up to the total."),
+        say("The person's closed and open deals, and past deals that came late and still closed."),
+    ),
+    "outcomes": lambda say: Help(
+        say("Each team or person: goal, closed so far, and the range in which the period will end."),
+        say(
+            "From the same draws as the total above, so that draws add up; "
+            "the chance is the share of draws at the goal."
+        ),
+        say("Deals, their splits and goals of the people below."),
+    ),
+    "period_deals": lambda say: Help(
+        say("Open deals by what they bring in this period, and whether they are won, lost or slip past it."),
+        say("Expected is the chance to be won in the period times the amount when won."),
+        say("Open deals of this person with their log and activities."),
+    ),
+    "moves": lambda say: Help(
+        say("Why the expected total is not what it was about a week ago, in steps that add up."),
+        say(
+            "Each deal goes to one cause: won, lost, slipped (its planned date was moved later), amount changed, new, "
+            "changed hands, or rated anew. What no single deal stands for is named as such."
+        ),
+        say("The forecast kept in the ledger at that time, today's scores, and the deals' log in between."),
+    ),
+    "math_open": lambda say: Help(
+        say("Each open deal's part of the forecast, so that you can check it by hand."),
+        say("Chance to be won before the period ends × amount when won × the part credited here."),
+        say("The newest scores; credit by the deals' splits, else all to the owner."),
+    ),
+    "math_closed": lambda say: Help(
+        say("Deals won in this period with the amount credited here."),
+        say("Amounts at the exchange rate of the day on which they were won."),
+        say("Won deals and their splits; leads are no sales."),
+    ),
+}
