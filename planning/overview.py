@@ -33,8 +33,8 @@ from planning.periods import SUMS, curve_of, months_of, name_of, past_results, s
 from planning.smart import Finding, Forecast, check
 from planning.workdays import NoWeight, Workdays
 
-Forecasts = Mapping[tuple[str, str, str, date], Mapping[str, float]]
-"""By owner kind, owner, metric and first day: p_attain, p50, mean, expected_open."""
+Forecasts = Mapping[tuple[str, str, str, date, date], Mapping[str, float]]
+"""By owner kind, owner, metric and period `[start, end)`: p_attain, p50, mean, expected_open."""
 
 _MAXIMUM = 4
 
@@ -64,22 +64,28 @@ class Plan:
         As-of, UTC.
     forecasts : Forecasts
         Of the periods that run; may be empty.
+    set_by : datetime, optional
+        Goals set up to here count, also where the data ends before; unset: the moment.
+    read : Facts, optional
+        What had happened by the moment, where it was read before.
     """
 
     view: View
     company: Company
     moment: datetime
     forecasts: Forecasts
+    set_by: datetime | None = None
+    read: Facts | None = None
 
     @cached_property
     def facts(self) -> Facts:
         """What had happened and was known."""
-        return Facts.read(self.view, self.company, self.moment)
+        return self.read or Facts.read(self.view, self.company, self.moment)
 
     @cached_property
     def goals(self) -> list[Goal]:
-        """Goals set by the moment."""
-        return goals_of(self.view, self.company, self.moment)
+        """Goals that were set."""
+        return goals_of(self.view, self.company, max(self.moment, self.set_by or self.moment))
 
     @cached_property
     def workdays(self) -> Workdays:
@@ -100,19 +106,19 @@ class Plan:
         """Figures forecast for a whole goal; empty for one narrowed to a product or segment."""
         if goal.scope or goal.kinds:
             return {}
-        return self.forecasts.get((goal.owner_kind, goal.owner_id, goal.metric, goal.start), {})
+        return self.forecasts.get((goal.owner_kind, goal.owner_id, goal.metric, goal.start, goal.end), {})
 
 
 def forecasts_of(reps: pd.DataFrame, teams: pd.DataFrame) -> Forecasts:
     """Forecasts as scoring gives them, by whose, metric and period; `mean` is the sum of the expected parts."""
-    found = dict[tuple[str, str, str, date], Mapping[str, float]]()
+    found = dict[tuple[str, str, str, date, date], Mapping[str, float]]()
     for kind, key, rows in (("rep", "rep_id", reps), ("team", "team_id", teams)):
         rows = rows.assign(mean=rows[["expected_closed", "expected_open", "expected_new"]].sum(axis=1, skipna=False))
         for row in rows.to_dict("records"):
             whose = COMPANY if row[key] == COMPANY else kind
-            start = pd.Timestamp(row["period_start"]).date()
+            start, end = (pd.Timestamp(row[name]).date() for name in ("period_start", "period_end"))
             told = {name: row[name] for name in ("p_attain", "p50", "mean", "expected_open") if not pd.isna(row[name])}
-            found[whose, row[key], row["metric"], start] = told
+            found[whose, row[key], row["metric"], start, end] = told
     return found
 
 
@@ -306,7 +312,7 @@ def _potential(plan: Plan, goal: Goal, carry: Sequence[Person]) -> dict[str, flo
 
 
 def _mean(plan: Plan, goal: Goal, rep: str) -> float | None:
-    value = plan.forecasts.get(("rep", rep, goal.metric, goal.start), {}).get("mean")
+    value = plan.forecasts.get(("rep", rep, goal.metric, goal.start, goal.end), {}).get("mean")
     return None if value is None or pd.isna(value) else float(value)
 
 

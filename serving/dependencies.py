@@ -37,6 +37,7 @@ from serving.store import Store
 
 if TYPE_CHECKING:
     from serving.oidc import Provider
+    from serving.plans import PlanBook
 
 COOKIE = "bellwether_session"
 LOOK_COOKIE = "bellwether_look"
@@ -88,6 +89,13 @@ class Server:
     def book(self) -> ScoreBook:
         """The newest scores."""
         return ScoreBook(self.home.scores, self.home.lake)
+
+    @cached_property
+    def plans(self) -> PlanBook:
+        """Goals and what was reached of them."""
+        from serving.plans import PlanBook
+
+        return PlanBook(self.home, self.store)
 
     def company(self) -> Company:
         """The company's settings; read again when the file has changed."""

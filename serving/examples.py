@@ -350,6 +350,7 @@ GOAL: Example = {
     "may_change": True,
 }
 GOALS: Example = {"total": 1, "goals": [GOAL], "next_cursor": None}
+_BATCH = "5b0c6f0e8d7a4b1f9c2e3d4a5b6c7d8e"
 _GOAL_FIELDS: Example = {"owner_kind": "team", "owner_id": "T-2", "metric": "bookings", "target": 900000.0}
 GOAL_HISTORY: Example = {
     "goal_id": "bw-12",
@@ -362,9 +363,11 @@ GOAL_HISTORY: Example = {
             "user_id": 7,
             "before": {**_GOAL_FIELDS, "target": 800000.0},
             "after": _GOAL_FIELDS,
+            "batch": _BATCH,
         }
     ],
 }
+UNDONE: Example = {"goals": [GOAL | {"version": 3, "target": 800000.0}]}
 SPLIT: Example = {
     "goal_id": "bw-12",
     "target": 900000.0,
@@ -384,4 +387,5 @@ SPLIT: Example = {
         }
     ],
     "goals": [],
+    "batch": None,
 }

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -16,10 +17,11 @@ from crm.schema import OWN_GOAL, RATIO_METRICS
 from planning.capacity import Method
 from planning.cascade import Fairness
 from planning.goals import COMPANY, MONEY_METRICS
-from planning.overview import Plan, cascade_table, forecasts_of
+from planning.overview import Plan, cascade_table
 from serving.access import NotYours, Sight, Viewer
 from serving.dependencies import Server
-from serving.goals import FIELDS, By, Goals, GoalThere, NoSuchGoal, WithGoals, id_of
+from serving.goals import FIELDS, By, Goals, GoalThere, NoSuchGoal, NothingToUndo, id_of
+from serving.plans import shows
 from serving.tables.goals import StoredGoal
 
 HERE, CRM = "here", "crm"
@@ -72,6 +74,22 @@ class Desk:
     def goals(self) -> Goals:
         """The goals set here."""
         return Goals(self.server.store)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """All goals with what was reached; what of it may be shown is for whoever shows it to ask, see `shows`."""
+        company = self.server.company()
+        return self.server.plans.plan(company, self.server.book.newest(company).frames, self.now)
+
+    @cached_property
+    def shown_teams(self) -> frozenset[str]:
+        """Teams whose forecasts the viewer sees."""
+        frames = self.server.book.seen_by(self.sight, self.server.company()).frames
+        return frozenset(frames["teams"]["team_id"]) if "teams" in frames else frozenset()
+
+    def shows(self, kind: str, owner: str) -> bool:
+        """Whether figures on an owner are shown to the viewer."""
+        return shows(self.sight, self.shown_teams, kind, owner)
 
     def table(self) -> pd.DataFrame:
         """All goals that the viewer may see: those set here, ended ones too, and those of the CRM not taken over.
@@ -172,8 +190,30 @@ class Desk:
             If there is none, or it comes from the CRM, whose changes are not known.
         """
         self.read(goal_id)
-        names = ("version", "at", "what", "why", "user_id", "before", "after")
+        names = ("version", "at", "what", "why", "user_id", "before", "after", "batch")
         return [{name: getattr(change, name) for name in names} for change in self.goals.history(goal_id)]
+
+    def undo(self, batch: str, why: str) -> list[StoredGoal]:
+        """Put back all that was done in one go.
+
+        Raises
+        ------
+        NothingToUndo
+            If there is no such change, or one of its goals is not the viewer's to set.
+        GoalMoved, GoalThere
+            If a goal was changed since.
+        """
+        owners = {goal.goal_number: (goal.owner_kind, goal.owner_id) for goal in self.goals.all()}
+        changes = self.goals.batch(batch)
+        if not changes or not all(self._may_set(*owners[change.goal_number]) for change in changes):
+            raise NothingToUndo(batch)
+        crm = self._view.arrow("goals").to_pandas().set_index("goal_id", drop=False)
+
+        def of_crm(goal_id: str) -> dict[str, Any] | None:
+            return {n: v for n, v in _crm_row(crm.loc[goal_id].to_dict()).items() if n in FIELDS} if (
+                goal_id in crm.index) else None  # fmt: skip
+
+        return self.goals.undo(batch, self._by(why), of_crm)
 
     def split(self, wish: SplitWish) -> tuple[dict[str, Any], pd.DataFrame, Fairness | None]:
         """A goal, split over teams and people below it, and how fair that is; nothing is stored.
@@ -183,7 +223,7 @@ class Desk:
         NoSuchGoal, NoGoal, NotInSplit, PinsDoNotFit, NoWeight, NoSuchMethod
             If it cannot be split so.
         """
-        plan = self._plan()
+        plan = self.plan
         goal_id = wish.goal_id or self._to_split(plan)
         goal = self.read(goal_id)
         table, fair = cascade_table(
@@ -191,8 +231,8 @@ class Desk:
         )
         return goal, table, fair
 
-    def apply(self, goal: Mapping[str, Any], table: pd.DataFrame, why: str) -> list[StoredGoal]:
-        """Make the numbers of a split the goals of those teams and people, all or none.
+    def apply(self, goal: Mapping[str, Any], table: pd.DataFrame, why: str) -> tuple[list[StoredGoal], str]:
+        """Make the numbers of a split the goals of those teams and people, all or none; also the name of that batch.
 
         The viewer's own number stays what whoever is above made it.
 
@@ -208,7 +248,8 @@ class Desk:
             if part["target"] > 0 and not self._is_own(row["owner_kind"], row["owner_id"]):
                 self._check(fields)
                 wanted.append((fields, self._of_crm(fields)))
-        return self.goals.set_all(wanted, self._by(why))
+        by = self._by(why)
+        return self.goals.set_all(wanted, by), by.batch
 
     @property
     def _view(self) -> View:
@@ -216,13 +257,6 @@ class Desk:
 
     def _by(self, why: str) -> By:
         return By(self.viewer.user_id, self.now, why)
-
-    def _plan(self) -> Plan:
-        company = self.server.company()
-        frames = self.server.book.newest(company).frames
-        known = {"reps", "teams"} <= frames.keys()
-        forecasts = forecasts_of(frames["reps"], frames["teams"]) if known else {}
-        return Plan(WithGoals(self._view, self.server.store), company, self.now, forecasts)
 
     def _to_split(self, plan: Plan) -> str:
         mine = [

@@ -1,11 +1,12 @@
-"""Goals set here: made, changed, ended, taken over from the CRM; every change kept, and copied to the lake."""
+"""Goals set here: made, changed, ended, taken over from the CRM, put back; every change kept, and copied to the lake."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
+from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
@@ -48,13 +49,27 @@ class GoalMoved(BadInput):
         super().__init__(f"Goal {goal_id} was changed meanwhile and is at version {version} now. Read it again.")
 
 
+class NothingToUndo(NotFound):
+    """No such change can be undone."""
+
+    def __init__(self, batch: str) -> None:
+        super().__init__(f"There is no change {batch[:40]} that you can undo. See the history of the goal.")
+
+
 @dataclass(frozen=True, slots=True)
 class By:
-    """Who changes a goal, when and why; in the sample company 'when' is the moment of its data."""
+    """Who changes goals, when and why; in the sample company 'when' is the moment of its data.
+
+    Parameters
+    ----------
+    batch : str
+        Names all that is done in one go.
+    """
 
     user_id: int | None
     at: datetime
     why: str
+    batch: str = field(default_factory=lambda: uuid4().hex)
 
 
 def id_of(number: int) -> str:
@@ -130,12 +145,7 @@ class Goals:
             If it is not there, or was ended before.
         """
         with self._store.session() as session:
-            goal = _running(session, goal_id)
-            before = _values(goal)
-            goal.ended_at = by.at
-            _note(session, goal, by, "ended", before, None)
-            _send(session, goal, by, target=_NONE)
-            return goal
+            return _end(session, _running(session, goal_id), by, "ended")
 
     def set_all(self, wanted: Sequence[tuple[Mapping[str, Any], str | None]], by: By) -> list[StoredGoal]:
         """Set many goals at once, all or none: those that are there are changed, others made.
@@ -151,6 +161,37 @@ class Goals:
                 kept = {name: fields[name] for name in ("target", "currency", "parent_goal_id")}
                 made.append(_change(session, there, kept, by) if there else _make(session, fields, by, hides))
             return made
+
+    def batch(self, batch: str) -> list[GoalChange]:
+        """All changes that were made in one go, by goal; empty where there are none."""
+        with self._store.reading() as session:
+            return _batch(session, batch)
+
+    def newest(self, most: int = 200) -> list[GoalChange]:
+        """The newest changes of all goals, newest first."""
+        with self._store.reading() as session:
+            return list(session.scalars(select(GoalChange).order_by(GoalChange.change_id.desc()).limit(most)))
+
+    def undo(self, batch: str, by: By, of_crm: Callable[[str], Mapping[str, Any] | None]) -> list[StoredGoal]:
+        """Put back what was done in one go, all or nothing; that is a change of its own, and can be undone too.
+
+        Parameters
+        ----------
+        of_crm : callable
+            Fields of a goal of the CRM; a goal that was taken over gets those back, and stays here.
+
+        Raises
+        ------
+        NothingToUndo
+            If there is no such change.
+        GoalMoved, GoalThere
+            If a goal was changed since, or another one took its place.
+        """
+        with self._store.session() as session:
+            changes = _batch(session, batch)
+            if not changes:
+                raise NothingToUndo(batch)
+            return [_put_back(session, change, by, of_crm) for change in changes]
 
 
 def copy_to_lake(store: Store, lake: Lake) -> int:
@@ -268,7 +309,7 @@ def _make(session: Session, fields: Mapping[str, Any], by: By, hides: str | None
     return goal
 
 
-def _change(session: Session, goal: StoredGoal, fields: Mapping[str, Any], by: By) -> StoredGoal:
+def _change(session: Session, goal: StoredGoal, fields: Mapping[str, Any], by: By, what: str = "changed") -> StoredGoal:
     before = _values(goal)
     moved = any(name in fields and fields[name] != getattr(goal, name) for name in _SAME)
     if moved:
@@ -278,11 +319,54 @@ def _change(session: Session, goal: StoredGoal, fields: Mapping[str, Any], by: B
         setattr(goal, name, value)
     if _values(goal) == before:
         return goal
-    _note(session, goal, by, "changed", before, _values(goal))
+    _note(session, goal, by, what, before, _values(goal))
     if moved:  # for the days before there is no goal any more
         session.add(GoalOutbox(row={**old, "goal_id": f"{id_of(goal.goal_number)}.{goal.version}.0"}))
     _send(session, goal, by)
     return goal
+
+
+def _end(session: Session, goal: StoredGoal, by: By, what: str) -> StoredGoal:
+    before = _values(goal)
+    goal.ended_at = by.at
+    _note(session, goal, by, what, before, None)
+    _send(session, goal, by, target=_NONE)
+    return goal
+
+
+def _batch(session: Session, batch: str) -> list[GoalChange]:
+    query = select(GoalChange).where(GoalChange.batch == batch).order_by(GoalChange.goal_number)
+    return list(session.scalars(query))
+
+
+def _put_back(
+    session: Session, change: GoalChange, by: By, of_crm: Callable[[str], Mapping[str, Any] | None]
+) -> StoredGoal:
+    goal = _find(session, id_of(change.goal_number))
+    if goal.version != change.version:
+        raise GoalMoved(id_of(goal.goal_number), goal.version)
+    before: Mapping[str, Any] | None = change.before
+    if before is None and change.what == "taken over" and goal.hides:
+        before = of_crm(goal.hides)
+    if before is None:
+        return _end(session, goal, by, "undone")
+    if goal.ended_at is None:
+        return _change(session, goal, _from_text(before), by, what="undone")
+    _refuse_double(session, _from_text(before))
+    goal.ended_at = None
+    _note(session, goal, by, "undone", None, _values(goal))
+    _send(session, goal, by)
+    return goal
+
+
+def _from_text(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields as kept in a history, or given as they are, to be stored again."""
+    days = {
+        name: date.fromisoformat(value)
+        for name in ("period_start", "period_end")
+        if isinstance(value := values[name], str)
+    }
+    return {**{name: values[name] for name in FIELDS}, **days}
 
 
 def _refuse_double(session: Session, fields: Mapping[str, Any]) -> None:
@@ -298,7 +382,7 @@ def _note(
     session.add(
         GoalChange(
             goal_number=goal.goal_number, version=goal.version, at=by.at, user_id=by.user_id,
-            what=what, why=by.why, before=before, after=after,
+            what=what, why=by.why, before=before, after=after, batch=by.batch,
         )
     )  # fmt: skip
 

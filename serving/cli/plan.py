@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from functools import partial
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from crm.errors import BadInput
-from serving.cli.common import AsOf, HomeDir, echo_table, home_that_is, moment_of
+from serving.cli.common import AsOf, HomeDir, echo_table, home_that_is, moment_of, store_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,16 +127,21 @@ def _plan_of(home: Path | None, as_of: str | None) -> tuple[Plan, Shown]:
     """The plan at a moment, and what takes out of its tables the persons and teams that are not shown."""
     from crm.lake import newest_event
     from planning.overview import Plan, forecasts_of
+    from serving.goals import WithGoals
     from serving.scores import ScoreBook, Scores
 
     place = home_that_is(home)
-    view, company = place.lake.view(), place.company()
+    company = place.company()
+    with store_of(place) as store:
+        view = WithGoals(place.lake.view(), store)  # goals set since the last scoring too
     # Scores tell of the newest moment alone.
     scores = ScoreBook(place.scores, place.lake).newest(company) if as_of is None else Scores()
     frames = scores.seen_at_machine(company.people).frames
     known = {"reps", "teams"} <= frames.keys()
     forecasts = forecasts_of(frames["reps"], frames["teams"]) if known else {}
-    found = Plan(view, company, moment_of(as_of) or newest_event(view), forecasts)
+    moment = moment_of(as_of)
+    # A goal is mostly set after the newest event; asked for a moment, what was set later was not known.
+    found = Plan(view, company, moment or newest_event(view), forecasts, None if moment else datetime.now(UTC))
     if company.people.level == "person":
         return found, lambda table: table
     return found, partial(_without_persons, teams=frozenset(frames["teams"]["team_id"]) if known else frozenset())

@@ -15,7 +15,7 @@ from planning.cascade import Fairness
 from serving.access import Sight
 from serving.dependencies import ScoresDep, ServerDep, SightDep, SignedInDep, ViewerDep
 from serving.documents import example, listed
-from serving.examples import GOAL, GOAL_HISTORY, GOALS, SPLIT
+from serving.examples import GOAL, GOAL_HISTORY, GOALS, SPLIT, UNDONE
 from serving.exports import file_answer, format_of
 from serving.goal_changes import BadGoal, Desk, SplitWish, row_of
 from serving.lists import Order, Paging
@@ -113,11 +113,12 @@ class GoalVersion(BaseModel):
 
     version: int
     at: Moment
-    what: Literal["made", "changed", "ended", "taken over"]
+    what: Literal["made", "changed", "ended", "taken over", "undone"]
     why: str
     user_id: Annotated[int | None, Field(description="Who; unset where that user is gone.")]
     before: dict[str, Any] | None
     after: dict[str, Any] | None
+    batch: Annotated[str | None, Field(description="What was done in one go; undo takes it.")]
 
 
 class GoalHistory(BaseModel):
@@ -125,6 +126,21 @@ class GoalHistory(BaseModel):
 
     goal_id: str
     changes: list[GoalVersion]
+
+
+class Undo(BaseModel):
+    """A change that is to be put back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    batch: Annotated[str, Field(min_length=1, max_length=32, description="As a goal's history, or a split, has it.")]
+    why: Why
+
+
+class Undone(BaseModel):
+    """The goals as they stand now."""
+
+    goals: list[GoalRow]
 
 
 class Split(BaseModel):
@@ -172,6 +188,7 @@ class SplitAnswer(BaseModel):
     fairness_word: str | None
     rows: list[SplitRow]
     goals: Annotated[list[GoalRow], Field(description="What was made or changed; empty unless applied.")]
+    batch: Annotated[str | None, Field(description="Names what was applied, so that it can be undone.")]
 
 
 class GoalWish(Paging):
@@ -227,14 +244,21 @@ def split_goal(given: Split, desk: ReadDep, signed: SignedInDep) -> SplitAnswer:
         given.over_assign,
     )
     goal, table, fair = desk.split(wish)
-    made = desk.apply(goal, table, given.why) if given.apply else []
+    made, batch = desk.apply(goal, table, given.why) if given.apply else ([], None)
     return SplitAnswer(
         goal_id=goal["goal_id"],
         target=goal["target"],
         rows=_split_rows(table, desk.sight),
         goals=[GoalRow(**row_of(one)) for one in made],
+        batch=batch,
         **_fairness(fair),
     )
+
+
+@router.post("/undo", responses=example(UNDONE))
+def undo_change(given: Undo, desk: WriteDep) -> Undone:
+    """Put back what was done in one go, such as a split: all of it, or nothing if a goal was changed since."""
+    return Undone(goals=[GoalRow(**row_of(one)) for one in desk.undo(given.batch, given.why)])
 
 
 @router.get("/{goal_id}", responses=example(GOAL))

@@ -48,7 +48,8 @@ class GoalChange(Base):
     why: Mapped[str] = mapped_column(Text)
     before: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     after: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    __table_args__ = (UniqueConstraint("goal_number", "version"),)
+    batch: Mapped[str | None] = mapped_column(String(32))  # what was done in one go, and is undone in one go
+    __table_args__ = (UniqueConstraint("goal_number", "version"), Index("ix_goal_changes_batch", "batch"))
 
 
 class GoalOutbox(Base):

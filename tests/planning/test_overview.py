@@ -11,7 +11,7 @@ from planning.overview import Plan, cascade_table, forecasts_of, goals_table, pa
 from tests.builders import a_deal, a_rep, at, view_of
 
 PERIOD = {"period_start": "2026-04-01", "period_end": "2026-07-01"}
-START = date(2026, 4, 1)
+START, END = date(2026, 4, 1), date(2026, 7, 1)
 
 
 def a_goal(goal_id, kind, owner, target, metric="bookings", parent="top"):
@@ -21,7 +21,16 @@ def a_goal(goal_id, kind, owner, target, metric="bookings", parent="top"):
 
 def a_score(key, who, **values):
     parts = {"expected_closed": 8000.0, "expected_open": 10_000.0, "expected_new": 2000.0}
-    return {key: who, "metric": "bookings", "period_start": START, "p_attain": 0.25, "p50": 19_000.0, **parts, **values}
+    return {
+        key: who,
+        "metric": "bookings",
+        "period_start": START,
+        "period_end": END,
+        "p_attain": 0.25,
+        "p50": 19_000.0,
+        **parts,
+        **values,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +100,17 @@ def test_fairness_names_who_has_it_hardest(plan):
 def test_without_forecasts_fairness_is_not_told(plan):
     _, fair = cascade_table(replace(plan, forecasts={}), "top", "equal")
     assert fair is None
+
+
+def test_two_periods_that_begin_on_the_same_day_keep_their_own_forecasts(plan):
+    month = a_score("rep_id", "r1", p_attain=0.9, period_end=date(2026, 5, 1))
+    forecasts = forecasts_of(pd.DataFrame([a_score("rep_id", "r1"), month]), pd.DataFrame([a_score("team_id", "T1")]))
+    found = by_goal(goals_table(replace(plan, forecasts=forecasts)))
+    assert found["g1"]["p_attain"] == 0.25  # the quarter's, whichever row came last
+
+
+def test_a_goal_set_after_the_newest_data_counts_where_it_is_asked_for(plan):
+    rows = [a_goal("late", "rep", "r1", 30_000) | {"recorded_at": "2026-05-02"}]
+    late = Plan(view_of(reps=[a_rep("r1")], goals=rows), Company(), at("2026-04-30T20:00:00Z"), {})
+    assert late.goals == []
+    assert [g.goal_id for g in replace(late, set_by=at("2026-05-03")).running] == ["late"]

@@ -199,3 +199,50 @@ def test_lists_come_by_page_and_as_a_file(company):
     text = company.ask("admin", "GET", params={"format": "csv"}).text
     assert text.splitlines()[0].lstrip("\ufeff").startswith("goal_id,source,owner_kind")
     assert len(text.splitlines()) == 6
+
+
+def test_a_change_is_undone_and_the_undoing_too(company):
+    made = company.made(metric="won_deals", target=10)
+    path = f"/{made['goal_id']}"
+    company.ask("m1", "PATCH", path, json={"target": 12, "why": "more people"})
+
+    def newest():
+        return company.ask("admin", "GET", f"{path}/history").json()["changes"][-1]
+
+    def undo(who="admin"):
+        return company.ask(who, "POST", "/undo", json={"batch": newest()["batch"], "why": "not agreed"})
+
+    assert undo("r1").status_code == 404
+    assert [(g["target"], g["version"]) for g in undo().json()["goals"]] == [(10, 3)]
+    assert (newest()["what"], newest()["why"]) == ("undone", "not agreed")
+    assert undo().json()["goals"][0]["target"] == 12
+    company.ask("m1", "DELETE", path, params={"why": "team merged"})
+    assert undo().json()["goals"][0]["ended_at"] is None
+    assert company.names("m1") == ["bw-1", "g-west"]
+
+
+def test_a_split_is_undone_whole_or_not_at_all(company):
+    # West's 600,000 of the CRM on r1 and r2, both at full time: 300,000 each; r3's goal is the CRM's 200,000.
+    split = {"goal_id": "g-all", "method": "equal", "apply": True, "why": "half year"}
+    answer = company.ask("admin", "POST", "/cascade", json=split).json()
+    made = {goal["owner_id"]: goal for goal in answer["goals"]}
+    assert made["r3"]["hides"] == "g-r3"
+    changed = company.ask("admin", "PATCH", f"/{made['r1']['goal_id']}", json={"target": 5, "why": "part time"})
+    batch = {"batch": answer["batch"], "why": "wrong year"}
+    refused = company.ask("admin", "POST", "/undo", json=batch)
+    assert (refused.status_code, "version 2" in refused.json()["detail"]) == (409, True)
+    assert company.ask("admin", "GET", f"/{made['r2']['goal_id']}").json()["ended_at"] is None
+    last = company.ask("admin", "GET", f"/{changed.json()['goal_id']}/history").json()["changes"][-1]
+    company.ask("admin", "POST", "/undo", json={"batch": last["batch"], "why": "after all"})
+    # The goal was put back, but by one more change: it is at version 3, and the split was version 1.
+    assert company.ask("admin", "POST", "/undo", json=batch).status_code == 409
+
+
+def test_undoing_a_split_gives_back_the_numbers_of_the_crm(company):
+    split = {"goal_id": "g-all", "method": "equal", "apply": True, "why": "half year"}
+    answer = company.ask("admin", "POST", "/cascade", json=split).json()
+    undone = company.ask("admin", "POST", "/undo", json={"batch": answer["batch"], "why": "wrong year"}).json()
+    stand = {goal["owner_id"]: (goal["target"], goal["ended_at"] is None) for goal in undone["goals"]}
+    assert stand["r3"] == (200_000, True)  # as in the CRM
+    assert stand["west"] == (600_000, True)
+    assert stand["r1"][1] is False  # there was none
