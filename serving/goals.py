@@ -1,4 +1,4 @@
-"""Goals set here: made, changed, ended, taken over from the CRM, put back; every change kept, and copied to the lake."""
+"""Goals set here: made, changed, ended, taken over from the CRM, put back; every change kept, copied to the lake."""
 
 from __future__ import annotations
 
