@@ -83,4 +83,20 @@ HELPS: dict[str, Callable[[Say], Help]] = {
         say("Amounts at the exchange rate of the day on which they were won."),
         say("Won deals and their splits; leads are no sales."),
     ),
+    "leads": lambda say: Help(
+        say("Open leads, the ones worth most first."),
+        say(
+            "Chance to convert by the win model, times what converted leads of the same segment brought on average. "
+            "Due is the planned date in the CRM, else when the model expects the conversion."
+        ),
+        say("Open and past leads, their activities, and the sales opened within 30 days after a conversion."),
+    ),
+    "alike": lambda say: Help(
+        say("Customers that never had a deal, ranked by how like those are whose first deal was won."),
+        say(
+            "A plain model of segment, industry, place and size; it is tried on past dates, "
+            "and where it is not clearly better than the base rate nobody is ranked."
+        ),
+        say("Customers as they were recorded, and first deals that ended."),
+    ),
 }
