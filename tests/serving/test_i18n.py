@@ -23,6 +23,7 @@ def used_sentences() -> dict[Key, str]:
     # Only what makes pages: elsewhere `say` may be a progress line.
     methods = [
         ("pages/**.py", "python"),
+        ("reviews/**.py", "python"),
         ("charts.py", "python"),
         ("format.py", "python"),
         ("templates/**.html", "jinja2"),

@@ -1,0 +1,1 @@
+"""Review packs and meetings: their figures, words, files, decisions, actions, minutes and calendar."""
