@@ -13,7 +13,7 @@ from planning.workdays import Workdays
 MAY = [date(2026, 5, day) for day in (4, 11, 18, 25)]
 
 
-def test_E5_1_minutes_follow_the_money_at_stake():
+def test_e5_1_minutes_follow_the_money_at_stake():
     # 100 thousand in 30 minutes: 0.3 a thousand.
     found = agenda({"a": 60_000, "b": 30_000, "c": 10_000}, 30)
     assert [(item.key, item.minutes) for item in found] == [("a", 18), ("b", 9), ("c", 3)]
@@ -35,7 +35,7 @@ def test_minutes_never_exceed_the_meeting_and_nobody_with_room_gets_less_than_th
     assert all(item.minutes == 0 or item.minutes >= 3 for item in found)
 
 
-def test_E5_2_an_action_is_carried_once_a_pack_after_its_due_date():
+def test_e5_2_an_action_is_carried_once_a_pack_after_its_due_date():
     assert [carried(date(2026, 5, 8), MAY[: n + 1]) for n in range(4)] == [0, 1, 2, 3]
     assert [carried(date(2026, 5, 20), MAY[: n + 1]) for n in range(4)] == [0, 0, 0, 1]
 

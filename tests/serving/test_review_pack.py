@@ -61,7 +61,7 @@ def missing_glyphs(pdf):
 
 
 def test_the_deals_to_talk_about_are_those_of_most_money_times_doubt(material):
-    # Deal dN has chance N/10 and all have one amount: p(1 - p) is .25 for d5, .24 for d4 and d6, .21 for d3, .16 for d2.
+    # Deal dN has chance N/10, all one amount: p(1 - p) is .25 for d5, .24 for d4 and d6, .21 for d3, .16 for d2.
     found = make_pack(material, "weekly")
     assert [deal.deal_id for deal in found.deals] == ["d5", "d4", "d6", "d3", "d2"]
     assert found.outcome.p50 == 50.0
