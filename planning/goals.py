@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cached_property
 from statistics import NormalDist
 
 import pandas as pd
@@ -30,10 +31,16 @@ TABLES_NEEDED = {
     "market_share": ("market_sizes", "deals"),
     "collected": ("payments",),
 }
+EVENT_OF = {
+    "bookings": ("won",), "won_deals": ("won",), "conversion_rate": ("won", "lost"), "activities": ("activity",),
+    "new_accounts": ("new_account",), "customer_satisfaction": ("grade",), "market_share": ("won",),
+    "collected": ("paid",),
+}  # fmt: skip
+"""Events that a metric counts."""
 _SAME = ["owner_kind", "owner_id", "metric", "product_id", "product_family", "segment", "period_start", "period_end"]
 _ANY_OF = ("customer_satisfaction",)  # one of its tables is enough
 _STALE = 90  # days past the expected closing day after which an open deal flatters the conversion rate
-_KINDS = {"won_deals": "won", "activities": "activity", "new_accounts": "new_account"}
+_TEXTS = ["what", "ident", "rep_id", "team_id", "account_id", "segment", "product_id", "product_family", "kind"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +148,34 @@ class Facts:
         return cls(
             today,
             view.present,
-            events(view, company, moment),
+            events(view, company, moment).astype(dict.fromkeys(_TEXTS, "category")),  # texts are slow to take
             states(view, company, moment),
             sizes,
             deals[["owner_id", "close_date"]],
             teams_on(view, today),
             _below(view),
         )
+
+    @cached_property
+    def _by_what(self) -> dict[str, pd.DataFrame]:
+        ordered = self.events.sort_values("day", kind="stable")
+        return {str(what): rows for what, rows in ordered.groupby("what", observed=True)}
+
+    def counted(self, metric: str, start: date | None = None, end: date | None = None) -> pd.DataFrame:
+        """Events that a metric counts, of `[start, end)` where that is given."""
+        parts = [_between(self._by_what[w], start, end) for w in EVENT_OF[metric] if w in self._by_what]
+        return pd.concat(parts) if len(parts) > 1 else parts[0] if parts else self.events.head(0)
+
+    @cached_property
+    def first_day(self) -> date:
+        """Day of the oldest deal that closed; what began earlier is not wholly on record."""
+        days = [self._by_what[what]["day"].iloc[0] for what in ("won", "lost") if what in self._by_what]
+        return min(days).date() if days else self.today
+
+    @cached_property
+    def last_year(self) -> pd.DataFrame:
+        """Events of the last 365 days."""
+        return self.events[self.events["day"] > pd.Timestamp(self.today - timedelta(days=365))]
 
     def of_owner(self, rows: pd.DataFrame, kind: str, owner: str) -> pd.DataFrame:
         """Rows credited to a person, to a team and those under it, or to the company."""
@@ -167,17 +195,14 @@ def actual(goal: Goal, facts: Facts) -> Actual:
         return _retention(goal, facts)
     if goal.metric == "market_share":
         return _market_share(goal, facts)
-    rows = facts.of_owner(
-        _in_scope(_in_period(facts.events, goal.start, goal.end), goal), goal.owner_kind, goal.owner_id
-    )
+    rows = in_scope(facts.counted(goal.metric, goal.start, goal.end), goal)
+    rows = facts.of_owner(rows, goal.owner_kind, goal.owner_id)
     if goal.metric == "conversion_rate":
         return _conversion(rows, goal, facts)
     if goal.metric == "customer_satisfaction":
-        grades = rows.loc[rows["what"] == "grade", "value"]
-        return _ratio(float(grades.sum()), float(len(grades)), len(grades), "no grade in the period")
+        return _ratio(float(rows["value"].sum()), float(len(rows)), len(rows), "no grade in the period")
     if goal.metric in MONEY_METRICS:
-        return _money(rows[rows["what"] == ("won" if goal.metric == "bookings" else "paid")])
-    rows = rows[rows["what"] == _KINDS[goal.metric]]
+        return _money(rows)
     return Actual(float(rows["share"].sum()), rows["ident"].nunique())
 
 
@@ -276,11 +301,15 @@ def _below(view: View) -> dict[str, frozenset[str]]:
     return {team: frozenset(inner) for team, inner in found.items()}
 
 
-def _in_period(rows: pd.DataFrame, start: date, end: date) -> pd.DataFrame:
-    return rows[(rows["day"] >= pd.Timestamp(start)) & (rows["day"] < pd.Timestamp(end))]
+def _between(rows: pd.DataFrame, start: date | None, end: date | None) -> pd.DataFrame:
+    """Rows, ordered by day, of `[start, end)`."""
+    days = rows["day"]
+    first = 0 if start is None else days.searchsorted(pd.Timestamp(start))
+    return rows.iloc[first : len(rows) if end is None else days.searchsorted(pd.Timestamp(end))]
 
 
-def _in_scope(rows: pd.DataFrame, goal: Goal) -> pd.DataFrame:
+def in_scope(rows: pd.DataFrame, goal: Goal) -> pd.DataFrame:
+    """Rows of the product, family, segment and kinds of deals that a goal is narrowed to."""
     for name, value in goal.scope.items():
         rows = rows[rows[name] == value]
     return rows[rows["kind"].isin(goal.kinds)] if goal.kinds and "kind" in rows else rows
@@ -312,7 +341,7 @@ def _conversion(rows: pd.DataFrame, goal: Goal, facts: Facts) -> Actual:
 
 def _retention(goal: Goal, facts: Facts) -> Actual:
     rows = facts.contracts.assign(team_id=facts.contracts["rep_id"].map(facts.team_of))
-    rows = facts.of_owner(_in_scope(rows, goal), goal.owner_kind, goal.owner_id)
+    rows = facts.of_owner(in_scope(rows, goal), goal.owner_kind, goal.owner_id)
     last = min(goal.end - timedelta(days=1), facts.today)
     before = _active(rows, goal.start - timedelta(days=1))
     kept = len(before & _active(rows, last))
@@ -339,13 +368,13 @@ def _market_share(goal: Goal, facts: Facts) -> Actual:
         if known < days:
             return Actual(None, notes=(f"needs market_sizes: {known} of {days} days are known",))
         size += sum(n / (row.period_end - row.period_start).days * float(row.size) for n, row in part)
-    rows = _in_scope(_in_period(facts.events, goal.start, goal.end), goal)
-    rows = rows[(rows["what"] == "won") & rows["segment"].isin(set(sizes["segment"]))]
+    rows = in_scope(facts.counted(goal.metric, goal.start, goal.end), goal)
+    rows = rows[rows["segment"].isin(set(sizes["segment"]))]
     won = _money(facts.of_owner(rows, goal.owner_kind, goal.owner_id))
     return _ratio(won.value or 0.0, size, won.n, "needs market_sizes", won.notes)
 
 
 __all__ = [
-    "COMPANY", "MONEY_METRICS", "RATIO_METRICS", "Actual", "Facts", "Goal", "actual", "goals_of", "in_cents", "needs",
-    "teams_on", "wilson",
+    "COMPANY", "EVENT_OF", "MONEY_METRICS", "RATIO_METRICS", "Actual", "Facts", "Goal", "actual", "goals_of",
+    "in_cents", "in_scope", "needs", "teams_on", "wilson",
 ]  # fmt: skip

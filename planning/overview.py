@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -76,6 +76,7 @@ class Plan:
     forecasts: Forecasts
     set_by: datetime | None = None
     read: Facts | None = None
+    _curves: dict[tuple[str, date, date], tuple[float, str]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def facts(self) -> Facts:
@@ -101,6 +102,23 @@ class Plan:
     def running(self) -> list[Goal]:
         """Goals whose period holds the day."""
         return [g for g in self.goals if g.start <= self.facts.today < g.end]
+
+    def curve_of(self, goal: Goal) -> tuple[float, str]:
+        """Share of a target that is due, and what that was read from; the same for all of a metric and period."""
+        key = (goal.metric, goal.start, goal.end)
+        if key not in self._curves:
+            self._curves[key] = curve_of(goal, self.facts, self.company, self.workdays)
+        return self._curves[key]
+
+    @cached_property
+    def progress(self) -> pd.DataFrame:
+        """`goals_table` of this plan, worked out once."""
+        return goals_table(self)
+
+    @cached_property
+    def pace(self) -> pd.DataFrame:
+        """`pace_table` of this plan, worked out once."""
+        return pace_table(self)
 
     def forecast_of(self, goal: Goal) -> Mapping[str, float]:
         """Figures forecast for a whole goal; empty for one narrowed to a product or segment."""
@@ -251,8 +269,8 @@ def _goal_to_split(plan: Plan, goal_id: str | None) -> Goal:
 
 
 def _pace_of_sum(plan: Plan, goal: Goal, target: Decimal) -> dict[str, Any]:
-    facts, reached = plan.facts, actual(goal, plan.facts).value or 0.0
-    curve, basis = curve_of(goal, facts, plan.company, plan.workdays)
+    reached = actual(goal, plan.facts).value or 0.0
+    curve, basis = plan.curve_of(goal)
     where = standing(target, reached, curve, basis)
     found = {"due": curve, "expected": where.expected, "gap": where.gap, "pace": where.pace, "status": where.status}
     if goal.metric not in ("bookings", "won_deals"):
@@ -265,9 +283,8 @@ def _pace_of_sum(plan: Plan, goal: Goal, target: Decimal) -> dict[str, Any]:
 
 def _needed(plan: Plan, goal: Goal, target: Decimal, reached: float) -> tuple[Needed, str]:
     facts, tomorrow = plan.facts, plan.facts.today + timedelta(days=1)
-    own = (goal.owner_kind, goal.owner_id)
     team = facts.team_of.get(goal.owner_id) if goal.owner_kind == "rep" else None
-    rates = rates_of(facts, own, ("team", team) if team else (COMPANY, COMPANY), (goal.end - tomorrow).days)
+    rates = rates_of(facts, goal, ("team", team) if team else (COMPANY, COMPANY), (goal.end - tomorrow).days)
     expected, source = plan.forecast_of(goal).get("expected_open"), "as forecast"
     if expected is None or pd.isna(expected):
         expected, source = 0.0, "not forecast, counted as nothing"

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from planning.goals import Facts, in_cents
+from planning.goals import Facts, Goal, in_cents, in_scope
 from planning.workdays import Workdays
 
 Status = Literal["too early to say", "ahead", "on", "behind", "far behind"]
@@ -22,7 +22,6 @@ TOO_EARLY = 0.10
 
 _CURVES_FROM = 4  # past like periods from which their own curves count
 _K = 20  # events that the team's rate counts like
-_YEAR = 365
 _IN_TIME = 0.9
 
 
@@ -189,19 +188,19 @@ def rate_needed(target: float, won: float, closed: float, to_close: float) -> fl
     return None if to_close <= 0 else (target * (closed + to_close) - won) / to_close
 
 
-def rates_of(facts: Facts, own: tuple[str, str], peers: tuple[str, str], days_left: int) -> Rates:
-    """Rates of the last 365 days of an owner, drawn towards those of the team or company.
+def rates_of(facts: Facts, goal: Goal, peers: tuple[str, str], days_left: int) -> Rates:
+    """Rates of the last 365 days of a goal's owner in its scope, drawn towards those of the team or company.
 
     Parameters
     ----------
-    own, peers : (owner kind, owner)
-        Whose, and whose they are drawn to.
+    peers : (owner kind, owner)
+        Whose they are drawn to, whatever these sell.
     days_left : int
         Calendar days to the end of the period.
     """
-    since = pd.Timestamp(facts.today - timedelta(days=_YEAR))
-    rows = facts.events[facts.events["day"] > since]
-    mine, theirs = (_Sums.of(facts.of_owner(rows, *who), days_left) for who in (own, peers))
+    rows = facts.last_year
+    mine = _Sums.of(in_scope(facts.of_owner(rows, goal.owner_kind, goal.owner_id), goal), days_left)
+    theirs = _Sums.of(facts.of_owner(rows, *peers), days_left)
     return Rates(
         _shrunk(mine.amount, mine.priced, theirs.amount, theirs.priced),
         _shrunk(mine.won, mine.closed, theirs.won, theirs.closed),

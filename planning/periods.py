@@ -11,17 +11,11 @@ import pandas as pd
 from crm.company import Company
 from crm.fiscal import Grain, Period
 from planning.cascade import season
-from planning.goals import COMPANY, MONEY_METRICS, Actual, Facts, Goal, actual
+from planning.goals import MONEY_METRICS, Actual, Facts, Goal, actual
 from planning.pace import Stretch, due, mixed, past_shares
 from planning.workdays import Workdays
 
 GRAINS: tuple[Grain, ...] = ("week", "month", "quarter", "year")
-EVENT_OF = {
-    "bookings": ("won",), "won_deals": ("won",), "conversion_rate": ("won", "lost"), "activities": ("activity",),
-    "new_accounts": ("new_account",), "customer_satisfaction": ("grade",), "market_share": ("won",),
-    "collected": ("paid",),
-}  # fmt: skip
-"""Events that a metric counts."""
 SUMS = ("bookings", "won_deals", "activities", "new_accounts", "collected")
 """Metrics that add up over a period; the others are rates or marks."""
 
@@ -57,15 +51,9 @@ def before(start: date, end: date, company: Company, since: date, limit: int) ->
 
 def past_results(goal: Goal, facts: Facts, company: Company, limit: int = 4) -> list[float]:
     """What the goal's owner reached in the last like periods, newest first; those without a figure left out."""
-    periods = before(goal.start, goal.end, company, first_day(facts), limit)
+    periods = before(goal.start, goal.end, company, facts.first_day, limit)
     found: list[Actual] = [actual(replace(goal, start=start, end=end), facts) for start, end in periods]
     return [result.value for result in found if result.value is not None]
-
-
-def first_day(facts: Facts) -> date:
-    """Day of the oldest deal that closed; what began earlier is not wholly on record."""
-    days = facts.events.loc[facts.events["what"].isin(["won", "lost"]), "day"]
-    return days.min().date() if len(days) else facts.today
 
 
 def months_of(start: date, end: date, company: Company) -> list[Period]:
@@ -87,7 +75,7 @@ def season_of(goal: Goal, facts: Facts, company: Company, workdays: Workdays) ->
     days = [workdays.count(month.start, month.end) for month in months]
     if len(months) < 2 or goal.metric not in SUMS:
         return season(days) if sum(days) else [1.0 / len(days)] * len(days), 0
-    rows, since = _counted(goal, facts), first_day(facts)
+    rows, since = _counted(goal, facts), facts.first_day
     years = list[list[float]]()
     for back in range(1, _YEARS + 1):
         bounds = [(_years_back(m.start, back), _years_back(m.end, back)) for m in months]
@@ -105,7 +93,7 @@ def curve_of(goal: Goal, facts: Facts, company: Company, workdays: Workdays) -> 
         Stretch(month.start, month.end, Decimal(str(share))) for month, share in zip(months, shares, strict=True)
     ]
     plain = due(stretches, facts.today, workdays)
-    periods = before(goal.start, goal.end, company, first_day(facts), _CURVES)
+    periods = before(goal.start, goal.end, company, facts.first_day, _CURVES)
     whole = workdays.count(goal.start, goal.end)
     gone = workdays.count(goal.start, min(facts.today + timedelta(days=1), goal.end)) / whole if whole else 1.0
     past = past_shares(_counted(goal, facts), periods, gone, workdays) if 0 < gone < 1 else []
@@ -120,8 +108,8 @@ def _basis(years: int, curves: int) -> str:
 
 def _counted(goal: Goal, facts: Facts) -> pd.DataFrame:
     """The company's events of a metric: how results fall over a period is the company's matter, not a person's."""
-    rows = facts.events[facts.events["what"].isin(EVENT_OF[goal.metric])]
-    return facts.of_owner(rows if goal.metric in MONEY_METRICS else rows.assign(value=1.0), COMPANY, COMPANY)
+    rows = facts.counted(goal.metric)[["day", "share", "value"]]
+    return rows if goal.metric in MONEY_METRICS else rows.assign(value=1.0)
 
 
 def _sum(rows: pd.DataFrame, start: date, end: date) -> float:

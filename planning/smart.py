@@ -11,8 +11,8 @@ import pandas as pd
 
 from crm.company import Company
 from planning.events import local_day
-from planning.goals import COMPANY, RATIO_METRICS, TABLES_NEEDED, Facts, Goal, needs
-from planning.periods import EVENT_OF, grain_of
+from planning.goals import COMPANY, EVENT_OF, RATIO_METRICS, TABLES_NEEDED, Facts, Goal, in_scope, needs
+from planning.periods import grain_of
 from planning.workdays import Workdays
 
 Grade = Literal["ok", "warn", "fail"]
@@ -268,10 +268,7 @@ def _working_day(moment: datetime, start: date, company: Company, workdays: Work
 
 
 def _matching(goal: Goal, facts: Facts) -> pd.DataFrame:
-    rows = facts.events[facts.events["what"].isin(EVENT_OF.get(goal.metric, ("won",)))]
-    for name, value in goal.scope.items():
-        rows = rows[rows[name] == value]
-    return rows
+    return in_scope(facts.counted(goal.metric if goal.metric in EVENT_OF else "bookings"), goal)
 
 
 def _recent(rows: pd.DataFrame, today: date) -> pd.DataFrame:

@@ -79,7 +79,7 @@ class Desk:
     def plan(self) -> Plan:
         """All goals with what was reached; what of it may be shown is for whoever shows it to ask, see `shows`."""
         company = self.server.company()
-        return self.server.plans.plan(company, self.server.book.newest(company).frames, self.now)
+        return self.server.plans.plan(company, self.server.book.newest(company), self.now)
 
     @cached_property
     def shown_teams(self) -> frozenset[str]:

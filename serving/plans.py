@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from threading import Lock
-
-import pandas as pd
 
 from crm.company import Company
 from crm.errors import NotReady
@@ -14,8 +11,9 @@ from crm.lake import LakeView, newest_event
 from planning.goals import COMPANY, Facts
 from planning.overview import Forecasts, Plan, forecasts_of
 from serving.access import Sight
-from serving.goals import WithGoals
+from serving.goals import Goals, WithGoals
 from serving.home import Home
+from serving.scores import Scores
 from serving.store import Store
 
 
@@ -32,31 +30,40 @@ class PlanBook:
 
     def __init__(self, home: Home, store: Store) -> None:
         self._home, self._store = home, store
-        self._kept: tuple[object, Facts, datetime] | None = None
+        self._read: tuple[object, Facts, datetime] | None = None
+        self._made: tuple[object, Plan] | None = None
         self._lock = Lock()
 
-    def plan(self, company: Company, frames: Mapping[str, pd.DataFrame], now: datetime) -> Plan:
+    def plan(self, company: Company, scores: Scores, now: datetime) -> Plan:
         """The plan at the newest moment of the data, with goals that were set up to now.
 
         Parameters
         ----------
-        frames : mapping of str to DataFrame
-            Score files by name; without reps and teams nothing is forecast.
+        scores : Scores
+            The newest, of everybody; without reps and teams nothing is forecast.
         """
         view = self._home.lake.view()
-        facts, moment = self._facts(view, company, now)
-        forecasts: Forecasts = {}
-        if {"reps", "teams"} <= frames.keys():
-            forecasts = forecasts_of(frames["reps"], frames["teams"])
-        return Plan(WithGoals(view, self._store), company, moment, forecasts, now, facts)
-
-    def _facts(self, view: LakeView, company: Company, now: datetime) -> tuple[Facts, datetime]:
-        key = (view.cut.number, company.model_dump_json())
+        settings = company.model_dump_json()
+        changes = next((change.change_id for change in Goals(self._store).newest(1)), 0)
+        key = (view.cut.number, settings, scores.mark, changes)
         with self._lock:
-            if self._kept is None or self._kept[0] != key:
-                moment = _newest(view, now)
-                self._kept = (key, Facts.read(view, company, moment), moment)
-            return self._kept[1], self._kept[2]
+            if self._made is None or self._made[0] != key:
+                facts, moment = self._facts(view, company, now, settings)
+                found = Plan(WithGoals(view, self._store), company, moment, _forecasts(scores), now, facts)
+                self._made = (key, found)
+            return self._made[1]
+
+    def _facts(self, view: LakeView, company: Company, now: datetime, settings: str) -> tuple[Facts, datetime]:
+        key = (view.cut.number, settings)
+        if self._read is None or self._read[0] != key:
+            moment = _newest(view, now)
+            self._read = (key, Facts.read(view, company, moment), moment)
+        return self._read[1], self._read[2]
+
+
+def _forecasts(scores: Scores) -> Forecasts:
+    frames = scores.frames
+    return forecasts_of(frames["reps"], frames["teams"]) if {"reps", "teams"} <= frames.keys() else {}
 
 
 def shows(sight: Sight, teams: frozenset[str], kind: str, owner: str) -> bool:

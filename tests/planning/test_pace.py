@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from crm.company import Company
-from planning.goals import Facts
+from planning.goals import Facts, Goal
 from planning.pace import Rates, Stretch, due, mixed, needed, past_shares, rate_needed, rates_of, standing
 from planning.workdays import Workdays
 from tests.builders import a_deal, an_activity, at, view_of
@@ -101,7 +101,8 @@ def test_own_rates_are_drawn_to_the_team_s():
     ]  # fmt: skip
     acts = [an_activity(occurred_at="2026-05-02T09:00:00Z") for _ in range(2)]
     facts = Facts.read(view_of(deals=deals, activities=acts), Company(), at("2026-06-10"))
-    found = rates_of(facts, ("rep", "r1"), ("company", "company"), 20)
+    goal = Goal("g", "rep", "r1", "bookings", date(2026, 4, 1), date(2026, 7, 1), Decimal(1))
+    found = rates_of(facts, goal, ("company", "company"), 20)
     assert found.conversion == pytest.approx((1 + 20 * 0.5) / 21)
     assert found.mean_won == pytest.approx((1000 + 20 * 2000) / 21)
     assert found.activities == pytest.approx((2 + 20 * 0.5) / 21)
