@@ -43,7 +43,7 @@ def trend(sales: Sales, window: Window) -> Report:
 def mix(sales: Sales, window: Window) -> Report:
     """What is sold where: products, families, regions, segments and kinds of deals, against the period before."""
     columns = {
-        "products": "product_id", "families": "product_family", "regions": "region", "segments": "segment",
+        "products": "product_id", "families": "product_family", "regions": "region", "customer_segments": "segment",
         "kinds": "kind",
     }  # fmt: skip
     tables = tuple(group(name, sales, window, column) for name, column in columns.items())

@@ -30,6 +30,7 @@ from serving.jobs.queue import Queue
 from serving.ledger import Kind, Ledger
 from serving.live import Live
 from serving.people import StorePeople
+from serving.reports import SalesBook
 from serving.scores import ScoreBook, Scores
 from serving.settings import Settings
 from serving.sign_in import viewer_of
@@ -96,6 +97,11 @@ class Server:
         from serving.plans import PlanBook
 
         return PlanBook(self.home, self.store)
+
+    @cached_property
+    def selling(self) -> SalesBook:
+        """Business as reports and risks read it."""
+        return SalesBook()
 
     def company(self) -> Company:
         """The company's settings; read again when the file has changed."""

@@ -389,3 +389,22 @@ SPLIT: Example = {
     "goals": [],
     "batch": None,
 }
+
+REPORT: Example = {
+    "name": "velocity",
+    "as_of": _AS_OF,
+    "period": "FY2026-Q1",
+    "start": "2026-01-01",
+    "end": "2026-03-02",
+    "before_start": "2025-10-01",
+    "before_end": "2025-11-30",
+    "facts": {"now": 6000.0, "before": 6375.0, "change": -0.0588},
+    "notes": [],
+    "tables": [
+        {
+            "name": "parts",
+            "columns": [{"name": "part", "kind": "text"}, {"name": "now", "kind": "decimal"}],
+            "rows": [{"part": "deals", "now": 80.0}, {"part": "win_rate", "now": 0.25}],
+        }
+    ],
+}

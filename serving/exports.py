@@ -77,14 +77,27 @@ def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
 
 def as_xlsx(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
     """One sheet, its first row fixed, moments in UTC."""
+    return as_book({"data": (columns, rows)})
+
+
+def as_book(sheets: Mapping[str, tuple[Sequence[str], Iterable[Sequence[Any]]]]) -> bytes:
+    """A sheet for each name, its first row fixed, moments in UTC."""
     from openpyxl import Workbook
 
     book = Workbook(write_only=True)
-    sheet = book.create_sheet("data")
-    sheet.freeze_panes = "A2"
-    sheet.append(list(columns))
-    for row in rows:
-        sheet.append(list(row))
+    for name, (columns, rows) in sheets.items():
+        sheet = book.create_sheet(name)
+        sheet.freeze_panes = "A2"
+        sheet.append(list(columns))
+        for row in rows:
+            sheet.append(list(row))
     out = io.BytesIO()
     book.save(out)
     return out.getvalue()
+
+
+def file_response(content: bytes, name: str, form: Format) -> Response:
+    """A file to be kept; `name` without suffix."""
+    kind = f"{CSV}; charset=utf-8" if form == "csv" else XLSX
+    named = {"Content-Disposition": f'attachment; filename="{name}.{form}"'}
+    return Response(content, media_type=kind, headers=named)
