@@ -43,7 +43,9 @@ def table_names(f: Formats) -> dict[str, str]:
         "snapshot": say("Open deals by stage"), "segments": say("Customer segments (RFM)"),
         "rfm": say("Customers by what they bought in a year"), "repeat": say("Who bought again within 180 days"),
         "next": say("Next orders"), "products": say("By product"), "families": say("By product family"),
-        "regions": say("By region"), "customer_segments": say("By customer segment"), "kinds": say("By kind of deal"), "competitors": say("By competitor"),
+        "regions": say("By region"),
+        "customer_segments": say("By customer segment"),
+        "kinds": say("By kind of deal"), "competitors": say("By competitor"),
         "reasons": say("Lost by reason"), "parts": say("What moved it"),
     }  # fmt: skip
 
