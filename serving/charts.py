@@ -14,7 +14,17 @@ import pandas as pd
 from serving.drawing import COLOURS, Drawing, Figure, made_once, make_figure
 from serving.format import Formats
 
-__all__ = ["Figure", "at_risk", "calibration", "fan", "score_history", "track_record", "waterfall", "win_curve"]
+__all__ = [
+    "Figure",
+    "at_risk",
+    "calibration",
+    "fan",
+    "score_history",
+    "supposed_curve",
+    "track_record",
+    "waterfall",
+    "win_curve",
+]
 WIDE, NARROW = 650, 330
 MAX_MARKS = 250
 _LABEL_GAP = 15  # px between two labels at line ends
@@ -153,13 +163,60 @@ def win_curve(f: Formats, *, title: str, curve: pd.DataFrame, as_of: date, perio
 
 
 @made_once
-def score_history(f: Formats, *, title: str, scores: pd.DataFrame) -> Figure:
+def supposed_curve(f: Formats, *, title: str, curve: pd.DataFrame, as_of: date) -> Figure:
+    """The chance that a deal is won by each date: as it is (grey, dotted), and with a supposed change.
+
+    Parameters
+    ----------
+    curve : DataFrame, ascending
+        day (days from as_of), before, after (probabilities by then).
+    """
+    say = f.language.say
+    days = [as_of + timedelta(days=int(d)) for d in curve["day"]]
+    data = pd.DataFrame({"day": _iso(days), **{name: curve[name].to_numpy(float) for name in ("before", "after")}})
+    ticks = nice_ticks(0.0, min(1.0, max(0.2, float(data[["before", "after"]].to_numpy().max()) * 1.08)))
+    y_top = max(ticks[-1], float(data[["before", "after"]].to_numpy().max()) * 1.05)
+    last = {name: float(data[name].iloc[-1]) for name in ("before", "after")}
+    ends = [
+        ("text-3", last["before"], say("As it is {value}", value=f.chance(last["before"]))),
+        ("forecast", last["after"], say("Changed {value}", value=f.chance(last["after"]))),
+    ]
+
+    def draw(wide: bool) -> Drawing:
+        width, height = (290, 160) if wide else (NARROW - 110, 160)
+        scale = alt.Scale(domain=[0, y_top], nice=False)
+        axis = _time_axis(f, days[0], days[-1], most=4 if wide else 3)
+        x = alt.X("day:T", scale=alt.Scale(type="utc", domain=_iso([days[0], days[-1]])), axis=axis)
+        y = alt.Y("after:Q", scale=scale, axis=_value_axis(ticks, [f.percent(t) for t in ticks]))
+        labels = _end_labels(ends, y_top, height)
+        labels["day"] = _iso([days[-1]])[0]
+        return alt.layer(
+            _line(data, x, "before", scale, COLOURS["naive"], dash=[2, 3], width=1.5),
+            alt.Chart(data).mark_line(color=COLOURS["forecast"], strokeWidth=2).encode(x=x, y=y),
+            *_label_layers(labels, x, scale),
+        ).properties(width=width, height=height)
+
+    rows = list(zip(days, data["before"], data["after"], strict=True))
+    return make_figure(
+        title,
+        say("Dotted: as it is; solid: with the change. The model's view, not a promise."),
+        draw,
+        (say("By"), say("As it is"), say("Changed")),
+        [(f.date(d), f.chance(b), f.chance(a)) for d, b, a in rows],
+        [(d.isoformat(), b, a) for d, b, a in rows],
+    )
+
+
+@made_once
+def score_history(f: Formats, *, title: str, scores: pd.DataFrame, events: Sequence[date] = ()) -> Figure:
     """The chance of a deal over time: dots where it was issued, rings where it was reconstructed afterwards.
 
     Parameters
     ----------
     scores : DataFrame, ascending
         day (date), chance (probability), kind (issued or reconstructed).
+    events : sequence of date
+        Days on which something happened, drawn as ticks at the foot.
     """
     say = f.language.say
     data = pd.DataFrame(
@@ -169,7 +226,7 @@ def score_history(f: Formats, *, title: str, scores: pd.DataFrame) -> Figure:
     ticks = nice_ticks(0.0, min(1.0, max(0.2, float(data["chance"].max()) * 1.08)))
 
     def draw(wide: bool) -> Drawing:
-        width, height = (290, 160) if wide else (NARROW - 60, 160)
+        width, height = (440, 160) if wide else (NARROW - 60, 160)
         scale = alt.Scale(domain=[0, max(ticks[-1], float(data["chance"].max()) * 1.05)], nice=False)
         axis = _time_axis(f, days[0], days[-1], most=4 if wide else 3)
         x = alt.X("day:T", scale=alt.Scale(type="utc", domain=_iso([days[0], days[-1]])), axis=axis)
@@ -178,16 +235,17 @@ def score_history(f: Formats, *, title: str, scores: pd.DataFrame) -> Figure:
         return alt.layer(
             alt.Chart(data).mark_line(color=COLOURS["forecast"], strokeWidth=1.5).encode(x=x, y=y),
             dots.transform_filter("datum.kind == 'issued'").mark_circle(color=COLOURS["forecast"], size=40, opacity=1),
-            dots.transform_filter("datum.kind != 'issued'").mark_point(
-                color=COLOURS["forecast"], size=40, filled=True, fill=COLOURS["surface"]
+            dots.transform_filter("datum.kind != 'issued'").mark_circle(
+                color=COLOURS["surface"], stroke=COLOURS["forecast"], strokeWidth=1.5, size=40, opacity=1
             ),
+            *_foot_ticks([day for day in events if days[0] <= day <= days[-1]], x, height),
         ).properties(width=width, height=height)
 
     kinds = {"issued": say("issued"), "reconstructed": say("reconstructed")}
     rows = list(zip(days, data["chance"], scores["kind"], strict=True))
     return make_figure(
         title,
-        say("Chance to be won as it was forecast; rings were reconstructed afterwards"),
+        say("Chance to be won as it was forecast; rings were reconstructed afterwards, ticks at the foot are events"),
         draw,
         (say("Date"), say("Chance to be won"), say("Kind")),
         [(f.date(d), f.chance(c), kinds[k]) for d, c, k in rows],
@@ -352,7 +410,8 @@ def waterfall(
     colours = alt.Scale(domain=["total", "up", "down"], range=[COLOURS[c] for c in ("forecast", "up", "down")])
 
     def draw(wide: bool) -> Drawing:
-        names = _name_axis(150 if wide else 108, "slice(datum.value, 3)")
+        # Names are measured in one font and drawn in another: room is kept for the wider one.
+        names = _name_axis(150 if wide else 108, "slice(datum.value, 3)", room=150 if wide else 124)
         y = alt.Y("row:N", sort=None, title=None, axis=names)
         bars = alt.Chart(data).encode(y=y)
         x = alt.X("bottom:Q", scale=scale, axis=None)
@@ -435,9 +494,15 @@ def _value_axis(ticks: Sequence[float], labels: Sequence[str], **kind: Any) -> a
     )
 
 
-def _name_axis(limit: int, expression: str) -> alt.Axis:
+def _name_axis(limit: int, expression: str, *, room: int = 0) -> alt.Axis:
     return alt.Axis(
-        labelExpr=expression, labelLimit=limit, grid=False, domain=False, ticks=False, labelColor=COLOURS["text"]
+        labelExpr=expression,
+        labelLimit=limit,
+        grid=False,
+        domain=False,
+        ticks=False,
+        labelColor=COLOURS["text"],
+        minExtent=room,
     )
 
 
@@ -475,6 +540,14 @@ def _mark_day(day: date, word: str, x: alt.X) -> Drawing:
             x=x, y=alt.value(-3), text="word:N"
         ),
     )
+
+
+def _foot_ticks(days: list[date], x: alt.X, height: int) -> list[alt.Chart]:
+    if not days:
+        return []
+    data = pd.DataFrame({"day": _iso(days)})
+    tick: dict[str, Any] = {"color": COLOURS["text-3"], "thickness": 1.5, "size": 8, "orient": "vertical"}
+    return [alt.Chart(data).mark_tick(**tick).encode(x=x, y=alt.value(height - 4))]
 
 
 def _end_labels(ends: list[tuple[str, float, str]], top: float, height: int) -> pd.DataFrame:

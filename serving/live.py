@@ -64,10 +64,16 @@ class Ready:
         self.custom: dict[str, pa.DataType] = {f.name: f.type for f in view.schema("deals") if f.name.startswith("x_")}
         self.accounts = frozenset(view.arrow("accounts")["account_id"].to_pylist())
         self.reps = frozenset(view.arrow("reps")["rep_id"].to_pylist())
-        deals = view.arrow("deals").select(["deal_id", "owner_id"]).to_pydict()
+        deals = view.arrow("deals").select(["deal_id", "owner_id", "amount"]).to_pydict()
         self.owners = dict(zip(deals["deal_id"], deals["owner_id"], strict=True))
+        amounts = zip(deals["deal_id"], deals["amount"], strict=True)
+        self._amounts = {deal: float(amount) for deal, amount in amounts if amount is not None}
         contacts = view.arrow("contacts").select(["account_id", "contact_id"]).to_pandas()
         self.contacts = {str(a): frozenset(own) for a, own in contacts.groupby("account_id")["contact_id"]}
+
+    def amount_of(self, deal_id: str) -> float | None:
+        """A deal's amount in its own currency; None where it is not known."""
+        return self._amounts.get(deal_id)
 
     def rate(self, added: dict[str, pa.Table] | None, keys: list[str], as_of: datetime) -> Answer:
         """Describe and score deals at a moment.

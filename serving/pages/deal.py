@@ -13,13 +13,15 @@ from serving.charts import Figure, win_curve
 from serving.dependencies import Server, ServerDep
 from serving.feedback import Answer
 from serving.format import Formats
-from serving.pages import listing, reasons, words
+from serving.pages import listing, reasons, supposing, words
 from serving.pages.desk import Desk, DeskDep
 from serving.pages.outlook import as_day, number
+from serving.pages.similar import similar_won
 from serving.score_history import score_history
 
 router = APIRouter(include_in_schema=False)
 ENOUGH_POINTS = 2
+MOST_CHANGES = 6
 
 
 class Step(NamedTuple):
@@ -41,6 +43,14 @@ class Event(NamedTuple):
     iso: str
     when: str
     text: str
+
+
+class Change(NamedTuple):
+    """How the chance moved between two forecasts, and what happened in between."""
+
+    when: str
+    change: str
+    events: list[str]
 
 
 @router.get("/deals/{deal_id}")
@@ -65,7 +75,10 @@ def show_deal(deal_id: str, desk: DeskDep, server: ServerDep) -> HTMLResponse:
         else say("Next steps are given for open deals."),
         may_answer=desk.may_answer,
         curve=_curve(desk, deal_id, score),
-        past=_past(desk, server, deal_id, score),
+        past=_past(desk, server, deal_id),
+        moved=_moved(desk, server, deal_id),
+        what_if=supposing.panel_of(desk, server, fact, desk.visit.request) if score else None,
+        similar=similar_won(desk, deal_id),
         reasons=listed,
         reasons_title=_reasons_title(desk.formats, listed) if listed else "",
         facts=_facts(desk, fact, score),
@@ -179,11 +192,38 @@ def _curve(desk: Desk, deal_id: str, score: dict[str, Any] | None) -> Figure | N
     )
 
 
-def _past(desk: Desk, server: Server, deal_id: str, score: dict[str, Any] | None) -> Figure | None:
-    """How the chance went; None while there are fewer than two forecasts."""
+def _history(desk: Desk, server: Server, deal_id: str) -> pd.DataFrame:
+    """What was forecast, one a day: day, as_of, kind, win_probability."""
     rows = score_history(server.ledger, deal_id)
     rows = rows[rows["win_probability"].notna()]
-    if score is None or len(rows) < ENOUGH_POINTS:
+    days = [desk.formats.day(when.to_pydatetime()) for when in rows["as_of"]]
+    return rows.assign(day=days).drop_duplicates("day", keep="last")
+
+
+def _moved(desk: Desk, server: Server, deal_id: str) -> list[Change]:
+    """How the chance went from one forecast to the next, newest first, with what happened in between."""
+    rows, f = _history(desk, server, deal_id), desk.formats
+    happened = desk.deal_timeline(deal_id)
+    when = pd.to_datetime(happened["happened_at"], utc=True)
+    found = []
+    pairs = list(zip(rows.to_dict("records"), rows.iloc[1:].to_dict("records"), strict=False))
+    for one, two in reversed(pairs[-MOST_CHANGES:]):
+        between = happened[(when > one["as_of"]) & (when <= two["as_of"])]
+        events = [_event(desk, row).text for row in between.to_dict("records")]
+        found.append(
+            Change(
+                f.language.say("{first} to {last}", first=f.date(one["day"]), last=f.date(two["day"])),
+                f.points(float(two["win_probability"]) - float(one["win_probability"]), 1),
+                list(dict.fromkeys(events)) or [f.language.say("Nothing is recorded in between.")],
+            )
+        )
+    return found
+
+
+def _past(desk: Desk, server: Server, deal_id: str) -> Figure | None:
+    """How the chance went; None while there are fewer than two forecasts."""
+    rows = _history(desk, server, deal_id)
+    if len(rows) < ENOUGH_POINTS:
         return None
     f = desk.formats
     first, last = (float(rows["win_probability"].iloc[i]) for i in (0, -1))
@@ -194,9 +234,10 @@ def _past(desk: Desk, server: Server, deal_id: str, score: dict[str, Any] | None
         if f.chance(first) != f.chance(last)
         else f.language.say("{last} as on {day}", **values)
     )
-    days = [f.day(when.to_pydatetime()) for when in rows["as_of"]]
-    points = pd.DataFrame({"day": days, "chance": rows["win_probability"].astype(float), "kind": rows["kind"]})
-    return charts.score_history(f, title=title, scores=points.drop_duplicates("day", keep="last"))
+    points = pd.DataFrame({"day": rows["day"], "chance": rows["win_probability"].astype(float), "kind": rows["kind"]})
+    moments = (words.moment(when) for when in desk.deal_timeline(deal_id)["happened_at"])
+    events = sorted({day for day in map(f.day, moments) if day is not None})
+    return charts.score_history(f, title=title, scores=points, events=events)
 
 
 def _reasons(desk: Desk, why: pd.DataFrame) -> reasons.ReasonList:

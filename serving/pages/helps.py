@@ -99,4 +99,60 @@ HELPS: dict[str, Callable[[Say], Help]] = {
         ),
         say("Customers as they were recorded, and first deals that ended."),
     ),
+    "deals": lambda say: Help(
+        say("The open deals with the chance of each to be won, its range, and what is expected of it."),
+        say(
+            "The win model rates each deal; expected is the chance times the amount when won. The reason named is the "
+            "one that moves the chance most; the step is the first suggestion."
+        ),
+        say("Open deals with their log, activities, contacts and customer."),
+    ),
+    "board": lambda say: Help(
+        say("The open deals by stage, in the company's order of stages."),
+        say("Sums of amounts and of what is expected; in each column the deals come in the order of the list."),
+        say("Open deals at their stage in the CRM, and the newest scores."),
+    ),
+    "steps": lambda say: Help(
+        say("What may help this deal most now, with the change of its chance to be won."),
+        say(
+            "The chance with this step within 7 days, less the chance without one. The badge says what that rests on: "
+            "association, an adjusted estimate, or a measured effect."
+        ),
+        say("Past deals with and without such steps, and suggestions held back at random where that is on."),
+    ),
+    "win_curve": lambda say: Help(
+        say("The chance that the deal is won, and that it is lost, by each date."),
+        say("By the win model from how deals that looked like this went week by week."),
+        say("The deal's log, activities, contacts and customer; past deals."),
+    ),
+    "reasons": lambda say: Help(
+        say("What moves the chance from where the model starts to where it is; the parts add up."),
+        say("Each part is how much the chance changes by knowing this, averaged over all orders of knowing (SHAP)."),
+        say("What the model was told of it at the moment in the top bar."),
+    ),
+    "what_if": lambda say: Help(
+        say("What the model would say if the date, the amount or the meetings were others."),
+        say("The change is written into a copy of the deal's log as if it came now, and rated anew; nothing is kept."),
+        say("This deal's rows and the model in use."),
+    ),
+    "score_history": lambda say: Help(
+        say("How the chance went, and what happened between two forecasts."),
+        say("Each dot is a forecast as it was issued; rings were reconstructed from what was known then."),
+        say("The ledger of forecasts, and the deal's log and activities."),
+    ),
+    "similar": lambda say: Help(
+        say("Won deals that are most like this one."),
+        say("Most traits the same of kind, product, segment and source; then the nearest amount. No model is asked."),
+        say("Won deals that you may open."),
+    ),
+    "facts": lambda say: Help(
+        say("What the CRM says, and what is expected."),
+        say("Copied from the CRM; amounts in the base currency at today's rate. Chances are the win model's."),
+        say("The record as of the moment in the top bar, and the newest scores."),
+    ),
+    "timeline": lambda say: Help(
+        say("What happened, newest first."),
+        say("Nothing is computed; what is older folds away."),
+        say("Activities and changes as the CRM recorded them."),
+    ),
 }

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
 
 import pandas as pd
 
@@ -14,42 +12,10 @@ from crm.fiscal import Period
 from serving.format import Formats
 from serving.pages import words
 from serving.pages.outlook import as_day, number
+from serving.pages.wishes import ORDERS, Wish, typed
 
 PAGE_SIZE = 50
 SILENT_DAYS = 14
-VIEWS = ("", "closing", "silent", "past")
-# Column of the table -> (column of the frame, whether it is first sorted downwards).
-ORDERS = {
-    "name": ("name", False),
-    "amount": ("amount", True),
-    "close": ("close_date", False),
-    "chance": ("win_probability", True),
-    "expected": ("expected_amount", True),
-    "silent": ("days_silent", True),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What the address of the page asks for."""
-
-    view: str = ""
-    q: str = ""
-    owner: str = ""
-    sort: str = "-expected"
-    after: str = ""
-
-    @classmethod
-    def cleaned(cls, view: str, q: str, owner: str, sort: str, after: str) -> Wish:
-        """Anything that is not known becomes the default, so that an old address still opens."""
-        known = sort.removeprefix("-") in ORDERS
-        return cls(view if view in VIEWS else "", q.strip()[:100], owner, sort if known else "-expected", after)
-
-    def address(self, **changed: str) -> str:
-        """Address of the page with some wishes changed; other changes than `after` start at the top again."""
-        values = {"view": self.view, "q": self.q, "owner": self.owner, "sort": self.sort, **changed}
-        kept = {k: v for k, v in values.items() if v and not (k == "sort" and v == "-expected")}
-        return "/deals" + (f"?{urlencode(kept)}" if kept else "")
 
 
 class Row(NamedTuple):
@@ -125,11 +91,16 @@ def in_view(deals: pd.DataFrame, view: str, *, today: date, period: Period) -> p
     return deals
 
 
-def matching(deals: pd.DataFrame, q: str, owner: str) -> pd.DataFrame:
-    """Deals whose name, customer or owner holds a text, of one owner where one is given."""
-    if owner:
-        deals = deals[deals["owner_id"] == owner]
-    if q:
+def matching(deals: pd.DataFrame, wish: Wish) -> pd.DataFrame:
+    """Deals that pass the filters; a search is in name, customer and owner."""
+    for column, wanted in (("owner_id", wish.owner), ("stage", wish.stage), ("kind", wish.kind)):
+        if wanted:
+            deals = deals[deals[column] == wanted]
+    if wish.least:
+        deals = deals[deals["amount"] >= (typed(wish.least) or 0.0)]
+    if wish.odds:
+        deals = deals[deals["win_probability"] >= (typed(wish.odds) or 0.0) / 100]
+    if q := wish.q:
         text = deals["name"].fillna("") + " " + deals["account"].fillna("") + " " + deals["owner"].fillna("")
         deals = deals[text.str.contains(q, case=False, regex=False)]
     return deals

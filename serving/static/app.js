@@ -77,8 +77,39 @@ function keys() {
   });
 }
 
+// Numbers that can be moved get a slider beside them; each move fetches the answer anew, drawn by the server.
+function sliders() {
+  document.querySelectorAll("form[data-piece]").forEach((form) => {
+    const place = form.parentElement.querySelector("[aria-live]");
+    let asked = 0;
+    const ask = async () => {
+      const mine = ++asked;
+      const busy = setTimeout(() => { if (mine === asked) place.textContent = place.dataset.busy; }, 300);
+      try {
+        const answer = await fetch(`${form.dataset.piece}?${new URLSearchParams(new FormData(form))}`);
+        if (answer.ok && mine === asked) place.innerHTML = await answer.text();
+      } catch {
+        form.submit();
+      }
+      clearTimeout(busy);
+    };
+    form.querySelectorAll("input[data-slider]").forEach((box) => {
+      const slider = Object.assign(document.createElement("input"), {
+        type: "range", min: box.min, max: box.max, step: box.step, value: box.value,
+      });
+      slider.setAttribute("aria-label", box.closest("label").querySelector("span").textContent);
+      box.closest("label").before(slider);
+      slider.addEventListener("input", () => { box.value = slider.value; });
+      slider.addEventListener("change", ask);
+      box.addEventListener("change", () => { slider.value = box.value; ask(); });
+    });
+    form.addEventListener("submit", (event) => { event.preventDefault(); ask(); });
+  });
+}
+
 followWork();
 followJobs();
 switchTheme();
 wholeRows();
+sliders();
 keys();

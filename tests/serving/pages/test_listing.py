@@ -10,7 +10,7 @@ from crm.fiscal import period_of
 from serving.format import Formats
 from serving.i18n import language
 from serving.pages import listing
-from serving.pages.listing import Wish
+from serving.pages.wishes import VIEWS, Wish
 
 TODAY = date(2026, 11, 24)
 AS_OF = pd.Timestamp("2026-11-24 06:00", tz="UTC")
@@ -53,7 +53,7 @@ def test_views_pick_by_planned_date_and_silence():
         a_deal("never", close_date=None, last_touch=None),
         a_deal("nearly", close_date=None, last_touch=AS_OF - pd.Timedelta(days=13, hours=23)),
     )
-    picked = {view: set(listing.in_view(found, view, today=TODAY, period=QUARTER).index) for view in listing.VIEWS}
+    picked = {view: set(listing.in_view(found, view, today=TODAY, period=QUARTER).index) for view in VIEWS}
     assert picked == {
         "": set(found.index),
         "closing": {"soon"},
@@ -64,10 +64,10 @@ def test_views_pick_by_planned_date_and_silence():
 
 def test_search_looks_at_deal_customer_and_owner_and_takes_no_pattern():
     found = deals(a_deal("a", name="40 seats (new)"), a_deal("b", account="竹海"), a_deal("c", owner_id="r2"))
-    assert list(listing.matching(found, "SEATS (", "").index) == ["a"]
-    assert list(listing.matching(found, "竹海", "").index) == ["b"]
-    assert list(listing.matching(found, "wang", "").index) == ["c"]
-    assert list(listing.matching(found, "", "r1").index) == ["a", "b"]
+    assert list(listing.matching(found, Wish(q="SEATS (")).index) == ["a"]
+    assert list(listing.matching(found, Wish(q="竹海")).index) == ["b"]
+    assert list(listing.matching(found, Wish(q="wang")).index) == ["c"]
+    assert list(listing.matching(found, Wish(owner="r1")).index) == ["a", "b"]
 
 
 def test_pages_follow_each_other_without_gap_or_double():
@@ -102,8 +102,8 @@ def test_heads_turn_the_order_round():
 
 @pytest.mark.parametrize("strange", ["", "x", "-", "-x", "expected; drop"])
 def test_an_address_that_makes_no_sense_gives_the_usual_order(strange):
-    assert Wish.cleaned("no view", "", "", strange, "").sort == "-expected"
-    assert Wish.cleaned("no view", "", "", strange, "").view == ""
+    assert Wish.of({"view": "no view", "sort": strange}).sort == "-expected"
+    assert Wish.of({"view": "no view", "sort": strange}).view == ""
 
 
 def test_rows_say_what_is_late_and_what_is_not_known():
