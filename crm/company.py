@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from crm.errors import BadInput
 from crm.fiscal import Grain, Period, period_of
@@ -93,6 +93,29 @@ class Advice(_Section):
     )
 
 
+class WriteBack(_Section):
+    """Fields of a CRM's deals that get what was forecast; one that is unset is not written."""
+
+    win_probability: str | None = Field(None, description="Field for the win probability, a number.")
+    probability_as: Literal["percent", "fraction"] = Field("percent", description="63 or 0.63.")
+    reasons: str | None = Field(None, description="Field for what raises and lowers it, text.")
+    next_step: str | None = Field(None, description="Field for the next step, text.")
+    language: Literal["en", "zh"] = Field("en", description="Language of both texts.")
+
+    @property
+    def fields(self) -> list[str]:
+        """Fields that are written."""
+        return [f for f in (self.win_probability, self.reasons, self.next_step) if f]
+
+    @model_validator(mode="after")
+    def _one_field_each(self) -> WriteBack:
+        if not self.fields:
+            raise ValueError("names no field; give one of win_probability, reasons, next_step")
+        if len(set(self.fields)) < len(self.fields):
+            raise ValueError("names a field twice; give each its own")
+        return self
+
+
 class OwnFeature(_Section):
     """A feature of the company's own: one SQL aggregate over a block's events."""
 
@@ -136,6 +159,11 @@ class Company(_Section):
     people: People = Field(default_factory=People, description="Figures on persons.")
     plan: Plan = Field(default_factory=Plan, description="How goals are split and followed.")
     advice: Advice = Field(default_factory=Advice, description="Suggested next steps.")
+    write_back: dict[str, WriteBack] = Field(
+        default_factory=dict,
+        description="What is written into a CRM's deals, by the CRM's name, such as "
+        "{zoho: {win_probability: Win_Chance}}; unset: nothing.",
+    )
     features: list[OwnFeature] = Field(default_factory=list, description="Features of the company's own.")
 
     @field_validator("time_zone")
@@ -239,11 +267,14 @@ def _keys(where: list[str]) -> list[str]:
     return sorted(_model_at(where).model_fields)
 
 
+_INNER: dict[str, type[BaseModel]] = {"features": OwnFeature, "write_back": WriteBack}
+
+
 def _model_at(where: list[str]) -> type[BaseModel]:
     model: type[BaseModel] = Company
     for part in where:
         info = model.model_fields.get(part)
-        inner = OwnFeature if part == "features" else info.annotation if info else None
+        inner = _INNER.get(part) or (info.annotation if info else None)
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             model = inner
     return model

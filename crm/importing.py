@@ -40,6 +40,7 @@ def import_path(
     progress: Progress | None = None,
     derive: Derive | None = None,
     gone: Map[str, pa.Table] | None = None,
+    find: bool = True,
 ) -> ImportReport:
     """Read a file or a folder into the lake.
 
@@ -62,6 +63,8 @@ def import_path(
         Gives further rows, to be merged with those read.
     gone : mapping of str to pa.Table, optional
         Rows to take out of the lake in the same merge, see `crm.lake.Lake.merge`.
+    find : bool
+        Whether the report holds findings, for which the whole lake is read.
 
     Raises
     ------
@@ -89,7 +92,7 @@ def import_path(
         place = keep(quarantine, run.refused, run.rows_of, _digest(plan, files), tables=run.parts)
         counts = lake.merge(rows, source=_source(plan, files, mapping), gone=gone) if rows or gone else {}
         tell("Done", len(plan) + 1, len(plan) + 1)
-        return _report(run, counts, lake, company, mapping, place)
+        return _report(run, counts, lake, company, mapping, place, find=find)
 
 
 def _plan(files: dict[str, Path], path: Path, mapping: Mapping | None) -> dict[str, list[TableMap]]:
@@ -285,7 +288,14 @@ def _digest(plan: dict[str, list[TableMap]], files: dict[str, Path]) -> str:
 
 
 def _report(
-    run: _Run, counts: dict[str, MergeCount], lake: Lake, company: Company, mapping: Mapping | None, place: Path | None
+    run: _Run,
+    counts: dict[str, MergeCount],
+    lake: Lake,
+    company: Company,
+    mapping: Mapping | None,
+    place: Path | None,
+    *,
+    find: bool,
 ) -> ImportReport:
     tables = {}
     for name in {**run.parts, **counts}:
@@ -303,7 +313,7 @@ def _report(
         refusals=run.refused,
         absent={name: table.absent for name, table in TABLES.items() if name not in view.present},
         ignored={file: names for file, names in run.ignored.items() if names},
-        findings=findings(view, known),
+        findings=findings(view, known) if find else [],
         quarantine=str(place) if place else None,
         stages=stages,
         left_out={name: rows for name, rows in run.left_out.items() if rows},

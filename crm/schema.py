@@ -121,6 +121,7 @@ METRICS = (
 OWN_GOAL = "bw-"
 """How the keys of goals begin that were set in Bellwether; each version of one has a row of its own."""
 RATIO_METRICS = ("conversion_rate", "retention_rate", "customer_satisfaction", "market_share")
+CHANGE_SOURCES = ("crm", "difference")
 LOGGED_FIELDS = ("stage", "amount", "close_date", "owner_id", "forecast_category")
 
 
@@ -311,6 +312,12 @@ _TABLES = (
             Column("field", "text", f"One of {', '.join(LOGGED_FIELDS)} or x_*", required=True),
             Column("old_value", "text", "Value before"),
             Column("new_value", "text", "Value after"),
+            Column(
+                "source",
+                "word",
+                "crm: the CRM's own log; difference: found by comparing two syncs, at the record's last change",
+                words=CHANGE_SOURCES,
+            ),
             _recorded(),
         ),
         absent="the win model uses only fields known at creation, and the deal's age",

@@ -26,7 +26,7 @@ _FORM = 1
 _MANIFEST = "manifest.json"
 _MLFLOW = "mlflow.db"
 # Databases go another way, locks and working places stay behind.
-_NOT_FILES = ("store.db", "mlflow.db", ".lock", "-wal", "-shm", "-journal", ".part")
+_NOT_FILES = ("store.db", "mlflow.db", ".lock", "-wal", "-shm", "-journal", ".part", ".token")
 # A pointer before what it points to: whatever is written meanwhile, all that an earlier pointer names is taken too.
 _FIRST = ("scores/current", "lake/cuts")
 Tell = Callable[[str, float | None], None]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from zoneinfo import available_timezones
 
 import yaml
 from pydantic import SecretStr
 
+from crm.connectors.fxiaoke import FxiaokeKeys
 from crm.connectors.tryton import TrytonKeys
 from crm.connectors.zoho import ZohoKeys
 from crm.errors import BadInput, NotAllowed
@@ -51,6 +53,17 @@ def zoho_keys(settings: Settings) -> ZohoKeys:
     given = _given(settings, "zoho", ("client_id", "client_secret", "refresh_token"))
     centre = settings.zoho_data_centre or _in_file(settings, "zoho").get("data_centre", "us")
     return ZohoKeys(**given, data_centre=str(centre))
+
+
+def fxiaoke_keys(settings: Settings) -> FxiaokeKeys:
+    """An app's keys to Fxiaoke; errors as in `zoho_keys`."""
+    given = _given(settings, "fxiaoke", ("app_id", "app_secret", "permanent_code", "user_id"))
+    stored = _in_file(settings, "fxiaoke")
+    zone = str(stored.get("time_zone", "Asia/Shanghai"))
+    if zone not in available_timezones():
+        raise BadKeyFile(settings.keys or Path("keys"), f"says time_zone '{zone}' for fxiaoke, which is none")
+    cloud = settings.fxiaoke_cloud or str(stored.get("cloud", "fxiaoke"))
+    return FxiaokeKeys(**given, cloud=cloud, time_zone=zone)
 
 
 def tryton_keys(settings: Settings) -> TrytonKeys:

@@ -99,6 +99,11 @@ class Home:
         return self.root / "cursors"
 
     @property
+    def tokens(self) -> Path:
+        """Access tokens that processes share, readable by their owner alone; no backup takes them."""
+        return self.root / "tokens"
+
+    @property
     def snapshots(self) -> Path:
         """What was known at past moments, kept to train faster."""
         return self.root / "snapshots"

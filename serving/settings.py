@@ -62,6 +62,14 @@ class Settings(BaseSettings):
     zoho_refresh_token: SecretStr | None = Field(None, description="Zoho CRM: refresh token with read scopes.")
     zoho_data_centre: str | None = Field(None, description="Zoho CRM: us, eu, in, au, cn, jp, ca, sa or uk.")
     zoho_accounts: str | None = Field(None, description="Zoho CRM: accounts server; unset: the data centre's.")
+    fxiaoke_app_id: SecretStr | None = Field(None, description="纷享销客: the app's id.")
+    fxiaoke_app_secret: SecretStr | None = Field(None, description="纷享销客: the app's secret.")
+    fxiaoke_permanent_code: SecretStr | None = Field(None, description="纷享销客: the company's permanent code.")
+    fxiaoke_user_id: str | None = Field(None, description="纷享销客: employee in whose name is read, such as 1000.")
+    fxiaoke_cloud: str | None = Field(
+        None, description="纷享销客: fxiaoke, huawei, ali, hongkong, frankfurt or northamerica; unset: fxiaoke."
+    )
+    fxiaoke_host: str | None = Field(None, description="纷享销客: address of its API; unset: the cloud's.")
     tryton_url: str | None = Field(None, description="Tryton: its address, such as https://erp.example.org.")
     tryton_database: str | None = Field(None, description="Tryton: name of the database.")
     tryton_user: str | None = Field(None, description="Tryton: user with read access.")

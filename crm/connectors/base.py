@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,13 +19,15 @@ import pyarrow.parquet as pq
 
 from crm.company import Company
 from crm.connectors.differences import Differences
+from crm.connectors.seen import Seen
 from crm.errors import BadInput, NotReady
 from crm.importing import import_path
 from crm.lake import Lake
-from crm.mapping import BadMapping, TableMap
+from crm.mapping import BadMapping, ColumnMap, TableMap
 from crm.mapping import Mapping as CrmMapping
 from crm.people import PeopleBook
 from crm.report import ImportReport
+from crm.schema import TABLES
 
 Row = Mapping[str, str | None]
 State = Mapping[str, Any]
@@ -36,6 +39,14 @@ class CrmUnreachable(NotReady):
 
     def __init__(self, crm: str, problem: str, mend: str) -> None:
         super().__init__(f"{crm}: {problem}. {mend} What has been merged so far is kept; the next sync goes on there.")
+
+
+class CallRefused(CrmUnreachable):
+    """The CRM says that this one call cannot be done; others may be."""
+
+    def __init__(self, crm: str, problem: str, mend: str) -> None:
+        super().__init__(crm, problem, mend)
+        self.problem = problem
 
 
 class BadCrmKey(BadInput):
@@ -82,35 +93,47 @@ class Declaration:
         Name in commands and paths; name for people.
     resources : tuple of Resource
         What is read, in the order of a first load.
-    deals : str
-        Resource that fills the table deals; its rows have `id` and the column `modified`.
+    deals : tuple of str
+        Resources that fill the table deals; their rows have the columns `identifier` and `modified`.
     modified : str
-        Column of that resource with the time of the record's last change, ISO 8601.
+        Column of those resources with the time of the record's last change, ISO 8601.
     history : frozenset of str
         Columns of deals whose log the CRM gives; changes of the others are found by comparing syncs.
     mapping : Path
         The mapping that fits the CRM as it is sold.
+    identifier : str
+        Column of every resource with the record's key.
+    own : str
+        How names of the company's own kinds of records end, which a mapping may read as well; empty: none are read.
+    lists : bool
+        Whether the connector gives lists of all keys, see `Batch.present`; what was merged is then noted beside the
+        cursor, so that nothing is taken out of the lake that did not come from this CRM.
     """
 
     name: str
     title: str
     resources: tuple[Resource, ...]
-    deals: str
+    deals: tuple[str, ...]
     modified: str
     history: frozenset[str]
     mapping: Path
+    identifier: str = "id"
+    own: str = ""
+    lists: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Rows by resource that belong into the lake together, and the cursor once they are there.
 
-    `gone` holds identifiers of deleted records by resource.
+    `gone` holds identifiers of deleted records by resource; `present` identifiers of all records that are there, for
+    resources that were listed as a whole: others of them were deleted.
     """
 
     rows: Mapping[str, Sequence[Row]]
     state: State
     gone: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    present: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 class Connector(Protocol):
@@ -119,6 +142,16 @@ class Connector(Protocol):
     @property
     def declaration(self) -> Declaration:
         """What it reads."""
+        ...
+
+    def own_fields(self) -> Mapping[str, Sequence[str]]:
+        """Fields by resource that the company made itself and that hold numbers, choices or days: no words of people.
+
+        Raises
+        ------
+        CrmUnreachable, BadCrmKey
+            If the CRM does not say.
+        """
         ...
 
     def pull(self, state: State, stop: datetime, wanted: Mapping[str, Sequence[str]]) -> Iterator[Batch]:
@@ -202,7 +235,8 @@ def sync(
     stop : datetime
         UTC; records changed later wait for the next sync.
     mapping : Mapping
-        Which columns fill what; its files are named after the resources.
+        Which columns fill what; its files are named after the resources. The company's own fields of deals, accounts
+        and reps are read beside it, as `x_NAME`.
     progress : callable, optional
         Called with words at each batch.
 
@@ -216,15 +250,50 @@ def sync(
         If the state file is none.
     """
     declared, report = connector.declaration, SyncReport()
+    wanted_columns(declared, mapping)  # a mapping that names what is not there is said before the CRM is asked
+    written = company.write_back.get(declared.name)
+    mapping = with_own_fields(mapping, connector.own_fields(), but=written.fields if written else ())
     wanted = wanted_columns(declared, mapping)
     take = partial(_take, lake=lake, people=people, quarantine=quarantine, company=company)
+    seen = Seen(state_file.with_suffix(".seen")) if declared.lists else None
     for batch in connector.pull(read_state(state_file), stop, wanted):
-        if any(batch.rows.values()) or any(batch.gone.values()):
-            report.add(take(declared, batch, mapping, wanted))
+        gone = _all_gone(batch, seen)
+        if any(batch.rows.values()) or any(gone.values()):
+            report.add(take(declared, batch.rows, gone, mapping, wanted))
+        if seen is not None:
+            seen.note({n: [str(r[declared.identifier]) for r in rows] for n, rows in batch.rows.items()}, gone)
         write_state(state_file, batch.state)
         if progress:
             progress(f"{report.taken:,} rows, {report.batches:,} batches")
     return report
+
+
+def _all_gone(batch: Batch, seen: Seen | None) -> dict[str, list[str]]:
+    """Deleted records by resource: those the CRM named, and those it no longer lists."""
+    gone = {name: list(ids) for name, ids in batch.gone.items()}
+    if seen is not None:
+        for name, ids in batch.present.items():
+            gone[name] = [*gone.get(name, []), *seen.missing(name, ids)]
+    return gone
+
+
+def with_own_fields(mapping: CrmMapping, fields: Mapping[str, Sequence[str]], *, but: Sequence[str] = ()) -> CrmMapping:
+    """The mapping with the company's own fields as columns `x_*` of tables that take such; what it reads, it keeps.
+
+    Fields in `but` are left out: what was forecast and written into the CRM must not come back as something known.
+    """
+    tables = []
+    for table in mapping.tables:
+        read = set(_columns_read(table))
+        names = fields.get(table.file.removesuffix(".parquet"), ()) if TABLES[table.table].custom else ()
+        more = {own_name(n): ColumnMap.model_validate({"from": n}) for n in names if n not in read and n not in but}
+        tables.append(table.model_copy(update={"columns": {**more, **table.columns}}))
+    return mapping.model_copy(update={"tables": tables})
+
+
+def own_name(field_name: str) -> str:
+    """Column of the lake for a field of the company's own: `Win_Story__c` is `x_win_story`."""
+    return "x_" + re.sub(r"\W+", "_", field_name.removesuffix("__c")).strip("_").lower()
 
 
 def wanted_columns(declared: Declaration, mapping: CrmMapping) -> dict[str, list[str]]:
@@ -232,6 +301,8 @@ def wanted_columns(declared: Declaration, mapping: CrmMapping) -> dict[str, list
     wanted = {r.name: dict.fromkeys(r.columns) for r in declared.resources}
     for table in mapping.tables:
         name = table.file.removesuffix(".parquet")
+        if declared.own and name.endswith(declared.own):
+            wanted.setdefault(name, dict.fromkeys((declared.identifier, declared.modified)))
         if name not in wanted:
             known = ", ".join(f"{n}.parquet" for n in wanted)
             raise BadMapping(table.table, f"{declared.title} has no '{table.file}'", f"Files: {known}.")
@@ -248,7 +319,8 @@ def _columns_read(table: TableMap) -> list[str]:
 
 def _take(
     declared: Declaration,
-    batch: Batch,
+    rows: Mapping[str, Sequence[Row]],
+    gone_ids: Mapping[str, Sequence[str]],
     mapping: CrmMapping,
     wanted: Mapping[str, Sequence[str]],
     *,
@@ -257,16 +329,17 @@ def _take(
     quarantine: Path,
     company: Company,
 ) -> ImportReport:
-    gone = _gone(declared, batch)
-    tables = [t for t in mapping.tables if batch.rows.get(t.file.removesuffix(".parquet"))]
+    gone = _gone(declared, gone_ids, mapping)
+    tables = [t for t in mapping.tables if rows.get(t.file.removesuffix(".parquet"))]
     if not tables:
         counts = lake.merge({}, source=f"sync of {declared.title}", gone=gone)
         return ImportReport.of_counts(counts)
-    moments = {str(r["id"]): str(r[declared.modified]) for r in batch.rows.get(declared.deals, ())}
+    deals = [row for name in declared.deals for row in rows.get(name, ())]
+    moments = {str(row[declared.identifier]): str(row[declared.modified]) for row in deals}
     with tempfile.TemporaryDirectory() as scratch:
         for table in tables:
             name = table.file.removesuffix(".parquet")
-            _write(Path(scratch) / table.file, batch.rows[name], wanted[name])
+            _write(Path(scratch) / table.file, rows[name], wanted[name])
         return import_path(
             Path(scratch),
             lake=lake,
@@ -276,6 +349,7 @@ def _take(
             mapping=mapping.model_copy(update={"tables": tables, "name": declared.title}),
             derive=Differences(moments, declared.history),
             gone=gone,
+            find=False,
         )
 
 
@@ -284,14 +358,25 @@ def _write(path: Path, rows: Sequence[Row], columns: Sequence[str]) -> None:
     pq.write_table(pa.table(data), path)
 
 
-def _gone(declared: Declaration, batch: Batch) -> dict[str, pa.Table]:
+def _gone(declared: Declaration, ids: Mapping[str, Sequence[str]], mapping: CrmMapping) -> dict[str, pa.Table]:
     by_table: dict[str, pa.Table] = {}
-    for resource in declared.resources:
-        if ids := batch.gone.get(resource.name):
-            for table, column in resource.removes.items():
-                more = pa.table({column: pa.array(ids, pa.string())})
-                by_table[table] = pa.concat_tables([by_table[table], more]) if table in by_table else more
+    removes = {r.name: r.removes for r in declared.resources}
+    for name, found in ids.items():
+        places = removes[name] if name in removes else _own_removes(name, declared, mapping)
+        for table, column in places.items() if found else ():
+            more = pa.table({column: pa.array(found, pa.string())})
+            by_table[table] = pa.concat_tables([by_table[table], more]) if table in by_table else more
     return by_table
+
+
+def _own_removes(name: str, declared: Declaration, mapping: CrmMapping) -> dict[str, str]:
+    """What a company's own kind of record takes along: rows that have its key for theirs."""
+    found = {}
+    for table in mapping.tables:
+        key = TABLES[table.table].key[0]
+        if table.file == f"{name}.parquet" and table.columns[key].sources == [declared.identifier]:
+            found[table.table] = key
+    return found
 
 
 def read_state(path: Path) -> State:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from crm.lake import View, connect
 from crm.schema import LOGGED_FIELDS
 
-SOURCE = "x_source"
+SOURCE = "source"
 DIFFERENCE = "difference"
 
 
@@ -19,7 +19,7 @@ class Differences:
     """Rows of `deal_changes` for fields that differ between two syncs; follows `crm.importing.Derive`.
 
     A field that changed twice between two syncs shows one change, at the record's last change: no earlier moment is
-    proven. Such rows say `difference` in `x_source`.
+    proven. Such rows say `difference` in `source`.
 
     Parameters
     ----------

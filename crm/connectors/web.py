@@ -6,20 +6,24 @@ move the cursor before the lake has the rows.
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 
-from crm.connectors.base import BadCrmKey, CrmUnreachable
+from crm.connectors.base import BadCrmKey, CallRefused, CrmUnreachable
 
 _BUSY = (408, 429, 500, 502, 503, 504)
+_log = logging.getLogger("bellwether.connectors")
+Verdict = Literal["good", "refused", "busy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,29 @@ class Patience:
     first_wait: float = 1.0
     longest_wait: float = 120.0
     timeout: float = 60.0
+
+
+class Pace:
+    """No more than so many calls to one address in so many seconds; shared by threads."""
+
+    def __init__(self, calls: int, seconds: float) -> None:
+        self._calls, self._seconds, self._lock = calls, seconds, threading.Lock()
+        self._sent: dict[str, deque[float]] = {}
+
+    def wait(self, address: str) -> None:
+        """Return when the next call may go out."""
+        with self._lock:
+            sent = self._sent.setdefault(address, deque(maxlen=self._calls))
+            if len(sent) == self._calls and (ahead := sent[0] + self._seconds - time.monotonic()) > 0:
+                time.sleep(ahead)
+            sent.append(time.monotonic())
+
+
+def by_status(answer: httpx.Response) -> Verdict:
+    """What an answer's status says."""
+    if answer.status_code == 401:
+        return "refused"
+    return "busy" if answer.status_code in _BUSY else "good"
 
 
 class Web:
@@ -43,6 +70,12 @@ class Web:
         Gives the headers of a call; given those that the CRM refused, others.
     max_calls : int
         Calls that one run may make, tries included.
+    judge : callable
+        What an answer is: good, refused credentials, or busy, to be tried again.
+    stamp : callable, optional
+        Gives query parameters that are others at each try.
+    pace : Pace, optional
+        How often an address may be called.
     """
 
     def __init__(
@@ -52,7 +85,11 @@ class Web:
         *,
         max_calls: int,
         patience: Patience | None = None,
+        judge: Callable[[httpx.Response], Verdict] = by_status,
+        stamp: Callable[[], dict[str, str]] | None = None,
+        pace: Pace | None = None,
     ) -> None:
+        self._judge, self._stamp, self._pace = judge, stamp, pace
         self.crm, self.calls, self.server_time = crm, 0, datetime.now(UTC)
         self._authorise, self._max_calls = authorise, max_calls
         self._patience = patience or Patience()
@@ -70,9 +107,18 @@ class Web:
         return self.call("GET", url, params=params, headers=headers, missing=missing)
 
     def call(
-        self, method: str, url: str, *, headers: dict[str, str] | None = None, missing: Sequence[int] = (), **parts: Any
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: dict[str, str] | None = None,
+        missing: Sequence[int] = (),
+        accept: Sequence[int] = (),
+        **parts: Any,
     ) -> Any:
         """The JSON answer of any call; None where the CRM has nothing (204, 304), `{}` for statuses in `missing`.
+
+        Statuses in `accept` have an answer like a good one.
 
         Raises
         ------
@@ -80,26 +126,39 @@ class Web:
             If the CRM refuses the credentials twice.
         CrmUnreachable
             If it gives no good answer after all tries, or the run's calls are spent.
+        CallRefused
+            If it says that this call cannot be done.
         """
         refused, said = None, ""
         for attempt in range(self._patience.tries):
             self._spend()
             try:
                 keys = self._authorise(refused)
-                answer = self._client.request(method, url, headers={**(headers or {}), **keys}, **parts)
+                answer = self._send(method, url, {**(headers or {}), **keys}, parts)
             except httpx.TransportError as error:
                 said = f"no connection ({type(error).__name__})"
                 time.sleep(self._wait(attempt, None))
                 continue
-            if answer.status_code == 401 and refused is None:
+            verdict = self._judge(answer)
+            if verdict == "refused" and refused is None:
                 refused = keys  # a token may end in the middle of a run
                 continue
-            if answer.status_code in _BUSY:
-                said = f"answered {answer.status_code}"
+            if verdict == "refused":
+                raise BadCrmKey(self.crm, f"refused the credentials ({_code(answer)})", "Give others, with access.")
+            if verdict == "busy":
+                said = f"answered {_said(answer)}"
+                _log.info("%s %s; try %d of %d", self.crm, said, attempt + 1, self._patience.tries)
                 time.sleep(self._wait(attempt, answer))
                 continue
-            return {} if answer.status_code in missing else self._read(answer)
+            return {} if answer.status_code in missing else self._read(answer, accept)
         raise CrmUnreachable(self.crm, f"{said}, {self._patience.tries} times", "Try again later.")
+
+    def _send(self, method: str, url: str, headers: dict[str, str], parts: dict[str, Any]) -> httpx.Response:
+        if self._pace is not None:
+            self._pace.wait(url)
+        if self._stamp is not None:
+            parts = {**parts, "params": {**(parts.get("params") or {}), **self._stamp()}}
+        return self._client.request(method, url, headers=headers, **parts)
 
     def _spend(self) -> None:
         with self._lock:
@@ -119,17 +178,17 @@ class Web:
         longest = min(self._patience.longest_wait, self._patience.first_wait * 2**attempt)
         return longest * random.uniform(0.5, 1.0)
 
-    def _read(self, answer: httpx.Response) -> Any:
+    def _read(self, answer: httpx.Response, accept: Sequence[int] = ()) -> Any:
         with self._lock:
             self.server_time = _date_of(answer) or self.server_time
         if answer.status_code in (204, 304):
             return None
         code = _code(answer)
-        if answer.status_code in (401, 403):
-            raise BadCrmKey(self.crm, f"refused the credentials ({code})", "Give others, with read access.")
-        if answer.status_code >= 300 or code == "no JSON":
+        if answer.status_code == 403:
+            raise BadCrmKey(self.crm, f"refused the credentials ({code})", "Give others, with access.")
+        if (answer.status_code >= 300 and answer.status_code not in accept) or code == "no JSON":
             path = answer.request.url.path
-            raise CrmUnreachable(self.crm, f"{path} answered {answer.status_code} ({code})", "See the CRM's log.")
+            raise CallRefused(self.crm, f"{path} answered {answer.status_code} ({code})", "See the CRM's log.")
         return answer.json()
 
 
@@ -141,6 +200,14 @@ def _code(answer: httpx.Response) -> str:
         return "no JSON"
     code = body.get("code") if isinstance(body, dict) else None
     return code if isinstance(code, str) and len(code) <= 60 else f"status {answer.status_code}"
+
+
+def _said(answer: httpx.Response) -> str:
+    """Status of an answer, or the error code of one that says 200 to errors as well."""
+    if answer.status_code != 200:
+        return str(answer.status_code)
+    body = answer.json()
+    return f"errorCode {body.get('errorCode')}, traceId {str(body.get('traceId'))[:80]}"
 
 
 def _date_of(answer: httpx.Response) -> datetime | None:

@@ -13,7 +13,6 @@ from crm.errors import BadInput
 from serving.cli.common import HomeDir, Seed, home_of, home_option, progress, store_of
 
 if TYPE_CHECKING:
-    from crm.connectors import Connector
     from crm.report import ImportReport
     from serving.home import Home
 
@@ -44,6 +43,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("import")(import_)
     sync = typer.Typer(help="Bring the lake up to a CRM.", no_args_is_help=True)
     sync.command("zoho")(sync_zoho)
+    sync.command("fxiaoke")(sync_fxiaoke)
     sync.command("tryton")(sync_tryton)
     app.add_typer(sync, name="sync")
 
@@ -129,12 +129,22 @@ def sync_zoho(
 
     Example: bellwether sync zoho --home ours
     """
-    from crm.connectors.zoho import Zoho, ZohoLimits
-    from serving.crm_keys import zoho_keys
-    from serving.settings import Settings
+    _sync("zoho", home, mapping, calls)
 
-    settings = Settings()
-    _sync(Zoho(zoho_keys(settings), accounts=settings.zoho_accounts, limits=ZohoLimits(calls=calls)), home, mapping)
+
+def sync_fxiaoke(
+    home: HomeDir = None,
+    mapping: OwnMapping = None,
+    calls: Annotated[int, typer.Option(min=1, help="Calls that this run may spend of the day's quota.")] = 20_000,
+) -> None:
+    """Take what changed in 纷享销客 (Fxiaoke) since the last sync: people, customers, leads, deals, follow-ups, orders.
+
+    Keys come from BELLWETHER_FXIAOKE_APP_ID, _APP_SECRET, _PERMANENT_CODE, _USER_ID and _CLOUD, or from a file that
+    BELLWETHER_KEYS names. A run that ends early loses nothing: the next one goes on.
+
+    Example: bellwether sync fxiaoke --home ours
+    """
+    _sync("fxiaoke", home, mapping, calls)
 
 
 def sync_tryton(home: HomeDir = None, mapping: OwnMapping = None) -> None:
@@ -144,22 +154,21 @@ def sync_tryton(home: HomeDir = None, mapping: OwnMapping = None) -> None:
 
     Example: bellwether sync tryton --home ours
     """
-    from crm.connectors.tryton import Tryton
-    from serving.crm_keys import tryton_keys
-    from serving.settings import Settings
-
-    _sync(Tryton(tryton_keys(Settings())), home, mapping)
+    _sync("tryton", home, mapping)
 
 
-def _sync(connector: Connector, home: Path | None, mapping: str | None) -> None:
+def _sync(crm: str, home: Path | None, mapping: str | None, calls: int | None = None) -> None:
     """Sync into a home that holds no sample company, names to its people book."""
+    from serving.crms import connector_of
     from serving.jobs.leases import held
     from serving.jobs.tasks import sync_home
+    from serving.settings import Settings
 
     place = home_of(home)
+    connector = connector_of(crm, Settings(), place, calls)
     place.prepare_sync()
     with store_of(place) as store, held(store, "lake"), progress(f"Syncing {connector.declaration.title}") as tell:
-        found, crm = sync_home(place, store, connector, tell, mapping)
+        found, _ = sync_home(place, store, connector, tell, mapping)
         store.audit("cli", "sync", crm=crm, taken=found.taken)
     for line in found.lines():
         typer.echo(line)

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crm.errors import BadInput, NotReady
+from crm.errors import NotReady
+from serving.crms import connector_of
 from serving.home import Home
 from serving.jobs.queue import Job, JobLost, Queue
 from serving.settings import Settings
@@ -23,17 +24,9 @@ if TYPE_CHECKING:
     from training.registry import What
 
 Tell = Callable[[str, float | None], None]
-CRMS = ("zoho", "tryton")
 MODELS: tuple[What, ...] = ("win", "attainment", "churn")
 _MOST_REFUSALS = 1000
 _FORGOTTEN = 7 * 86400.0
-
-
-class UnknownCrm(BadInput):
-    """There is no connector of that name."""
-
-    def __init__(self, crm: str) -> None:
-        super().__init__(f"'{crm}' is no CRM that can be synced. Known: {', '.join(CRMS)}.")
 
 
 class UploadGone(NotReady):
@@ -135,7 +128,8 @@ def take_files(home: Home, store: Store, path: Path, mapping: Any, tell: Tell, *
 
 def sync_crm(work: Work) -> Outcome:
     """Take what changed in a CRM since the last sync; then ask for scores."""
-    found, crm = sync_home(work.home, work.store, connector_of(work.job.params["crm"], work.settings), work.tell)
+    connector = connector_of(work.job.params["crm"], work.settings, work.home)
+    found, crm = sync_home(work.home, work.store, connector, work.tell)
     work.store.audit(_who(work.job), "sync", crm=crm, taken=found.taken)
     tables = {name: dict(counts) for name, counts in sorted(found.tables.items())}
     result = {"crm": crm, "tables": tables, "refused": dict(found.refused), "data_cut": work.home.lake.cut().number}
@@ -165,29 +159,6 @@ def sync_home(
     )
     home.keep_stages(found.stages)
     return found, declared.name
-
-
-def connector_of(crm: str, settings: Settings) -> Connector:
-    """The connector of a CRM with its keys from the settings.
-
-    Raises
-    ------
-    UnknownCrm
-        If there is none.
-    BadInput
-        If a key is missing, see `serving.crm_keys`.
-    """
-    if crm == "zoho":
-        from crm.connectors.zoho import Zoho
-        from serving.crm_keys import zoho_keys
-
-        return Zoho(zoho_keys(settings), accounts=settings.zoho_accounts)
-    if crm == "tryton":
-        from crm.connectors.tryton import Tryton
-        from serving.crm_keys import tryton_keys
-
-        return Tryton(tryton_keys(settings))
-    raise UnknownCrm(crm)
 
 
 def train_model(work: Work) -> Outcome:

@@ -18,9 +18,9 @@ from crm.quality import Finding, findings
 from crm.schema import TABLES
 from serving import mending
 from serving.access import Viewer, may_see_jobs, may_start_jobs
+from serving.crms import CRMS, TITLES, CrmName
 from serving.dependencies import QueueDep, Server, ServerDep, SignedInDep
 from serving.jobs.queue import Job
-from serving.jobs.tasks import CRMS
 from serving.pages.desk import Desk, DeskDep
 from serving.pages.rail import Rail
 from serving.routes.imports import ask_import
@@ -77,7 +77,7 @@ def show_data(
         running=any(line.share is not None for line in lines),
         may_start=desk.viewer.signed_in and desk.viewer.role in ("analyst", "admin"),
         mappings=shipped(),
-        crms=[(crm, {"zoho": "Zoho CRM", "tryton": "Tryton"}[crm]) for crm in CRMS],
+        crms=[(crm, TITLES[crm]) for crm in CRMS],
         models=[("win", say("Win")), ("attainment", say("Attainment")), ("churn", say("Churn"))],
     )
 
@@ -125,9 +125,7 @@ def score(server: ServerDep, queue: QueueDep, viewer: SignedInDep) -> RedirectRe
 
 
 @router.post("/data/sync")
-def sync(
-    server: ServerDep, queue: QueueDep, viewer: SignedInDep, crm: Annotated[str, Form(pattern="^(zoho|tryton)$")]
-) -> RedirectResponse:
+def sync(server: ServerDep, queue: QueueDep, viewer: SignedInDep, crm: Annotated[CrmName, Form()]) -> RedirectResponse:
     """Ask for a sync and go back to the page."""
     return _ask(server, queue, viewer, "sync", {"crm": crm})
 

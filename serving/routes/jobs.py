@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from serving.access import Viewer, may_see_jobs, may_start_jobs
+from serving.crms import CrmName
 from serving.dependencies import JobsDep, QueueDep, ServerDep, SignedInDep, ViewerDep
 from serving.documents import example
 from serving.examples import JOB, JOBS
@@ -44,7 +45,7 @@ class Sync(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     kind: Literal["sync"]
-    crm: Literal["zoho", "tryton"]
+    crm: CrmName
 
 
 class Score(BaseModel):

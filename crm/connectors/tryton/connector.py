@@ -27,7 +27,7 @@ DECLARATION = Declaration(
         Resource(_OPPORTUNITIES, ("id", "state", "modified", "ended"), {"deals": "deal_id", "deal_changes": "deal_id"}),
         Resource(_CHANGES, ("deal", "field", "old", "new", "at")),
     ),
-    deals=_OPPORTUNITIES,
+    deals=(_OPPORTUNITIES,),
     modified="modified",
     history=frozenset(_LOGGED),
     mapping=Path(__file__).parent / "mapping.yaml",
@@ -53,9 +53,13 @@ class Tryton:
         """What it reads."""
         return DECLARATION
 
+    def own_fields(self) -> Mapping[str, Sequence[str]]:
+        """None: a field beside those of Tryton's modules comes with a module of its own, and into a mapping by hand."""
+        return {}
+
     def pull(self, state: State, stop: datetime, wanted: Mapping[str, Sequence[str]]) -> Iterator[Batch]:
         """See `crm.connectors.Connector.pull`."""
-        rpc = TrytonRpc(self._keys, max_calls=self._max_calls, patience=self._patience)
+        rpc = self.rpc()
         try:
             kept = {name: dict(part) for name, part in state.items()}
             for name in _MODELS:
@@ -64,6 +68,10 @@ class Tryton:
                     yield Batch(batch.rows, kept, batch.gone)
         finally:
             rpc.close()
+
+    def rpc(self) -> TrytonRpc:
+        """Calls of one run; to be closed."""
+        return TrytonRpc(self._keys, max_calls=self._max_calls, patience=self._patience)
 
 
 def _model(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,6 +25,7 @@ from crm.connectors.zoho.modules import (
     api_fields,
     deal_row,
     flat,
+    is_own,
     stage_moves,
     took_place,
 )
@@ -83,28 +85,56 @@ class Zoho:
     ) -> None:
         self._tokens = ZohoTokens(keys, accounts)
         self._limits, self._patience = limits or ZohoLimits(), patience
+        self._known: dict[str, list[Record]] = {}
 
     @property
     def declaration(self) -> Declaration:
         """What it reads."""
         return DECLARATION
 
+    def own_fields(self) -> Mapping[str, Sequence[str]]:
+        """See `crm.connectors.Connector.own_fields`."""
+        with closing(self.web()) as web:
+            for module in (DEALS, "Accounts"):
+                self._known[module] = read_fields(web, self.root, module)
+        return {m: [f["api_name"] for f in found if is_own(f)] for m, found in self._known.items()}
+
     def pull(self, state: State, stop: datetime, wanted: Mapping[str, Sequence[str]]) -> Iterator[Batch]:
         """See `crm.connectors.Connector.pull`."""
-        web = Web(DECLARATION.title, self._tokens.headers, max_calls=self._limits.calls, patience=self._patience)
-        try:
-            run = _Run(web, self._tokens.host, self._limits, stop, wanted)
+        with closing(self.web()) as web:
+            run = _Run(web, self._tokens.host, self._limits, stop, wanted, self._known)
             yield from run.batches({m: dict(part) for m, part in state.items()})
-        finally:
-            web.close()
+
+    @property
+    def root(self) -> str:
+        """Address of the API."""
+        return f"{self._tokens.host}/crm/v8"
+
+    def web(self) -> Web:
+        """Calls of one run; to be closed."""
+        return Web(DECLARATION.title, self._tokens.headers, max_calls=self._limits.calls, patience=self._patience)
+
+
+def read_fields(web: Web, root: str, module: str) -> list[Record]:
+    """Fields of a module as Zoho describes them; none where the company has no such module."""
+    missing = () if module == DEALS else (400,)
+    answer = web.get(f"{root}/settings/fields", {"module": module}, missing=missing)
+    return list((answer or {"fields": []})["fields"])
 
 
 class _Run:
     """One run over all modules."""
 
     def __init__(
-        self, web: Web, host: str, limits: ZohoLimits, stop: datetime, wanted: Mapping[str, Sequence[str]]
+        self,
+        web: Web,
+        host: str,
+        limits: ZohoLimits,
+        stop: datetime,
+        wanted: Mapping[str, Sequence[str]],
+        known: Mapping[str, list[Record]],
     ) -> None:
+        self._known = known
         self._web, self._root, self._limits = web, f"{host}/crm/v8", limits
         self._stop, self._wanted = stop, wanted
         self._outcomes: dict[str, str] = {}
@@ -200,9 +230,9 @@ class _Run:
 
     def _fields(self, module: str) -> list[str]:
         """Fields of a module that the mapping reads and the company has; none where it has no such module."""
-        missing = () if module == DEALS else (400,)
-        answer = self._web.get(f"{self._root}/settings/fields", {"module": module}, missing=missing)
-        known = (answer or {"fields": []})["fields"]
+        known = self._known.get(module)
+        if known is None:
+            known = read_fields(self._web, self._root, module)
         if module == DEALS:
             self._outcomes = _outcomes(known)
         names = [f["api_name"] for f in known]

@@ -40,7 +40,7 @@ DECLARATION = Declaration(
             for m, at in ACTIVITIES.items()
         ),
     ),
-    deals=DEALS,
+    deals=(DEALS,),
     modified="Modified_Time",
     history=frozenset({"stage"}),
     mapping=Path(__file__).parent / "mapping.yaml",
@@ -49,6 +49,14 @@ MODULES = tuple(r.name for r in DECLARATION.resources if r.name not in (USERS, S
 
 Record = Mapping[str, Any]
 Row = dict[str, str | None]
+
+
+_PLAIN = ("integer", "double", "bigint", "currency", "percent", "picklist", "boolean", "date")
+
+
+def is_own(known: Record) -> bool:
+    """Whether a field is one that the company made, and holds no words of people."""
+    return bool(known.get("custom_field")) and known.get("data_type") in _PLAIN
 
 
 def api_fields(module: str, columns: Sequence[str], known: Sequence[str]) -> list[str]:

@@ -37,7 +37,7 @@ DECLARED = Declaration(
         Resource("Staff", ("id",)),
         Resource("Deals", ("id", "Changed"), {"deals": "deal_id", "deal_changes": "deal_id"}),
     ),
-    deals="Deals",
+    deals=("Deals",),
     modified="Changed",
     history=frozenset({"stage"}),
     mapping=Path("none.yaml"),
@@ -52,6 +52,9 @@ class ListCrm:
     events: list[Batch] = field(default_factory=list)
     asked: list[dict[str, list[str]]] = field(default_factory=list)
     people: MemoryPeopleBook = field(default_factory=MemoryPeopleBook)
+
+    def own_fields(self) -> dict[str, list[str]]:
+        return {}
 
     def pull(self, state, stop, wanted) -> Iterator[Batch]:
         self.asked.append({k: list(v) for k, v in wanted.items()})
@@ -84,7 +87,7 @@ def amounts(root: Path) -> dict[str, float]:
 
 def changes(root: Path) -> list[tuple[str, str, str | None, str | None, datetime, str]]:
     rows = Lake(root / "lake").view().arrow("deal_changes").to_pylist()
-    names = ("deal_id", "field", "old_value", "new_value", "changed_at", "x_source")
+    names = ("deal_id", "field", "old_value", "new_value", "changed_at", "source")
     return sorted(tuple(r[n] for n in names) for r in rows)
 
 

@@ -158,7 +158,7 @@ def test_later_syncs_read_only_what_changed_and_log_what_zoho_keeps_no_log_of(si
     site.sync()
     assert_equal(site)
     # Deal 301 was owned by 1 + 301 % 2 = person 2 before as well, so the owner is no difference.
-    assert [r for r in site.rows("deal_changes", "field", "deal_id", "changed_at", "old_value", "new_value", "x_source")
+    assert [r for r in site.rows("deal_changes", "field", "deal_id", "changed_at", "old_value", "new_value", "source")
             if r[0] != "stage"] == [("amount", "301", changed, "1000.50", "2000.00", "difference")]  # fmt: skip
     assert ("102", "Boats") in site.rows("accounts", "account_id", "industry")
     assert sum("Stage_History" in path for path in crm.asked) == 2

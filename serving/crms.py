@@ -1,0 +1,74 @@
+"""The CRMs that can be synced: their names, and connectors with keys from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal, get_args
+
+from crm.errors import BadInput
+from serving.home import Home
+from serving.settings import Settings
+
+if TYPE_CHECKING:
+    from crm.connectors import Connector
+
+CrmName = Literal["zoho", "fxiaoke", "tryton"]
+CRMS: tuple[CrmName, ...] = get_args(CrmName)
+TITLES: Mapping[str, str] = MappingProxyType({"zoho": "Zoho CRM", "fxiaoke": "纷享销客", "tryton": "Tryton"})
+
+
+class UnknownCrm(BadInput):
+    """There is no connector of that name."""
+
+    def __init__(self, crm: str) -> None:
+        super().__init__(f"'{crm}' is no CRM that can be synced. Known: {', '.join(CRMS)}.")
+
+
+def connector_of(crm: str, settings: Settings, home: Home, calls: int | None = None) -> Connector:
+    """The connector of a CRM with its keys from the settings.
+
+    Parameters
+    ----------
+    calls : int, optional
+        Calls that a run may spend; unset: the connector's own bound.
+
+    Raises
+    ------
+    UnknownCrm
+        If there is none.
+    BadInput
+        If a key is missing, see `serving.crm_keys`.
+    """
+    makers: dict[str, Callable[[Settings, Home, int | None], Connector]] = {
+        "zoho": _zoho,
+        "fxiaoke": _fxiaoke,
+        "tryton": _tryton,
+    }
+    if crm not in makers:
+        raise UnknownCrm(crm)
+    return makers[crm](settings, home, calls)
+
+
+def _zoho(settings: Settings, home: Home, calls: int | None) -> Connector:
+    from crm.connectors.zoho import Zoho, ZohoLimits
+    from serving.crm_keys import zoho_keys
+
+    limits = ZohoLimits(calls=calls) if calls else None
+    return Zoho(zoho_keys(settings), accounts=settings.zoho_accounts, limits=limits)
+
+
+def _fxiaoke(settings: Settings, home: Home, calls: int | None) -> Connector:
+    from crm.connectors.fxiaoke import Fxiaoke, FxiaokeLimits
+    from serving.crm_keys import fxiaoke_keys
+
+    limits = FxiaokeLimits(calls=calls) if calls else None
+    return Fxiaoke(fxiaoke_keys(settings), home.tokens, host=settings.fxiaoke_host, limits=limits)
+
+
+def _tryton(settings: Settings, home: Home, calls: int | None) -> Connector:
+    from crm.connectors.tryton import Tryton
+    from serving.crm_keys import tryton_keys
+
+    keys = tryton_keys(settings)
+    return Tryton(keys, max_calls=calls) if calls else Tryton(keys)
