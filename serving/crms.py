@@ -12,6 +12,7 @@ from serving.settings import Settings
 
 if TYPE_CHECKING:
     from crm.connectors import Connector
+    from crm.connectors.writing import Writer
 
 CrmName = Literal["zoho", "fxiaoke", "tryton"]
 CRMS: tuple[CrmName, ...] = get_args(CrmName)
@@ -48,6 +49,25 @@ def connector_of(crm: str, settings: Settings, home: Home, calls: int | None = N
     if crm not in makers:
         raise UnknownCrm(crm)
     return makers[crm](settings, home, calls)
+
+
+def writer_of(crm: str, settings: Settings, home: Home) -> Writer:
+    """What writes into a CRM's deals; errors as in `connector_of`."""
+    from crm.connectors.fxiaoke import Fxiaoke
+    from crm.connectors.fxiaoke.writer import FxiaokeWriter
+    from crm.connectors.tryton import Tryton
+    from crm.connectors.tryton.writer import TrytonWriter
+    from crm.connectors.zoho import Zoho
+    from crm.connectors.zoho.writer import ZohoWriter
+
+    connector = connector_of(crm, settings, home)
+    if isinstance(connector, Zoho):
+        return ZohoWriter(connector)
+    if isinstance(connector, Fxiaoke):
+        return FxiaokeWriter(connector)
+    if isinstance(connector, Tryton):
+        return TrytonWriter(connector)
+    raise UnknownCrm(crm)
 
 
 def _zoho(settings: Settings, home: Home, calls: int | None) -> Connector:

@@ -9,7 +9,21 @@ import typer
 from typer._click.exceptions import NoArgsIsHelpError, UsageError  # has no public name
 
 from crm.errors import BellwetherError
-from serving.cli import data, features, forecast, keep, learn, operate, people, plan, reports, review, users, work
+from serving.cli import (
+    data,
+    features,
+    forecast,
+    keep,
+    learn,
+    operate,
+    people,
+    plan,
+    reports,
+    review,
+    users,
+    work,
+    write,
+)
 
 _STOPPED = 130
 
@@ -21,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (data, learn, features, forecast, plan, reports, review, operate, keep, users, people, work):
+for module in (data, learn, features, forecast, plan, reports, review, operate, keep, users, people, work, write):
     module.add_to(app)
 
 

@@ -169,7 +169,24 @@ def test_later_syncs_read_only_what_changed_and_log_what_zoho_keeps_no_log_of(si
 
 
 def test_faults_on_the_way_change_nothing(site: Site) -> None:
-    faults = ["429", "", "429 0", "cut", "503 1", "500", "", "expire", "", "500", "", "cut", "cut", "", "expire", "429"]
+    faults = [
+        "429",
+        "",
+        "429 0",
+        "cut",
+        "503 1",
+        "500",
+        "",
+        "expire",
+        "",
+        "500",
+        "",
+        "half",
+        "cut",
+        "",
+        "expire",
+        "429",
+    ]
     site.crm.faults.extend(faults)
     site.sync()
     assert_equal(site)

@@ -1,14 +1,11 @@
 """A stand-in for Zoho CRM on loopback, behaving as version 8 of its API is published: pages, tokens, limits, faults."""
 
-import json
 import threading
 from collections import deque
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+
+from tests.crm.connectors.stand_in import Answer, Asked, StandIn
 
 KEYS = {"client_id": "client-1", "client_secret": "hush-secret", "refresh_token": "hush-refresh"}
 STAGES = {
@@ -36,13 +33,6 @@ FIELDS = {
 Record = dict[str, Any]
 
 
-@dataclass
-class Answer:
-    status: int
-    body: Record | None = None
-    headers: dict[str, str] = field(default_factory=dict)
-
-
 MESSAGES = {
     "INVALID_DATA": "the id given seems to be invalid.",
     "INVALID_MODULE": "The module name given seems to be invalid",
@@ -66,6 +56,7 @@ class ZohoCrm:
         self.deleted: dict[str, list[Record]] = {m: [] for m in FIELDS}
         self.faults: deque[str] = deque()
         self.asked: list[str] = []
+        self.own: dict[str, dict[str, Record]] = {m: {} for m in FIELDS}  # fields the company made, as described
         self.page_limit, self.at_once, self.most_at_once = 200, 0, 10
         self.tokens: set[str] = set()
         self.renewed = 0
@@ -94,7 +85,9 @@ class ZohoCrm:
         gone = {"deleted_by": by, "id": ident, "display_name": record.get("Deal_Name"), "type": "recycle"}
         self.deleted[module].append({**gone, "created_by": by, "deleted_time": self.stamp()})
 
-    def answer(self, path: str, query: dict[str, str], headers: dict[str, str]) -> Answer:
+    def answer(
+        self, path: str, query: dict[str, str], headers: dict[str, str], method: str = "GET", body: Any = None
+    ) -> Answer:
         """One call of the API."""
         with self._lock:
             self.asked.append(path)
@@ -109,6 +102,8 @@ class ZohoCrm:
                 return refusal(401, "INVALID_TOKEN")
             if self.at_once > self.most_at_once:
                 return refusal(429, "TOO_MANY_REQUESTS")
+            if method == "PUT":
+                return self._update(path.removeprefix("/crm/v8/"), body)
             return self._route(path.removeprefix("/crm/v8/").split("/"), query, headers)
 
     def _route(self, parts: list[str], query: dict[str, str], headers: dict[str, str]) -> Answer:
@@ -132,6 +127,7 @@ class ZohoCrm:
         if module not in FIELDS:
             return refusal(400, "INVALID_MODULE")
         fields: list[Record] = [{"api_name": name, "pick_list_values": []} for name in FIELDS[module]]
+        fields += [{"api_name": n, "custom_field": True, **f} for n, f in self.own[module].items()]
         for place, (stage, kind) in enumerate(STAGES.items()):
             value = {"display_value": stage, "actual_value": stage, "id": str(place), "sequence_number": place}
             value |= {"colour_code": None, "type": "used", "forecast_type": kind}
@@ -139,6 +135,26 @@ class ZohoCrm:
                 if item["api_name"] == "Stage":
                     item["pick_list_values"].append(value)
         return Answer(200, {"fields": fields})
+
+    def _update(self, module: str, body: Record) -> Answer:
+        if len(body["data"]) > 100:
+            return refusal(400, "LIMIT_EXCEEDED")
+        told = [self._update_one(module, values) for values in body["data"]]
+        good = sum(t["status"] == "success" for t in told)
+        return Answer(200 if good == len(told) else 207 if good else 400, {"data": told})
+
+    def _update_one(self, module: str, values: Record) -> Record:
+        kinds = {"integer": int, "text": str, "textarea": str, "double": float}
+        for name, value in values.items():
+            described = self.own[module].get(name)
+            fits = described and (value is None or isinstance(value, kinds[described["data_type"]]))
+            known = values["id"] in self.records[module]
+            if not known or (name != "id" and not fits):
+                details = {"api_name": name}
+                return {"code": "INVALID_DATA", "details": details, "message": "invalid data", "status": "error"}
+        self.put(module, values["id"], **{n: v for n, v in values.items() if n != "id"})
+        details = {"Modified_Time": self.stamp(), "id": values["id"]}
+        return {"code": "SUCCESS", "details": details, "message": "record updated", "status": "success"}
 
     def _records(self, module: str, query: dict[str, str], since: str | None) -> Answer:
         if "fields" not in query:
@@ -154,7 +170,11 @@ class ZohoCrm:
         if not rows:
             return Answer(304 if since else 204)
         shown = [
-            {**{n: r.get(n) for n in names if n in FIELDS[module] or n == "$se_module"}, "id": r["id"]} for r in rows
+            {
+                **{n: r.get(n) for n in names if n in FIELDS[module] or n in self.own[module] or n == "$se_module"},
+                "id": r["id"],
+            }
+            for r in rows
         ]
         return self._paged("data", shown, query)
 
@@ -185,8 +205,8 @@ class ZohoCrm:
 
 
 def _fault(kind: str) -> Answer:
-    if kind == "cut":
-        return Answer(0)
+    if kind in ("cut", "half"):
+        return Answer(200, {"data": [], "info": {}}, broken=kind)
     status, _, wait = kind.partition(" ")
     return refusal(int(status), "TOO_MANY_REQUESTS", **({"Retry-After": wait} if wait else {}))
 
@@ -203,54 +223,22 @@ class ZohoServer:
     """The stand-in, listening; `with ZohoServer(crm) as address`."""
 
     def __init__(self, crm: ZohoCrm) -> None:
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+        self._crm = crm
+        self._server = StandIn(self._answer, lambda: crm.now.astimezone(UTC))
 
-            def do_GET(self) -> None:
-                url = urlsplit(self.path)
-                query = {k: v[0] for k, v in parse_qs(url.query).items()}
-                crm.at_once += 1
-                try:
-                    self.send(crm.answer(url.path, query, dict(self.headers)))
-                finally:
-                    crm.at_once -= 1
-
-            def do_POST(self) -> None:
-                text = self.rfile.read(int(self.headers["Content-Length"])).decode()
-                form = {k: v[0] for k, v in parse_qs(text).items()}
-                self.send(crm.token(form, f"http://{self.headers['Host']}"))
-
-            def send(self, answer: Answer) -> None:
-                if answer.status == 0:
-                    self.close_connection = True
-                    self.connection.close()
-                    return
-                body = b"" if answer.body is None else json.dumps(answer.body).encode()
-                self.send_response(answer.status)
-                for name, value in {**answer.headers, "Content-Length": str(len(body))}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
-
-            def date_time_string(self, timestamp: float | None = None) -> str:
-                return format_datetime(crm.now.astimezone(UTC), usegmt=True)
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-            def finish(self) -> None:
-                try:
-                    super().finish()
-                except (OSError, ValueError):  # the connection was cut on purpose
-                    return
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+    def _answer(self, asked: Asked) -> Answer:
+        if asked.path == "/oauth/v2/token":
+            return self._crm.token(asked.form, f"http://{asked.headers['host']}")
+        self._crm.at_once += 1
+        try:
+            headers = {name.title(): value for name, value in asked.headers.items()}
+            body = asked.json if asked.body else None
+            return self._crm.answer(asked.path, asked.query, headers, asked.method, body)
+        finally:
+            self._crm.at_once -= 1
 
     def __enter__(self) -> str:
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return self._server.__enter__()
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.__exit__()
