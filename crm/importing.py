@@ -19,7 +19,7 @@ from crm.mapping import BadMapping, ColumnMap, Mapping, TableMap
 from crm.people import PeopleBook
 from crm.quality import findings
 from crm.quarantine import keep
-from crm.reading import ROW, BadFile, RawTable, files_in, read, stem
+from crm.reading import ROW, BadFile, RawTable, Source, files_in, read, stem
 from crm.report import ImportReport, TableReport
 from crm.schema import PERSON_KEY, TABLES, Table
 
@@ -47,8 +47,8 @@ def import_path(
     Parameters
     ----------
     path : Path
-        A CSV, TSV, gzip or Parquet file, or a folder of them. Without a mapping each file is named after its canonical
-        table.
+        A file, a zip archive or a folder of files, see `crm.reading.files_in`. Without a mapping each file, or sheet of
+        a workbook with several, is named after its canonical table.
     lake : Lake
         Gets all good rows in one merge: a run that dies leaves it as it was.
     people : PeopleBook
@@ -73,10 +73,10 @@ def import_path(
     BadMapping
         If the mapping names a file that is not there, or one outside the folder.
     """
-    files = files_in(Path(path))
-    plan = _plan(files, Path(path), mapping)
     tell = progress or (lambda *_: None)
     with tempfile.TemporaryDirectory() as scratch, connect() as con:
+        files = files_in(Path(path), Path(scratch))
+        plan = _plan(files, Path(path), mapping)
         con.execute("set preserve_insertion_order = true")
         run = _Run(con, lake, people, company, mapping, Path(scratch))
         for done, (file, tables) in enumerate(plan.items()):
@@ -90,12 +90,12 @@ def import_path(
             rows[name] = pa.concat_tables([rows[name], more], promote_options="default") if name in rows else more
         # The quarantine comes first: a run that dies between the two loses no refused row, and the next writes it anew.
         place = keep(quarantine, run.refused, run.rows_of, _digest(plan, files), tables=run.parts)
-        counts = lake.merge(rows, source=_source(plan, files, mapping), gone=gone) if rows or gone else {}
+        counts = lake.merge(rows, source=_source(plan, mapping), gone=gone) if rows or gone else {}
         tell("Done", len(plan) + 1, len(plan) + 1)
         return _report(run, counts, lake, company, mapping, place, find=find)
 
 
-def _plan(files: dict[str, Path], path: Path, mapping: Mapping | None) -> dict[str, list[TableMap]]:
+def _plan(files: dict[str, Source], path: Path, mapping: Mapping | None) -> dict[str, list[TableMap]]:
     """Tables to fill from each file, in order."""
     if mapping is None:
         return {name: [] for name in _canonical(files, path)}
@@ -110,7 +110,7 @@ def _plan(files: dict[str, Path], path: Path, mapping: Mapping | None) -> dict[s
         if not found:
             raise BadMapping(table.table, f"there is no file '{table.file}'", f"Found: {', '.join(files)}.")
         for name in found:
-            if not files[name].resolve().is_relative_to(folder.resolve()):
+            if path.is_dir() and not files[name].path.resolve().is_relative_to(folder.resolve()):
                 raise BadMapping(table.table, f"'{name}' leads outside the folder", "Copy the file into the folder.")
             plan.setdefault(name, []).append(table)
     if not plan:
@@ -120,7 +120,7 @@ def _plan(files: dict[str, Path], path: Path, mapping: Mapping | None) -> dict[s
     return plan
 
 
-def _canonical(files: dict[str, Path], path: Path) -> list[str]:
+def _canonical(files: dict[str, Source], path: Path) -> list[str]:
     known = [name for name in files if stem(name) in TABLES]
     if not known:
         raise BadFile(
@@ -168,19 +168,21 @@ class _Run:
         self._persons: dict[str, str] = {}
         self._shown: dict[str, set[str]] = {}
         self.left_out: dict[str, int] = {}
+        self.notes: dict[str, list[str]] = {}
 
-    def take(self, path: Path, tables: list[TableMap]) -> None:
-        """Read one file and gather its good rows."""
+    def take(self, source: Source, tables: list[TableMap]) -> None:
+        """Read one file, or sheet of one, and gather its good rows."""
         name = f"raw_{len(self._raw)}"
         form = self.mapping.format_of(tables[0]) if tables else Mapping.model_construct(tables=[]).format_of(_ANY)
-        raw = read(self.con, path, name, form, self.scratch)
+        raw = read(self.con, source, name, form, self.scratch)
         self._raw[raw.file] = name
+        if raw.notes:
+            self.notes[raw.file] = list(raw.notes)
         if not tables:
             own, self.ignored[raw.file] = _own_columns(raw)
             tables = [own]
         for broken in raw.broken:
-            mend = "Mend the row, or its quotes and delimiters."
-            self.refused.append(Refusal(tables[0].table, raw.file, broken.row, "row", "", broken.reason, mend))
+            self.refused.append(Refusal(tables[0].table, raw.file, broken.row, "row", "", broken.reason, broken.mend))
         for table in tables:
             check_columns(raw, table)
             self._take_table(raw, table)
@@ -272,16 +274,16 @@ def _is_personal(table: str, column: str, mapped: ColumnMap) -> bool:
     return mapped.person or (known is not None and known.personal)
 
 
-def _source(plan: dict[str, list[TableMap]], files: dict[str, Path], mapping: Mapping | None) -> str:
+def _source(plan: dict[str, list[TableMap]], mapping: Mapping | None) -> str:
     return f"import of {', '.join(plan)}" + (f" by {mapping.name}" if mapping and mapping.name else "")
 
 
-def _digest(plan: dict[str, list[TableMap]], files: dict[str, Path]) -> str:
+def _digest(plan: dict[str, list[TableMap]], files: dict[str, Source]) -> str:
     """The same files give the same name, whichever the mapping: what a mended one no longer refuses goes."""
     digest = hashlib.sha256()
     for name in plan:
         digest.update(name.encode())
-        with files[name].open("rb") as file:
+        with files[name].path.open("rb") as file:
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
     return digest.hexdigest()[:16]
@@ -317,4 +319,5 @@ def _report(
         quarantine=str(place) if place else None,
         stages=stages,
         left_out={name: rows for name, rows in run.left_out.items() if rows},
+        notes=run.notes,
     )

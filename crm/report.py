@@ -48,6 +48,8 @@ class ImportReport:
         Stage order that the mapping brought.
     left_out : dict of str to int
         Rows that the mapping leaves out because a column it asks for is empty.
+    notes : dict of str to list of str
+        How files were read, where that was not plain: an encoding, a header further down.
     """
 
     tables: dict[str, TableReport]
@@ -58,6 +60,7 @@ class ImportReport:
     quarantine: str | None = None
     stages: dict[str, list[str]] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def of_counts(cls, counts: Mapping[str, MergeCount]) -> ImportReport:
@@ -89,6 +92,7 @@ class ImportReport:
             + (f", {t.gone:,} gone" if t.gone else "")
             for name, t in self.tables.items()
         ]
+        out += [f"{file}: {note}" for file, notes in self.notes.items() for note in notes]
         for (table, column, reason), count in self.reasons().most_common():
             first = next(r for r in self.refusals if (r.table, r.column, r.reason) == (table, column, reason))
             out.append(f"refused {count:,}: {first}")

@@ -83,7 +83,7 @@ def import_(
     ] = None,
     report: Annotated[Path | None, typer.Option("--report", help="Write the whole report here, as JSON.")] = None,
 ) -> None:
-    """Read CSV, TSV or Parquet files into the lake; bad rows go to the quarantine, each with its reason.
+    """Read CSV, Excel, JSON Lines, Parquet or zip into the lake; bad rows go to the quarantine, each with its reason.
 
     A folder of files named after the canonical tables needs no mapping; a company.yaml in it sets up a new home.
 

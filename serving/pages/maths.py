@@ -175,9 +175,10 @@ def _deal(desk: Desk, deal: str, row: Any) -> Deal:
 def _closed(desk: Desk, outcome: Outcome, share: pd.Series, total: float, *, every: bool) -> list[Line]:
     """Deals won in the period with their credit, largest first; what is left of the sum last."""
     f, deals = desk.formats, desk.facts.deals
-    ended = pd.to_datetime(deals["closed_at"], utc=True).dt.tz_convert(desk.company.time_zone).dt.date
+    ended = pd.to_datetime(deals["closed_at"], utc=True).dt.tz_convert(desk.company.time_zone).dt.tz_localize(None)
     won = deals[(deals["outcome"] == "won") & (deals["kind"].fillna("new") != "lead")]
-    won = won[(ended.reindex(won.index) >= outcome.start) & (ended.reindex(won.index) < outcome.end)]
+    won_at = ended.reindex(won.index)
+    won = won[(won_at >= pd.Timestamp(outcome.start)) & (won_at < pd.Timestamp(outcome.end))]
     credit = won["amount"].fillna(0.0).astype(float) * share.reindex(won.index).fillna(0.0)
     credit = credit[credit > 0].sort_values(ascending=False, kind="stable")
     shown = credit if every else credit.head(MOST)

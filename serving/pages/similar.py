@@ -31,7 +31,8 @@ def similar_won(desk: Desk, deal_id: str) -> list[Similar]:
     traits = deals.assign(segment=deals["account_id"].map(desk.facts.accounts["segment"]))
     this = traits.loc[deal_id]
     won = traits[(traits["outcome"] == "won") & (traits["kind"].fillna("new") != "lead") & (traits.index != deal_id)]
-    won = won[[desk.sight.owner(owner) for owner in won["owner_id"]]]
+    # As an array, since a frame takes an empty list of truths as one of columns.
+    won = won[np.array([desk.sight.owner(owner) for owner in won["owner_id"]], dtype=bool)]
     same = pd.DataFrame({trait: won[trait] == this[trait] for trait in _TRAITS}, index=won.index)
     apart = _apart(won["amount"], number(this["amount"]))
     ranked = won.assign(same=same.sum(axis=1), apart=apart).sort_values(["same", "apart"], ascending=[False, True])

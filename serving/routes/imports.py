@@ -32,7 +32,7 @@ _BODY = {
                     "files": {
                         "type": "array",
                         "items": {"type": "string", "format": "binary"},
-                        "description": "CSV, TSV or Parquet files named after the tables, or a zip of them.",
+                        "description": "CSV, Excel, JSON Lines, Parquet files named after the tables, or a zip.",
                     },
                     "mapping": {"type": "string", "description": "Name of a shipped mapping."},
                     "mapping_file": {"type": "string", "format": "binary", "description": "A mapping of your own."},

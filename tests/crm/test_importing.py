@@ -197,7 +197,7 @@ def test_rows_that_are_no_rows_are_refused_with_their_number(place):
         (b"deal_id,stage\n1,2\n", "has no column 'created_at'"),
         ((HEAD + GOOD).replace(",", "~").encode(), "has no column 'deal_id'"),
         (b"\x00\x01\x02\x03", "is not text"),
-        (b"deal_id,stage\n\xff\xff,\xff\n", "is not text in utf-8 or gb18030"),
+        (b"deal_id,stage\n\x81\n,\x8d\n", "is not text in utf-8, gb18030, big5, cp1252"),
     ],
 )
 def test_a_file_that_is_no_table_gets_one_clear_line(place, content, said):
@@ -214,7 +214,7 @@ def test_damaged_archives_get_one_clear_line(place):
 
 
 def test_folders_without_tables_get_one_clear_line(place, tmp_path):
-    assert "holds no CSV, TSV or Parquet file" in place.said()
+    assert "holds no CSV, TSV, Excel, JSON Lines or Parquet file" in place.said()
     place.put(sales__csv="a\n1\n")
     assert "no file is named after a table" in place.said()
     assert "there is no such file or folder" in place.said(path=tmp_path / "none")

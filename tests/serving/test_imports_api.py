@@ -7,13 +7,14 @@ import zipfile
 import pytest
 from starlette.datastructures import UploadFile
 
+from crm.reading.archives import BadArchive, TooLarge
 from serving.home import Home
 from serving.jobs.child import main
 from serving.jobs.leases import process_name
 from serving.jobs.queue import Queue
 from serving.people import StorePeople
 from serving.store import Store
-from serving.uploads import BadUpload, TooLarge, keep_upload
+from serving.uploads import keep_upload
 from serving.users import add_user
 from tests.serving.small_site import PASSWORD, Site, fill, serving
 
@@ -140,7 +141,7 @@ def test_a_link_in_an_archive_is_refused(tmp_path):
     with zipfile.ZipFile(out, "w") as archive:
         archive.writestr(item, "/etc/passwd")
     out.seek(0)
-    with pytest.raises(BadUpload, match="is a link"):
+    with pytest.raises(BadArchive, match="is a link"):
         keep_upload(Home(tmp_path), [UploadFile(out, filename="x.zip")], None, None, 10**6)
 
 
@@ -155,7 +156,7 @@ def test_a_small_file_that_unpacks_to_a_huge_one_is_refused(tmp_path, form):
     if form == "zip that lies":  # the size told in both headers is that of one byte
         packed = packed.replace(len(huge).to_bytes(4, "little"), (1).to_bytes(4, "little"))
     assert len(packed) < 1_000_000
-    with pytest.raises((TooLarge, BadUpload)):
+    with pytest.raises((TooLarge, BadArchive)):
         keep_upload(Home(tmp_path), [UploadFile(io.BytesIO(packed), filename=name)], None, None, 1_000_000)
     assert not list((tmp_path / "uploads").glob("*"))
 

@@ -1,4 +1,4 @@
-"""Files as they come: CSV, TSV, gzip, Parquet, in UTF-8 or GB18030, to a table of text columns with row numbers."""
+"""Text files, CSV and TSV, gzipped or not, in whatever encoding, to a table of text columns with row numbers."""
 
 from __future__ import annotations
 
@@ -17,110 +17,38 @@ from typing import BinaryIO
 
 import duckdb
 import pyarrow as pa
+from charset_normalizer import from_bytes
 
-from crm.errors import BadInput
 from crm.mapping import Format
+from crm.reading.base import ROW, BadFile, BrokenRow, RawTable, checked_header, count
 
-ROW = "_row"  # the header is row 1; blank lines do not count
-_SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz", ".parquet", ".pq")
 _CHUNK = 1 << 22
 _DELIMITERS = ",;\t|"
 _END = "\x03"  # put behind the last row: a quote that never closes would swallow it
 _UNCLOSED = "\x02"
 _BLANK = re.compile(r"\n\n")
+_OTHERS = ("gb18030", "big5", "cp1252")  # in this order where the bytes fit several equally well
+_SAMPLE = 200_000
+_MIXED = 0.2  # so many lines of UTF-8 for each other one are no accident
 
 
-class BadFile(BadInput):
-    """A file cannot be read at all."""
-
-    def __init__(self, file: str, problem: str, mend: str) -> None:
-        super().__init__(f"{file}: {problem}. {mend}")
-
-
-@dataclass(frozen=True, slots=True)
-class BrokenRow:
-    """A row that is no row: its number, its text and what is wrong."""
-
-    row: int
-    text: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class RawTable:
-    """A file as the temporary table `name`: text columns, and the row number in `_row`."""
-
-    name: str
-    file: str
-    columns: tuple[str, ...]
-    rows: int
-    broken: tuple[BrokenRow, ...] = ()
-
-
-def files_in(path: Path) -> dict[str, Path]:
-    """Readable files by name: the one file given, or those of a folder (not below it).
-
-    Raises
-    ------
-    BadFile
-        If there is no such path, or nothing to read in it.
-    """
-    path = Path(path)
-    if path.is_file():
-        return {path.name: path}
-    if not path.is_dir():
-        raise BadFile(str(path), "there is no such file or folder", "Check the path.")
-    found = {p.name: p for p in sorted(path.iterdir()) if p.is_file() and p.name.lower().endswith(_SUFFIXES)}
-    if not found:
-        raise BadFile(str(path), "holds no CSV, TSV or Parquet file", "Give the folder that holds your export.")
-    return found
-
-
-def stem(name: str) -> str:
-    """File name without what says its format: deals.csv.gz is deals."""
-    lower = name.lower()
-    for suffix in sorted(_SUFFIXES, key=len, reverse=True):
-        if lower.endswith(suffix):
-            return name[: -len(suffix)]
-    return name
-
-
-def read(con: duckdb.DuckDBPyConnection, path: Path, name: str, form: Format, scratch: Path) -> RawTable:
-    """Read a file into the temporary table `name`.
+def read_text(con: duckdb.DuckDBPyConnection, path: Path, name: str, form: Format, scratch: Path) -> RawTable:
+    """Read a delimited text file into the temporary table `name`.
 
     Raises
     ------
     BadFile
         If it is empty, has a double header name, another delimiter, or unreadable text.
     """
-    if path.name.lower().endswith((".parquet", ".pq")):
-        return _read_parquet(con, path, name)
-    return _read_text(con, path, name, form, scratch)
-
-
-def _read_parquet(con: duckdb.DuckDBPyConnection, path: Path, name: str) -> RawTable:
-    source = f"read_parquet({_quoted(path)}, file_row_number=true)"
-    try:
-        columns = [row[0] for row in con.sql(f"describe select * exclude (file_row_number) from {source}").fetchall()]
-        texts = ", ".join(f'"{c}"::varchar as "{c}"' for c in columns)
-        con.execute(
-            f"create or replace temp table {name} as select file_row_number + 2 as {ROW}, {texts} from {source}"
-        )
-    except duckdb.Error:
-        raise BadFile(path.name, "is no Parquet file", "Export it again, or give it as CSV.") from None
-    return RawTable(name, path.name, tuple(columns), _count(con, name))
-
-
-def _read_text(con: duckdb.DuckDBPyConnection, path: Path, name: str, form: Format, scratch: Path) -> RawTable:
     plain = scratch / f"{name}.txt"
-    blank = _decode(path, plain, form.encoding)
+    text = decoded(path, plain, form.encoding)
     with plain.open(encoding="utf-8", newline="") as file:
         head = file.readline()
     if not head.strip():
         raise BadFile(path.name, "is empty", "Export it again.")
     delimiter = form.delimiter or _delimiter(head)
     header = _header(path.name, head, delimiter)
-    if blank:
+    if text.blank:
         _tidy(plain, delimiter, len(header))
     _put_end(plain, head, delimiter, len(header))
     try:
@@ -133,10 +61,10 @@ def _read_text(con: duckdb.DuckDBPyConnection, path: Path, name: str, form: Form
             path.name, "cannot be cut into rows", "Check its quotes, or set delimiter in the mapping."
         ) from None
     broken = _broken(con)
-    rows = _count(con, name)
+    rows = count(con, name)
     if broken:
         _renumber(con, name, [b.row for b in broken])
-    return RawTable(name, path.name, tuple(header), rows, broken)
+    return RawTable(name, path.name, tuple(header), rows, broken, text.notes)
 
 
 def _load(con: duckdb.DuckDBPyConnection, plain: Path, name: str, header: list[str], delimiter: str) -> bool:
@@ -144,7 +72,7 @@ def _load(con: duckdb.DuckDBPyConnection, plain: Path, name: str, header: list[s
     columns = ", ".join(f"{_text(h)}: 'VARCHAR'" for h in header)
     con.execute(f"""
         create or replace temp table {name} as
-        select row_number() over () + 1 as {ROW}, * from read_csv({_quoted(plain)},
+        select row_number() over () + 1 as {ROW}, * from read_csv({quoted(plain)},
             delim={_text(delimiter)}, quote='"', escape='"', nullstr='', auto_detect=false, header=false, skip=1,
             columns={{{columns}}}, strict_mode=true, null_padding=false, ignore_errors=true, store_rejects=true,
             rejects_limit=0, max_line_size=16777216, parallel=false)
@@ -196,24 +124,103 @@ def _tidy(plain: Path, delimiter: str, columns: int) -> None:
             start = stop
 
 
-def _decode(path: Path, plain: Path, encoding: str | None) -> bool:
-    """Write the file as UTF-8; true where it may hold blank lines."""
-    candidates = [encoding] if encoding else ["utf-8", "gb18030"]
-    for candidate in candidates:
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """How a file was turned into UTF-8: whether it may hold blank lines, and what a reader should know."""
+
+    blank: bool
+    notes: tuple[str, ...] = ()
+
+
+def decoded(path: Path, plain: Path, encoding: str | None) -> Decoded:
+    """Write a file, gzipped or not, as UTF-8 with plain line ends to `plain`.
+
+    Without an encoding: UTF-16 by its mark, else UTF-8, else what its bytes look like. Lines of two encodings in one
+    file, as files that were joined have them, are each read by their own.
+
+    Raises
+    ------
+    BadFile
+        If it is no text, or is packed and not whole.
+    """
+    try:
+        if encoding:
+            return _written(path, plain, encoding)
+        if _starts_with_mark(path):
+            return _written(path, plain, "utf-16")
         try:
-            blank, tail = False, ""
-            with plain.open("w", encoding="utf-8", newline="") as out:
-                for text in _texts(path, candidate):
-                    out.write(text)
-                    blank = blank or _BLANK.search(tail + text) is not None
-                    tail = text[-3:]
-            return blank
+            return _written(path, plain, "utf-8")
         except UnicodeDecodeError:
-            continue
-        except (OSError, EOFError, zlib.error):
-            raise BadFile(path.name, "is no whole gzip file", "Copy or export it again.") from None
-    said = " or ".join(candidates)
-    raise BadFile(path.name, f"is not text in {said}", "Save it as UTF-8, or set encoding in the mapping.")
+            return _guessed(path, plain)
+    except UnicodeDecodeError:
+        said = encoding or f"utf-8, {', '.join(_OTHERS)}"
+        raise BadFile(
+            path.name, f"is not text in {said}", "Save it as UTF-8, or set encoding in the mapping."
+        ) from None
+    except (OSError, EOFError, zlib.error):
+        raise BadFile(path.name, "is no whole gzip file", "Copy or export it again.") from None
+
+
+def lines_of(plain: Path) -> Iterator[str]:
+    """Lines of a text in UTF-8."""
+    with plain.open(encoding="utf-8", newline="\n") as file:
+        yield from file
+
+
+def _written(path: Path, plain: Path, encoding: str) -> Decoded:
+    blank, tail = False, ""
+    with plain.open("w", encoding="utf-8", newline="") as out:
+        for text in _texts(path, encoding):
+            out.write(text)
+            blank = blank or _BLANK.search(tail + text) is not None
+            tail = text[-3:]
+    return Decoded(blank)
+
+
+def _starts_with_mark(path: Path) -> bool:
+    with _open(path) as file:
+        return file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def _guessed(path: Path, plain: Path) -> Decoded:
+    good, bad, first, sample = 0, 0, 0, bytearray()
+    with _open(path) as file:
+        for number, line in enumerate(file, start=1):
+            if line.isascii():
+                continue
+            if _is_utf8(line):
+                good += 1
+            else:
+                bad, first = bad + 1, first or number
+                if len(sample) < _SAMPLE:
+                    sample += line
+    found = from_bytes(bytes(sample), cp_isolation=list(_OTHERS))
+    fits = sorted((m.chaos, _OTHERS.index(m.encoding)) for m in found if m.encoding in _OTHERS)
+    if not fits:
+        raise UnicodeDecodeError("utf-8", b"", 0, 0, "no encoding fits")
+    other = _OTHERS[fits[0][1]]
+    sure = len(fits) == 1 or fits[1][0] > fits[0][0]
+    doubt = "" if sure else "; where words look wrong, set encoding in the mapping"
+    if good > bad * _MIXED:
+        _write_mixed(path, plain, other)
+        how = "1 line is" if bad == 1 else f"{bad:,} lines are"
+        return Decoded(True, (f"{how} not UTF-8, the first line {first}, and read as {other}{doubt}",))
+    return Decoded(_written(path, plain, other).blank, (f"read as {other}{doubt}",))
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _write_mixed(path: Path, plain: Path, other: str) -> None:
+    with _open(path) as file, plain.open("w", encoding="utf-8", newline="") as out:
+        for number, line in enumerate(file):
+            text = line.decode("utf-8" if _is_utf8(line) else other)
+            out.write((text.removeprefix("\ufeff") if number == 0 else text).replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def _texts(path: Path, encoding: str) -> Iterator[str]:
@@ -222,7 +229,7 @@ def _texts(path: Path, encoding: str) -> Iterator[str]:
     with _open(path) as file:
         while chunk := file.read(_CHUNK):
             if b"\0" in chunk and encoding != "utf-16":
-                raise BadFile(path.name, "is not text", "Give CSV, TSV or Parquet; save Excel sheets as CSV.")
+                raise BadFile(path.name, "is not text", "Give CSV, TSV, Excel (.xlsx), JSON Lines or Parquet.")
             yield decoder.decode(chunk)
         yield decoder.decode(b"", final=True)
 
@@ -237,12 +244,7 @@ def _delimiter(head: str) -> str:
 
 
 def _header(file: str, head: str, delimiter: str) -> list[str]:
-    names = [n.strip() for n in next(csv.reader(io.StringIO(head), delimiter=delimiter))]
-    doubled = [n for n, times in Counter(names).items() if times > 1]
-    if doubled:
-        raise BadFile(file, f"has two columns named '{doubled[0]}'", "Rename one of them in the file.")
-    if any(not n for n in names):
-        raise BadFile(file, f"column {names.index('') + 1} has no name", "Give it one in the file's first row.")
+    names = checked_header(file, next(csv.reader(io.StringIO(head), delimiter=delimiter)))
     if len(names) == 1 and any(c in names[0] for c in _DELIMITERS):
         raise BadFile(file, f"no column is split at '{delimiter}'", "Set delimiter in the mapping.")
     return names
@@ -278,11 +280,8 @@ def _renumber(con: duckdb.DuckDBPyConnection, name: str, broken: list[int]) -> N
     con.unregister("_broken")
 
 
-def _count(con: duckdb.DuckDBPyConnection, name: str) -> int:
-    return int(con.sql(f"select count(*) from {name}").fetchall()[0][0])
-
-
-def _quoted(path: Path) -> str:
+def quoted(path: Path) -> str:
+    """A path as a literal of SQL in which no letter stands for others."""
     return _text(glob.escape(str(path)))
 
 
