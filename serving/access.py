@@ -15,7 +15,7 @@ from crm.lake import View, connect
 
 Role = Literal["rep", "manager", "analyst", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
-Scope = Literal["read", "write", "admin"]
+Scope = Literal["read", "write", "admin", "calendar"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 ALL_SCOPES = frozenset(SCOPES)
 

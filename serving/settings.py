@@ -56,6 +56,16 @@ class Settings(BaseSettings):
     oidc_roles: dict[str, Literal["rep", "manager", "analyst", "admin"]] = Field(
         {}, description='Role of each value of that claim, as JSON: {"sales-leads": "manager"}; unset: all keep theirs.'
     )
+    mail_host: str | None = Field(
+        None, description="Mail server (SMTP) that sends minutes; unset: they are downloaded."
+    )
+    mail_port: int = Field(587, ge=1, le=65535, description="Its port.")
+    mail_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="How the way to it is closed: starttls, tls, or none within one machine."
+    )
+    mail_from: str | None = Field(None, description="Sender's address, such as bellwether@example.com.")
+    mail_user: str | None = Field(None, description="User at the mail server; unset: it asks for none.")
+    mail_password: SecretStr | None = Field(None, description="That user's password.")
     keys: Path | None = Field(None, description="YAML file with keys to CRMs, mode 600; unset: the settings below.")
     zoho_client_id: SecretStr | None = Field(None, description="Zoho CRM: OAuth client.")
     zoho_client_secret: SecretStr | None = Field(None, description="Zoho CRM: the client's secret.")

@@ -36,7 +36,7 @@ def is_one(token: str) -> bool:
 
 def may_have(role: str) -> frozenset[str]:
     """The scopes that a user of a role can give to a token."""
-    return frozenset(SCOPES) if role == "admin" else frozenset({"read", "write"})
+    return frozenset(SCOPES) if role == "admin" else frozenset({"read", "write", "calendar"})
 
 
 def make_token(
@@ -47,7 +47,7 @@ def make_token(
     Parameters
     ----------
     scopes : iterable of str
-        Of 'read', 'write' and 'admin'; never more than the user's role.
+        Of 'read', 'write', 'admin', and 'calendar', which opens the calendar feed alone; never more than the role.
     days : int
         Until it ends, 1 to 366.
 

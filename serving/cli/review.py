@@ -1,4 +1,4 @@
-"""The verb that writes a review pack."""
+"""Verbs about reviews: the pack as files, meetings that were held, actions with who and by when."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-from serving.cli.common import HomeDir, home_that_is, progress, store_of
+from serving.cli.common import HomeDir, echo_table, home_that_is, progress, store_of
+
+reviews = typer.Typer(no_args_is_help=True, help="Review meetings: what was held, who does what by when.")
 
 
 class Period(StrEnum):
@@ -27,8 +29,9 @@ class Tongue(StrEnum):
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add the verb of this module."""
+    """Add the verbs of this module."""
     app.command("review")(review)
+    app.add_typer(reviews, name="reviews")
 
 
 def review(
@@ -52,3 +55,57 @@ def review(
         typer.echo(str(path))
     for sentence in written.left_out:
         typer.echo(sentence)
+
+
+@reviews.command("list")
+def list_reviews(home: HomeDir = None) -> None:
+    """List the meetings that were held, the newest first.
+
+    Example: bellwether reviews list --home var
+    """
+    from serving.reviews.meetings import Meetings
+
+    with store_of(home_that_is(home)) as store:
+        meetings = Meetings(store)
+        series = {one.series_id: one for one in meetings.series(ended=True)}
+        rows = [
+            [r.review_id, series[r.series_id].rhythm, series[r.series_id].team_id, r.day,
+             "sent" if r.sent_at else "written" if r.closed_at else "going on"]
+            for r in meetings.reviews()
+        ]  # fmt: skip
+    if rows:
+        echo_table(["review", "period", "team", "day", "minutes"], rows)
+    else:
+        typer.echo("No meeting was held yet. Plan one on the page Reviews, or by POST /api/v1/reviews/series.")
+
+
+@reviews.command("actions")
+def list_actions(
+    every: Annotated[bool, typer.Option("--all", help="Done and dropped ones too.")] = False, home: HomeDir = None
+) -> None:
+    """List actions with who does them by when, and how often each was carried over.
+
+    Example: bellwether reviews actions --all
+    """
+    from serving.reviews.meetings import Meetings
+
+    with store_of(home_that_is(home)) as store:
+        found = [a for a in Meetings(store).actions() if every or a.state in ("open", "doing")]
+    if found:
+        rows = [[a.action_id, a.text, a.rep_id, a.due, a.state, a.carried] for a in found]
+        echo_table(["action", "what", "who", "by", "state", "carried"], rows)
+    else:
+        typer.echo("No action is open.")
+
+
+@reviews.command("minutes")
+def show_minutes(number: Annotated[int, typer.Argument(help="Of the meeting.")], home: HomeDir = None) -> None:
+    """Print the minutes of a meeting as they were written.
+
+    Example: bellwether reviews minutes 5
+    """
+    from serving.reviews.meetings import Meetings
+
+    with store_of(home_that_is(home)) as store:
+        found = Meetings(store).review(number)
+    typer.echo(found.minutes or f"The review of {found.day} is still going on; close it to write its minutes.")

@@ -115,7 +115,7 @@ def role_name(desk: Desk, role: str) -> str:
 
 def _scope_names(desk: Desk) -> dict[str, str]:
     say = desk.language.say
-    return {"read": say("read"), "write": say("change"), "admin": say("administer")}
+    return {"read": say("read"), "write": say("change"), "admin": say("administer"), "calendar": say("calendar feed")}
 
 
 def _row(desk: Desk, row: ApiToken) -> Row:

@@ -159,7 +159,7 @@ def make_pack(material: Material, rhythm: Rhythm, team_id: str = COMPANY, last: 
     """
     material.check_team(team_id)
     begun = last or since(rhythm, material.today, material.company)
-    outcome = _outcome(material, team_id)
+    outcome = outcome_of(material, team_id)
     deals, risks = _open(material, team_id), list[Risk]()
     if outcome is not None:
         risks = _risks(material, team_id, outcome, deals)
@@ -184,7 +184,8 @@ def make_pack(material: Material, rhythm: Rhythm, team_id: str = COMPANY, last: 
     )
 
 
-def _outcome(material: Material, team_id: str) -> Outcome | None:
+def outcome_of(material: Material, team_id: str) -> Outcome | None:
+    """Where a team is likely to end the quarter; None where no figure may be shown."""
     teams = material.scores.frames.get("teams")
     if teams is None:
         return None
