@@ -328,7 +328,7 @@ def _finding(desk: Desk, series: Sequence[SeriesRow], actions: Sequence[ActionLi
         return " ".join([none, overdue] if actions else [none])
     first = min(series, key=lambda row: (row.next == "", row.number))
     following = say("{title}: next on {day}.", title=first.title, day=first.next)
-    return " ".join([following, overdue])
+    return f"{following} {overdue}"
 
 
 def _series_row(
