@@ -122,6 +122,8 @@ OWN_GOAL = "bw-"
 """How the keys of goals begin that were set in Bellwether; each version of one has a row of its own."""
 RATIO_METRICS = ("conversion_rate", "retention_rate", "customer_satisfaction", "market_share")
 CHANGE_SOURCES = ("crm", "difference")
+SHARE_METRICS = ("conversion_rate", "retention_rate", "market_share")
+"""Metrics between 0 and 1; the others of RATIO_METRICS are mean grades."""
 LOGGED_FIELDS = ("stage", "amount", "close_date", "owner_id", "forecast_category")
 
 

@@ -15,6 +15,7 @@ COUNT_UNIT = Decimal(1)
 GOOD, FAIR = 0.90, 0.80
 """Bounds of fairness; below the second a split is uneven."""
 
+_HELD = "held in "  # how a team's fixed numbers are named among the parts
 _PRIOR_YEARS = 2  # the plain share of working days counts like so many years of history
 
 Weight = float | Fraction
@@ -104,13 +105,22 @@ def cascade(
 ) -> dict[str, Decimal]:
     """A target split level by level: each team and each person below `tree`, which itself has `total`.
 
-    A team weighs what its people weigh together; fixed numbers may be given for teams and people. Errors as in `split`.
+    A team weighs what its people without a fixed number weigh. Fixed numbers may be given for teams and people; those
+    deeper in the tree come out first as well, and stay within their team. Errors as in `split`.
     """
-    sums = {team.team_id: _weight(team, weights) for team in tree.teams}
+    pins = dict(pins or {})
     own = {rep: weights.get(rep, 0.0) for rep in tree.people}
-    below = {name: value for name, value in (pins or {}).items() if name in sums or name in own}
-    parts = split(total, sums | own, below, unit, over_assign)
-    found = dict(parts)
+    fixed = {name: pins[name] for name in (*own, *(team.team_id for team in tree.teams)) if name in pins}
+    free = [team for team in tree.teams if team.team_id not in pins]
+    inside = {team.team_id: _pinned(team, pins) for team in free}
+    held = {_HELD + team: number for team, number in inside.items() if number}
+    sums = {team.team_id: _weight(team, weights, pins) for team in free}
+    parts = split(total, sums | own, fixed | held, unit, over_assign)
+    found = {name: number for name, number in parts.items() if name not in held}
+    for name in held:
+        team_id = name.removeprefix(_HELD)
+        found[team_id] = found.get(team_id, Decimal(0)) + inside[team_id]
+    parts = dict(found)
     for team in tree.teams:
         if team.team_id in parts:
             found |= cascade(parts[team.team_id], team, weights, pins, unit, over_assign)
@@ -178,6 +188,14 @@ def rate_is_covered(parent: float, children: Sequence[tuple[float, float]]) -> b
     return n > 0 and sum(number * rate for number, rate in children) / n >= parent - 1e-12
 
 
-def _weight(node: Node, weights: Mapping[str, Weight]) -> Fraction:
-    own = (Fraction(weights.get(rep, 0.0)) for rep in node.people)
-    return sum(own, Fraction(0)) + sum((_weight(team, weights) for team in node.teams), Fraction(0))
+def _weight(node: Node, weights: Mapping[str, Weight], pins: Mapping[str, Decimal]) -> Fraction:
+    own = (Fraction(weights.get(rep, 0.0)) for rep in node.people if rep not in pins)
+    below = (_weight(team, weights, pins) for team in node.teams if team.team_id not in pins)
+    return sum(own, Fraction(0)) + sum(below, Fraction(0))
+
+
+def _pinned(node: Node, pins: Mapping[str, Decimal]) -> Decimal:
+    """What fixed numbers below a team hold, the highest of each branch."""
+    own = sum((pins[rep] for rep in node.people if rep in pins), Decimal(0))
+    below = (pins[team.team_id] if team.team_id in pins else _pinned(team, pins) for team in node.teams)
+    return own + sum(below, Decimal(0))

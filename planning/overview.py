@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -77,6 +77,7 @@ class Plan:
     set_by: datetime | None = None
     read: Facts | None = None
     _curves: dict[tuple[str, date, date], tuple[float, str]] = field(default_factory=dict, repr=False)
+    _told: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def facts(self) -> Facts:
@@ -110,10 +111,13 @@ class Plan:
             self._curves[key] = curve_of(goal, self.facts, self.company, self.workdays)
         return self._curves[key]
 
-    @cached_property
-    def progress(self) -> pd.DataFrame:
-        """`goals_table` of this plan, worked out once."""
-        return goals_table(self)
+    def told(self, goal_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Rows of `goals_table` by goal_id, each worked out once; goals that do not hold are left out."""
+        wanted = set(goal_ids)
+        fresh = [goal for goal in self.goals if goal.goal_id in wanted and goal.goal_id not in self._told]
+        if fresh:
+            self._told.update({str(row["goal_id"]): _plain(row) for row in goals_table(self, fresh).to_dict("records")})
+        return {name: self._told[name] for name in wanted if name in self._told}
 
     @cached_property
     def pace(self) -> pd.DataFrame:
@@ -140,14 +144,14 @@ def forecasts_of(reps: pd.DataFrame, teams: pd.DataFrame) -> Forecasts:
     return found
 
 
-def goals_table(plan: Plan) -> pd.DataFrame:
-    """One row a running goal.
+def goals_table(plan: Plan, goals: Sequence[Goal] | None = None) -> pd.DataFrame:
+    """One row a goal, of those that run unless others are given.
 
     Columns: goal_id, owner_kind, owner_id, metric, period, target, actual, attainment, p_attain, letters (those of
     SMART that warn or fail), finding, finding_zh, mend, mend_zh (the first that warns or fails), notes.
     """
     rows = []
-    for goal in plan.running:
+    for goal in plan.running if goals is None else goals:
         found, reached = findings(plan, goal), actual(goal, plan.facts)
         off = [f for f in found if f.grade != "ok"]
         first = off[0] if off else Finding("", "ok", "", "", "")
@@ -162,6 +166,10 @@ def goals_table(plan: Plan) -> pd.DataFrame:
             }
         )  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(name): None if value is None or value != value else value for name, value in row.items()}
 
 
 def findings(plan: Plan, goal: Goal) -> list[Finding]:

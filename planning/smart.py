@@ -10,6 +10,7 @@ from typing import Literal
 import pandas as pd
 
 from crm.company import Company
+from crm.schema import SHARE_METRICS
 from planning.events import local_day
 from planning.goals import COMPANY, EVENT_OF, RATIO_METRICS, TABLES_NEEDED, Facts, Goal, in_scope, needs
 from planning.periods import grain_of
@@ -276,7 +277,9 @@ def _recent(rows: pd.DataFrame, today: date) -> pd.DataFrame:
 
 
 def _amount(goal: Goal, value: float) -> str:
-    return f"{value:.1%}" if goal.metric in RATIO_METRICS else f"{value:,.0f}"
+    if goal.metric in SHARE_METRICS:
+        return f"{value:.1%}"
+    return f"{value:,.2f}" if goal.metric in RATIO_METRICS else f"{value:,.0f}"
 
 
 def _warn(letter: str, field: str, en: str, zh: str, mend_en: str, mend_zh: str) -> Finding:

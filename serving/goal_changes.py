@@ -13,11 +13,12 @@ import pandas as pd
 
 from crm.errors import BadInput, NotFound
 from crm.lake import View
-from crm.schema import OWN_GOAL, RATIO_METRICS
+from crm.schema import OWN_GOAL, SHARE_METRICS
 from planning.capacity import Method
 from planning.cascade import Fairness
-from planning.goals import COMPANY, MONEY_METRICS
+from planning.goals import COMPANY, MONEY_METRICS, Goal
 from planning.overview import Plan, cascade_table
+from planning.smart import check
 from serving.access import NotYours, Sight, Viewer
 from serving.dependencies import Server
 from serving.goals import FIELDS, By, Goals, GoalThere, NoSuchGoal, NothingToUndo, id_of
@@ -105,7 +106,7 @@ class Desk:
         rows = [row_of(goal) for goal in own] + [_crm_row(row) for row in crm.to_dict("records")]
         seen = [row for row in rows if self.sees(row["owner_kind"], row["owner_id"])]
         for row in seen:
-            may = self._may_set(row["owner_kind"], row["owner_id"])
+            may = self.may_set(row["owner_kind"], row["owner_id"])
             row["may_change"] = may and row["source"] == HERE and row["ended_at"] is None
         return pd.DataFrame(seen, columns=COLUMNS)
 
@@ -114,6 +115,32 @@ class Desk:
         if kind == COMPANY:
             return self.sight.teams is None
         return self.sight.team(owner) if kind == "team" else self.sight.owner(owner)
+
+    def above(self, fields: Mapping[str, Any]) -> str | None:
+        """The goal that a new one belongs under: the nearest above of that metric whose period holds it; None: none."""
+        plan, kind, owner = self.plan, fields["owner_kind"], fields["owner_id"]
+        start, end = fields["period_start"], fields["period_end"]
+        size = (_narrowed(fields), start, end)
+        for level in self._levels(kind, owner):
+            near = [
+                goal for goal in plan.goals
+                if (goal.owner_kind, goal.owner_id) == level and goal.metric == fields["metric"] and self.sees(*level)
+                and goal.start <= start and end <= goal.end and all(fields[n] == v for n, v in goal.scope.items())
+                and (level != (kind, owner) or (len(goal.scope), goal.start, goal.end) != size)
+            ]  # fmt: skip
+            if near:
+                return min(near, key=lambda g: (g.end - g.start, -len(g.scope), g.goal_id)).goal_id
+        return None
+
+    def _levels(self, kind: str, owner: str) -> list[tuple[str, str]]:
+        """Whose goals may be above: teams upwards, the company, then the owner's own of a longer period."""
+        if kind == COMPANY:
+            return [(COMPANY, COMPANY)]
+        facts = self.plan.facts
+        first = facts.team_of.get(owner) if kind == "rep" else owner
+        teams = sorted((t for t, inside in facts.below.items() if first in inside and (t != owner or kind == "rep")),
+                       key=lambda t: len(facts.below[t]))  # fmt: skip
+        return [*(("team", team) for team in teams), (COMPANY, COMPANY), (kind, owner)]
 
     def read(self, goal_id: str) -> dict[str, Any]:
         """One goal that the viewer may see.
@@ -138,6 +165,7 @@ class Desk:
             If it cannot be, or the viewer may not.
         """
         self._check(fields)
+        self._check_sense(fields)
         if (there := self._of_crm(fields)) is not None:
             raise GoalThere(there, f"It comes from the CRM: take it over by POST /api/v1/goals/{there}/take-over.")
         return self.goals.make(fields, self._by(why))
@@ -193,6 +221,25 @@ class Desk:
         names = ("version", "at", "what", "why", "user_id", "before", "after", "batch")
         return [{name: getattr(change, name) for name in names} for change in self.goals.history(goal_id)]
 
+    def newest_changes(self) -> list[dict[str, Any]]:
+        """The newest changes of all goals, newest first: as `history`, with goal_id; not all are for every viewer."""
+        names = ("at", "what", "why", "user_id", "before", "after", "batch")
+        found = self.goals.newest(2000)
+        return [{"goal_id": id_of(c.goal_number), **{name: getattr(c, name) for name in names}} for c in found]
+
+    def may_undo(self, batch: str) -> bool:
+        """Whether the viewer may put back what was done in one go, and nothing was changed since."""
+        stand = {goal.goal_number: goal for goal in self.goals.all()}
+        pairs = [(change, stand[change.goal_number]) for change in self.goals.batch(batch)]
+        return (
+            bool(pairs)
+            and self.viewer.signed_in
+            and all(
+                goal.version == change.version and self.may_set(goal.owner_kind, goal.owner_id)
+                for change, goal in pairs
+            )
+        )
+
     def undo(self, batch: str, why: str) -> list[StoredGoal]:
         """Put back all that was done in one go.
 
@@ -205,7 +252,7 @@ class Desk:
         """
         owners = {goal.goal_number: (goal.owner_kind, goal.owner_id) for goal in self.goals.all()}
         changes = self.goals.batch(batch)
-        if not changes or not all(self._may_set(*owners[change.goal_number]) for change in changes):
+        if not changes or not all(self.may_set(*owners[change.goal_number]) for change in changes):
             raise NothingToUndo(batch)
         crm = self._view.arrow("goals").to_pandas().set_index("goal_id", drop=False)
 
@@ -279,7 +326,8 @@ class Desk:
         self._need_to_set(row["owner_kind"], row["owner_id"])
         return self.goals.read(goal_id)
 
-    def _may_set(self, kind: str, owner: str) -> bool:
+    def may_set(self, kind: str, owner: str) -> bool:
+        """Whether the viewer may set goals of an owner."""
         if self.viewer.role == "admin":
             return True
         return (
@@ -295,7 +343,7 @@ class Desk:
     def _need_to_set(self, kind: str, owner: str) -> None:
         if not self.sees(kind, owner):
             raise NoSuchOwner(kind, owner)
-        if not self._may_set(kind, owner):
+        if not self.may_set(kind, owner):
             raise NotYours(self.viewer.role, "admin", "manager above")
 
     def _check(self, fields: Mapping[str, Any]) -> None:
@@ -312,6 +360,27 @@ class Desk:
             raise BadGoal(f"product_id: there is no product '{product[:80]}'.")
         if parent is not None and parent not in set(self.table()["goal_id"]):
             raise BadGoal(f"parent_goal_id: there is no goal '{parent[:80]}' that you can see.")
+
+    def _check_sense(self, fields: Mapping[str, Any]) -> None:
+        """Refuse a goal that is about nothing on record, or whose period half overlaps that of another like it."""
+        if _narrowed(fields):
+            goal = _as_goal(fields)
+            found = check(goal, [], self.plan.facts, self.plan.company)
+            for one in found:
+                if one.grade == "fail" and one.letter == "S":
+                    raise BadGoal(f"{one.field}: {one.en} {one.mend_en}")
+        self._check_overlap(fields)
+
+    def _check_overlap(self, fields: Mapping[str, Any]) -> None:
+        same = ("owner_kind", "owner_id", "metric", "product_id", "product_family", "segment")
+        start, end = fields["period_start"], fields["period_end"]
+        for goal in self.plan.goals:
+            alike = all(getattr(goal, name) == fields[name] for name in same)
+            apart = goal.end <= start or end <= goal.start
+            nested = (goal.start <= start and end <= goal.end) or (start <= goal.start and goal.end <= end)
+            if alike and not apart and not nested:
+                raise BadGoal(f"period_start: the period overlaps that of {goal.goal_id}, {goal.start} to {goal.end} "
+                              "(exclusive), and neither holds the other. Move the days.")  # fmt: skip
 
     def _of_crm(self, fields: Mapping[str, Any]) -> str | None:
         names = [name for name in FIELDS if name not in ("target", "currency", "parent_goal_id")]
@@ -342,13 +411,27 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
+def _as_goal(fields: Mapping[str, Any]) -> Goal:
+    names = ("product_id", "product_family", "segment")
+    return Goal(
+        "", fields["owner_kind"], fields["owner_id"], fields["metric"], fields["period_start"], fields["period_end"],
+        Decimal(str(fields["target"])), **{name: fields[name] for name in names},
+    )  # fmt: skip
+
+
+def _narrowed(fields: Mapping[str, Any]) -> int:
+    return sum(fields[name] is not None for name in ("product_id", "product_family", "segment"))
+
+
 def _faults(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
     found = []
     if fields["period_end"] <= fields["period_start"]:
         found.append(
             ("period_end", f"{fields['period_end']} is not after {fields['period_start']}. It is the first day after.")
         )
-    if fields["metric"] in RATIO_METRICS and fields["target"] > 1:
+    if fields["metric"] == "customer_satisfaction" and not 1 <= fields["target"] <= 5:
+        found.append(("target", f"{fields['target']} is no mean grade. Give one from 1 to 5, such as 4.2."))
+    if fields["metric"] in SHARE_METRICS and fields["target"] > 1:
         found.append(("target", f"{fields['target']} is no share. Give {fields['metric']} as a share, such as 0.25."))
     if fields["currency"] is not None and fields["metric"] not in MONEY_METRICS:
         found.append(("currency", f"{fields['metric']} is no money. Leave it out."))

@@ -212,3 +212,18 @@ def test_months_sum_to_the_target(total, years, unit):
     shares = season([22, 21, 22], [[value / sum(year) for value in year] for year in years])
     assert sum(over_months(total, shares, unit)) == total
     assert sum(shares) == pytest.approx(1)
+
+
+def test_a_number_fixed_deep_in_the_tree_stays_within_its_team():
+    # 100 on two teams of two: a has 70 by hand, so the other three share 30: 10 each, and team x carries 80.
+    tree = Node("all", (), (Node("x", ("a", "b")), Node("y", ("c", "d"))))
+    found = cascade(Decimal(100), tree, dict.fromkeys("abcd", 1.0), {"a": Decimal(70)}, Decimal(1))
+    assert found == {"x": 80, "y": 20, "a": 70, "b": 10, "c": 10, "d": 10}
+    with pytest.raises(PinsDoNotFit, match="1 more than the target"):
+        cascade(Decimal(100), tree, dict.fromkeys("abcd", 1.0), {"a": Decimal(70), "c": Decimal(31)}, Decimal(1))
+
+
+def test_a_team_of_fixed_numbers_alone_carries_their_sum():
+    tree = Node("all", (), (Node("x", ("a",)), Node("y", ("c", "d"))))
+    found = cascade(Decimal(100), tree, dict.fromkeys("acd", 1.0), {"a": Decimal(40)}, Decimal(1))
+    assert found == {"x": 40, "y": 60, "a": 40, "c": 30, "d": 30}
