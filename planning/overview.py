@@ -27,8 +27,8 @@ from planning.capacity import (
     without_target,
 )
 from planning.cascade import COUNT_UNIT, MONEY_UNIT, Fairness, Weight, cascade, fairness, over_months, tree_of
-from planning.goals import COMPANY, MONEY_METRICS, Facts, Goal, actual, goals_of, teams_on
-from planning.pace import Needed, needed, rate_needed, rates_of, standing
+from planning.goals import COMPANY, MONEY_METRICS, Actual, Facts, Goal, actual, goals_of, in_scope, teams_on
+from planning.pace import Needed, Rates, needed, rate_needed, rates_of, standing
 from planning.periods import SUMS, curve_of, months_of, name_of, past_results, season_of
 from planning.smart import Finding, Forecast, check
 from planning.workdays import NoWeight, Workdays
@@ -78,6 +78,8 @@ class Plan:
     read: Facts | None = None
     _curves: dict[tuple[str, date, date], tuple[float, str]] = field(default_factory=dict, repr=False)
     _told: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
+    _actuals: dict[Goal, Actual] = field(default_factory=dict, repr=False)
+    _paces: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def facts(self) -> Facts:
@@ -108,7 +110,8 @@ class Plan:
         """Share of a target that is due, and what that was read from; the same for all of a metric and period."""
         key = (goal.metric, goal.start, goal.end)
         if key not in self._curves:
-            self._curves[key] = curve_of(goal, self.facts, self.company, self.workdays)
+            (due,), basis = curve_of(goal, self.facts, self.company, self.workdays)
+            self._curves[key] = due, basis
         return self._curves[key]
 
     def told(self, goal_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -119,10 +122,24 @@ class Plan:
             self._told.update({str(row["goal_id"]): _plain(row) for row in goals_table(self, fresh).to_dict("records")})
         return {name: self._told[name] for name in wanted if name in self._told}
 
-    @cached_property
-    def pace(self) -> pd.DataFrame:
-        """`pace_table` of this plan, worked out once."""
-        return pace_table(self)
+    def actual(self, goal: Goal) -> Actual:
+        """What was reached of a goal, worked out once."""
+        if goal not in self._actuals:
+            self._actuals[goal] = actual(goal, self.facts)
+        return self._actuals[goal]
+
+    def followed(self, goal: Goal) -> bool:
+        """Whether pace can be told of a goal: it has a target, adds up or is the conversion rate, and there is data."""
+        kind = goal.metric in SUMS or goal.metric == "conversion_rate"
+        return bool(goal.target) and kind and self.actual(goal).value is not None
+
+    def paces(self, goal_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Rows of `pace_table` by goal_id, each worked out once; of goals that run and can be followed."""
+        wanted = set(goal_ids)
+        fresh = [goal for goal in self.running if goal.goal_id in wanted and goal.goal_id not in self._paces]
+        if fresh:
+            self._paces.update({str(row["goal_id"]): _plain(row) for row in pace_table(self, fresh).to_dict("records")})
+        return {name: self._paces[name] for name in wanted if name in self._paces}
 
     def forecast_of(self, goal: Goal) -> Mapping[str, float]:
         """Figures forecast for a whole goal; empty for one narrowed to a product or segment."""
@@ -152,7 +169,7 @@ def goals_table(plan: Plan, goals: Sequence[Goal] | None = None) -> pd.DataFrame
     """
     rows = []
     for goal in plan.running if goals is None else goals:
-        found, reached = findings(plan, goal), actual(goal, plan.facts)
+        found, reached = findings(plan, goal), plan.actual(goal)
         off = [f for f in found if f.grade != "ok"]
         first = off[0] if off else Finding("", "ok", "", "", "")
         rows.append(
@@ -180,20 +197,36 @@ def findings(plan: Plan, goal: Goal) -> list[Finding]:
     return check(goal, plan.goals, plan.facts, plan.company, workdays=plan.workdays, forecast=forecast, past=past)
 
 
-def pace_table(plan: Plan) -> pd.DataFrame:
-    """One row a running goal of a metric that adds up, or of the conversion rate.
+def pace_table(plan: Plan, goals: Sequence[Goal] | None = None) -> pd.DataFrame:
+    """One row a running goal, or goal given, of a metric that adds up or of the conversion rate.
 
     Columns: as in `goals_table` up to actual; due (share), expected, gap, pace, status, expected_open, uncovered,
-    deals, opportunities, activities, a_day, in_time, rate_needed, basis.
+    deals, opportunities, activities, a_day, in_time, mean_won, conversion, per_deal (activities), rate_needed, basis.
     """
     rows = []
-    for goal in plan.running:
-        if goal.target and (goal.metric in SUMS or goal.metric == "conversion_rate"):
-            reached = actual(goal, plan.facts)
-            if reached.value is not None:
-                follow = _pace_of_sum if goal.metric in SUMS else _pace_of_rate
-                rows.append(_head(plan, goal) | {"actual": reached.value} | follow(plan, goal, goal.target))
+    for goal in plan.running if goals is None else goals:
+        if plan.followed(goal):
+            follow = _pace_of_sum if goal.metric in SUMS else _pace_of_rate
+            target = goal.target or Decimal(0)
+            rows.append(_head(plan, goal) | {"actual": plan.actual(goal).value} | follow(plan, goal, target))
     return pd.DataFrame(rows)
+
+
+def course(plan: Plan, goal: Goal) -> pd.DataFrame:
+    """What is due and what was reached by day over a goal's period, for a figure.
+
+    Columns: day, due (target's unit; week by week, today, and the last day), reached (cumulative; missing after today).
+    """
+    today, last = plan.facts.today, goal.end - timedelta(days=1)
+    weeks = range(6, (goal.end - goal.start).days, 7)
+    days = sorted({goal.start, *(goal.start + timedelta(days=n) for n in weeks), min(today, last), last})
+    shares, _ = curve_of(goal, plan.facts, plan.company, plan.workdays, days)
+    rows = in_scope(plan.facts.counted(goal.metric, goal.start, goal.end), goal)
+    rows = plan.facts.of_owner(rows, goal.owner_kind, goal.owner_id)
+    value = rows["share"] * (rows["value"] if goal.metric in MONEY_METRICS else 1.0)
+    sums = [float(value[(rows["day"] <= pd.Timestamp(day)).to_numpy()].sum()) if day <= today else None for day in days]
+    due = [float(goal.target or 0) * share for share in shares]
+    return pd.DataFrame({"day": days, "due": due, "reached": pd.Series(sums, dtype=float)})
 
 
 def cascade_table(
@@ -277,19 +310,20 @@ def _goal_to_split(plan: Plan, goal_id: str | None) -> Goal:
 
 
 def _pace_of_sum(plan: Plan, goal: Goal, target: Decimal) -> dict[str, Any]:
-    reached = actual(goal, plan.facts).value or 0.0
+    reached = plan.actual(goal).value or 0.0
     curve, basis = plan.curve_of(goal)
     where = standing(target, reached, curve, basis)
     found = {"due": curve, "expected": where.expected, "gap": where.gap, "pace": where.pace, "status": where.status}
     if goal.metric not in ("bookings", "won_deals"):
         return found | {"basis": basis}
-    need, source = _needed(plan, goal, target, reached)
+    need, rates, source = _needed(plan, goal, target, reached)
     found["expected_open"] = plan.forecast_of(goal).get("expected_open")
     names = ("uncovered", "deals", "opportunities", "activities", "a_day", "in_time")
+    found |= {"mean_won": rates.mean_won, "conversion": rates.conversion, "per_deal": rates.activities}
     return found | {name: getattr(need, name) for name in names} | {"basis": f"{basis}; open deals {source}"}
 
 
-def _needed(plan: Plan, goal: Goal, target: Decimal, reached: float) -> tuple[Needed, str]:
+def _needed(plan: Plan, goal: Goal, target: Decimal, reached: float) -> tuple[Needed, Rates, str]:
     facts, tomorrow = plan.facts, plan.facts.today + timedelta(days=1)
     team = facts.team_of.get(goal.owner_id) if goal.owner_kind == "rep" else None
     rates = rates_of(facts, goal, ("team", team) if team else (COMPANY, COMPANY), (goal.end - tomorrow).days)
@@ -297,11 +331,12 @@ def _needed(plan: Plan, goal: Goal, target: Decimal, reached: float) -> tuple[Ne
     if expected is None or pd.isna(expected):
         expected, source = 0.0, "not forecast, counted as nothing"
     left = plan.workdays.count(tomorrow, goal.end)
-    return needed(target, reached, float(expected), rates, left, counts=goal.metric == "won_deals"), source
+    need = needed(target, reached, float(expected), rates, left, counts=goal.metric == "won_deals")
+    return need, rates, source
 
 
 def _pace_of_rate(plan: Plan, goal: Goal, target: Decimal) -> dict[str, Any]:
-    found, tomorrow = actual(goal, plan.facts), plan.facts.today + timedelta(days=1)
+    found, tomorrow = plan.actual(goal), plan.facts.today + timedelta(days=1)
     gone, left = (plan.workdays.count(a, b) for a, b in ((goal.start, tomorrow), (tomorrow, goal.end)))
     closed, won = found.denominator or 0.0, found.numerator or 0.0
     rate = rate_needed(float(target), won, closed, closed * left / gone if gone else 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -85,19 +86,34 @@ def season_of(goal: Goal, facts: Facts, company: Company, workdays: Workdays) ->
     return season(days, years), len(years)
 
 
-def curve_of(goal: Goal, facts: Facts, company: Company, workdays: Workdays) -> tuple[float, str]:
-    """Share of a goal's target that is due at the end of the facts' day, and what that was read from, in words."""
+def curve_of(
+    goal: Goal, facts: Facts, company: Company, workdays: Workdays, days: Sequence[date] | None = None
+) -> tuple[list[float], str]:
+    """Share of a goal's target that is due at the end of some days, and what that was read from, in words.
+
+    Parameters
+    ----------
+    days : sequence of date, optional
+        Unset: the facts' day alone.
+    """
     shares, years = season_of(goal, facts, company, workdays)
     months = months_of(goal.start, goal.end, company)
     stretches = [
         Stretch(month.start, month.end, Decimal(str(share))) for month, share in zip(months, shares, strict=True)
     ]
-    plain = due(stretches, facts.today, workdays)
     periods = before(goal.start, goal.end, company, facts.first_day, _CURVES)
+    counted, curves, most = _counted(goal, facts), list[float](), 0
+    for day in [facts.today] if days is None else days:
+        plain, gone = due(stretches, day, workdays), _gone(goal, day, workdays)
+        past = past_shares(counted, periods, gone, workdays) if 0 < gone < 1 else []
+        curves.append(mixed(plain, past))
+        most = max(most, len(past))
+    return curves, _basis(years, most)
+
+
+def _gone(goal: Goal, day: date, workdays: Workdays) -> float:
     whole = workdays.count(goal.start, goal.end)
-    gone = workdays.count(goal.start, min(facts.today + timedelta(days=1), goal.end)) / whole if whole else 1.0
-    past = past_shares(_counted(goal, facts), periods, gone, workdays) if 0 < gone < 1 else []
-    return mixed(plain, past), _basis(years, len(past))
+    return workdays.count(goal.start, min(day + timedelta(days=1), goal.end)) / whole if whole else 1.0
 
 
 def _basis(years: int, curves: int) -> str:

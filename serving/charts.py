@@ -19,6 +19,7 @@ __all__ = [
     "at_risk",
     "calibration",
     "fan",
+    "pace",
     "score_history",
     "supposed_curve",
     "track_record",
@@ -111,6 +112,53 @@ def fan(
         (say("Date"), say("What"), say("Amount") if money else say("Number")),
         [(day, what, full(x)) for day, what, x in rows],
         rows,
+    )
+
+
+@made_once
+def pace(f: Formats, *, title: str, course: pd.DataFrame, target: float, today: date, money: bool) -> Figure:
+    """What was reached against what the season's curve asks for by each day, up to the goal.
+
+    Parameters
+    ----------
+    course : DataFrame, ascending
+        day, due, reached (missing after today); both cumulative.
+    """
+    say = f.language.say
+    value = f.money if money else f.number
+    days = list(course["day"])
+    data = pd.DataFrame({"day": _iso(days), "due": course["due"], "value": course["reached"]})
+    past = data[data["value"].notna()]
+    top = max(target, float(course["reached"].max()), float(course["due"].max())) * 1.04 or 1.0
+    ticks = nice_ticks(0.0, top)
+    ends = [("text", target, say("Goal {value}", value=value(target)))]
+
+    def draw(wide: bool) -> Drawing:
+        width, height = (WIDE - 190, 240) if wide else (NARROW - 75, 220)
+        y_scale = alt.Scale(domain=[0, max(top, ticks[-1])], nice=False)
+        axis = _time_axis(f, days[0], days[-1], most=6 if wide else 3)
+        x = alt.X("day:T", scale=alt.Scale(type="utc", domain=_iso([days[0], days[-1]])), axis=axis)
+        y = alt.Y("value:Q", scale=y_scale, axis=_value_axis(ticks, [value(t) for t in ticks]))
+        layers = [
+            _line(data, x, "due", y_scale, COLOURS["naive"], dash=[2, 3]),
+            _level(days[0], days[-1], target, x, y_scale, COLOURS["text"], [6, 4]),
+            alt.Chart(past).mark_line(color=COLOURS["text"], strokeWidth=2).encode(x=x, y=y),
+            _today(f, today, x),
+        ]
+        labels = _end_labels(ends, max(top, ticks[-1]), height)
+        labels["day"] = _iso([days[-1]])[0]
+        layers += _label_layers(labels, x, y_scale)
+        return alt.layer(*layers).properties(width=width, height=height)
+
+    full = f.money_full if money else f.number
+    rows = [(d, float(a), float(b)) for d, a, b in zip(days, course["due"], course["reached"], strict=True)]
+    return make_figure(
+        title,
+        say("Cumulative; solid: reached, dotted: due by the season's curve, dashed: the goal"),
+        draw,
+        (say("Date"), say("Due"), say("Reached")),
+        [(f.date(d), full(a), full(b)) for d, a, b in rows],
+        [(d.isoformat(), a, None if b != b else b) for d, a, b in rows],
     )
 
 

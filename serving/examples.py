@@ -367,6 +367,41 @@ GOAL_HISTORY: Example = {
         }
     ],
 }
+PACE: Example = {
+    "as_of": _AS_OF,
+    "total": 1,
+    "goals": [
+        {
+            "goal_id": "bw-12",
+            "owner_kind": "team",
+            "owner_id": "T-2",
+            "metric": "bookings",
+            "product_id": None,
+            "product_family": None,
+            "segment": None,
+            "period": "FY2026-Q1",
+            "period_start": "2026-01-01",
+            "period_end": "2026-04-01",
+            "target": 900000.0,
+            "actual": 520000.0,
+            "due": 0.65,
+            "expected": 585000.0,
+            "gap": -65000.0,
+            "pace": 0.889,
+            "status": "behind",
+            "expected_open": 210000.0,
+            "uncovered": 170000.0,
+            "deals": 11,
+            "opportunities": 44,
+            "activities": 528,
+            "a_day": 25.1,
+            "in_time": 90,
+            "rate_needed": None,
+            "basis": "season of 2 years before; open deals as forecast",
+        }
+    ],
+    "next_cursor": None,
+}
 UNDONE: Example = {"goals": [GOAL | {"version": 3, "target": 800000.0}]}
 SPLIT: Example = {
     "goal_id": "bw-12",

@@ -49,6 +49,11 @@ def value(f: Formats, of: str, number: float | None) -> str:
     return f.number(float(number), 2 if of == "customer_satisfaction" else 0 if float(number) % 1 == 0 else 1)
 
 
+def short(f: Formats, of: str, number: float) -> str:
+    """A value for a sentence: money short."""
+    return f.money(number) if of in MONEY_METRICS else value(f, of, number)
+
+
 def period(desk: Desk, start: date, end: date) -> str:
     """A period by its fiscal name where it has one, else by its days."""
     f, grain = desk.formats, grain_of(start, end, desk.company)

@@ -10,9 +10,12 @@ import pandas as pd
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from planning.periods import SUMS
 from serving.charts import Figure
-from serving.pages import facts, listing, outlook, words
+from serving.goal_changes import Desk as GoalDesk
+from serving.pages import facts, listing, outlook, plan, words
 from serving.pages.desk import Desk, DeskDep, NothingHere
+from serving.pages.goals import GoalsDep
 from serving.pages.outlook import COMPANY, Outcome, number
 from serving.pages.rail import Rail
 
@@ -47,7 +50,7 @@ def home() -> RedirectResponse:
 
 
 @router.get("/today")
-def show_today(desk: DeskDep) -> HTMLResponse:
+def show_today(desk: DeskDep, goals: GoalsDep) -> HTMLResponse:
     """The own forecast, the next steps worth most, what waits, and what the last seven days brought."""
     if (missing := desk.without("deals", "today")) is not None:
         return missing
@@ -58,6 +61,7 @@ def show_today(desk: DeskDep) -> HTMLResponse:
         "today",
         own=own,
         finding=own.finding if own else listing.finding(desk.formats, deals),
+        pace=_pace(desk, goals),
         steps=_steps(desk, deals),
         waiting=_waiting(desk, deals),
         happened=_happened(desk),
@@ -82,6 +86,18 @@ def _own(desk: Desk) -> Own | None:
         outlook.fan_of(desk.formats, outcome, booked, desk.today),
         address,
     )
+
+
+def _pace(desk: Desk, goals: GoalDesk) -> Line | None:
+    """How the visitor's own goal stands against the season's curve; None where it cannot be told."""
+    goal = plan.leading(desk, plan.followed(goals))
+    if goal is None or goal.metric not in SUMS:
+        return None
+    told = goals.plan.paces([goal.goal_id])[goal.goal_id]
+    needed = dict(plan.needs(desk, goal, told))
+    a_day = needed.get(desk.language.say("Of them on each working day left"))
+    under = desk.language.say("{n} contacts a working day would close the gap.", n=a_day) if a_day else ""
+    return Line(plan.sentence(desk, goal, told), under, "/plan")
 
 
 def _level(desk: Desk) -> tuple[str, str, str, str, list[str] | None] | None:
