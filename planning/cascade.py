@@ -25,7 +25,10 @@ class PinsDoNotFit(BadInput):
     """Numbers fixed by hand leave less than nothing, or a rest that nobody may take."""
 
     def __init__(self, rest: Decimal) -> None:
-        what = f"{-rest} more than the target" if rest < 0 else f"{rest} less than the target, and nobody else is left"
+        number = f"{abs(rest).normalize():f}"
+        what = (
+            f"{number} more than the target" if rest < 0 else f"{number} less than the target, and nobody else is left"
+        )
         super().__init__(f"The numbers fixed by hand sum to {what}. Change one of them, or the target.")
 
 

@@ -315,7 +315,7 @@ class Desk:
             raise NoSuchGoal("for bookings of a company or team of yours")
         # The highest first: what all people below it are to bring together.
         kinds = {COMPANY: 0, "team": 1}
-        return min(mine, key=lambda g: (kinds[g.owner_kind], -(g.target or 0), g.end - g.start, g.goal_id)).goal_id
+        return min(mine, key=lambda g: (kinds[g.owner_kind], g.end - g.start, -(g.target or 0), g.goal_id)).goal_id
 
     def _mine(self, goal_id: str) -> StoredGoal:
         row = self.read(goal_id)

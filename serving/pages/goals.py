@@ -235,8 +235,12 @@ def _finding(desk: Desk, table: pd.DataFrame) -> str:
         return say("No goal runs that you may see.")
     sums = table[table["metric"].isin(["bookings", "won_deals", "activities", "new_accounts", "collected"])]
     tops = sums[sums["owner_kind"] != "rep"]
-    tops = tops[~tops["parent_goal_id"].isin(set(tops["goal_id"]))]
-    for top in sorted(tops.to_dict("records"), key=lambda r: (r["metric"] != "bookings", -r["target"])):
+
+    # The shortest period first: a year's people have their goals by quarter.
+    def place(row: Mapping[Any, Any]) -> tuple[Any, ...]:
+        return row["metric"] != "bookings", row["period_end"] - row["period_start"], -row["target"], row["owner_kind"]
+
+    for top in sorted(tops.to_dict("records"), key=place):
         people = _leaves(sums, top)
         if people is None:
             continue
@@ -255,6 +259,7 @@ def _finding(desk: Desk, table: pd.DataFrame) -> str:
 def _leaves(table: pd.DataFrame, top: Mapping[Any, Any]) -> float | None:
     """Sum of persons' goals of the same metric under a goal; None where it has none."""
     alike = table[table["metric"] == top["metric"]]
+    alike = alike[(alike["period_start"] == top["period_start"]) & (alike["period_end"] == top["period_end"])]
     under, found = {top["goal_id"]}, list[float]()
     for _ in range(20):  # a tree is never deeper
         level = alike[alike["parent_goal_id"].isin(under)]

@@ -57,7 +57,7 @@ def test_a_goal_is_set_judged_changed_and_put_back(site):
         late = client.post(f"{address}/change", data={"target": "60", "version": 1, "why": "two more people came"})
         assert (late.status_code, "was changed meanwhile" in text_of(late)) == (400, True)
         undo(client, page.text)
-        assert "Goal 40 Reached" in text_of(client.get(address))
+        assert "Goal 40 Reached so far" in text_of(client.get(address))
         client.post(f"{address}/end", data={"why": "no longer wanted"})
         assert "This goal was ended." in text_of(client.get(address))
 
