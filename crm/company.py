@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from crm.errors import BadInput
-from crm.fiscal import Grain, Period, period_of
+from crm.fiscal import Grain, Months, Period, Weekday, period_of, week_period_of
 from crm.yaml_lines import line_of
 
 
@@ -34,6 +34,20 @@ class Fiscal(_Section):
     named_by: Literal["start", "end"] = Field(
         "end", description="Whether a fiscal year takes the calendar year of its first or its last day."
     )
+    months: Months = Field(
+        "calendar", description="calendar; or 445, 454, 544: weeks of the three months of each quarter."
+    )
+    week_ends_on: Weekday = Field("saturday", description="Last day of a week, where months are made of weeks.")
+    year_ends: Literal["last", "nearest"] = Field(
+        "last",
+        description="Where months are made of weeks: whether a year ends on the last such day of its last month, or on "
+        "the one nearest to that month's end.",
+    )
+
+    @field_validator("months", mode="before")
+    @classmethod
+    def _weeks_are_a_word(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, int) else value  # YAML reads 445 as a number
 
 
 class Win(_Section):
@@ -215,7 +229,17 @@ class Company(_Section):
 
     def period_of(self, day: date, grain: Grain = "quarter") -> Period:
         """Fiscal period of a day (in the company's time zone)."""
-        return period_of(day, grain, start_month=self.fiscal.start_month, named_by=self.fiscal.named_by)
+        fiscal = self.fiscal
+        if fiscal.months == "calendar":
+            return period_of(day, grain, start_month=fiscal.start_month, named_by=fiscal.named_by)
+        return week_period_of(
+            day, grain, months=fiscal.months, start_month=fiscal.start_month, week_ends_on=fiscal.week_ends_on,
+            year_ends=fiscal.year_ends, named_by=fiscal.named_by,
+        )  # fmt: skip
+
+    def previous(self, period: Period, grain: Grain = "quarter") -> Period:
+        """The fiscal period just before."""
+        return self.period_of(period.start - timedelta(days=1), grain)
 
     @property
     def zone(self) -> ZoneInfo:

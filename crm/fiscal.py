@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Literal
+from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
 Grain = Literal["year", "quarter", "month", "week"]
+Months = Literal["calendar", "445", "454", "544"]
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 _MONTHS: dict[str, int] = {"year": 12, "quarter": 3, "month": 1}
 
 
@@ -69,6 +73,52 @@ def period_of(
     start = _add_months(first, number * months)
     label = {"year": "", "quarter": f"-Q{number + 1}", "month": f"-P{number + 1:02d}"}[grain]
     return Period(start, _add_months(start, months), year + label)
+
+
+def week_period_of(
+    day: date,
+    grain: Grain,
+    *,
+    months: Months,
+    start_month: int = 1,
+    week_ends_on: Weekday = "saturday",
+    year_ends: Literal["last", "nearest"] = "last",
+    named_by: Literal["start", "end"] = "end",
+) -> Period:
+    """Fiscal period that contains a day, in a calendar of whole weeks.
+
+    Parameters
+    ----------
+    months : Months
+        Weeks of the three months of each quarter, such as `445`. A 53rd week goes to the last month of the year.
+    week_ends_on, year_ends : str
+        A year ends on the last such weekday of the month before `start_month`, or on the one nearest to its end.
+
+    Notes
+    -----
+    A year is named by the calendar year of its nominal last (or first) month, also where it ends a few days later.
+    """
+    named = day.year - 1
+    while day > (end := _week_year_end(named, start_month, week_ends_on, year_ends)):
+        named += 1
+    start = _week_year_end(named - 1, start_month, week_ends_on, year_ends) + timedelta(days=1)
+    year = f"FY{named if named_by == 'end' or start_month == 1 else named - 1}"
+    if grain == "year":
+        return Period(start, end + timedelta(days=1), year)
+    weeks = [int(digit) for digit in months] * 4
+    weeks[-1] += ((end - start).days + 1) // 7 - sum(weeks)
+    sizes = {"quarter": [sum(weeks[q : q + 3]) for q in (0, 3, 6, 9)], "month": weeks, "week": [1] * sum(weeks)}[grain]
+    label = {"quarter": "Q{}", "month": "P{:02d}", "week": "W{:02d}"}[grain]
+    bounds = [start + timedelta(weeks=sum(sizes[:place])) for place in range(len(sizes) + 1)]
+    number = bisect_right(bounds, day)
+    return Period(bounds[number - 1], bounds[number], f"{year}-{label.format(number)}")
+
+
+def _week_year_end(named: int, start_month: int, week_ends_on: Weekday, year_ends: str) -> date:
+    """Last day of the year whose nominal last month lies in the calendar year `named`."""
+    nominal = (date(named + 1, 1, 1) if start_month == 1 else date(named, start_month, 1)) - timedelta(days=1)
+    back = (nominal.weekday() - WEEKDAYS.index(week_ends_on)) % 7
+    return nominal + timedelta(days=7 - back if year_ends == "nearest" and back > 3 else -back)
 
 
 def previous(

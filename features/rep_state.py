@@ -7,7 +7,7 @@ from datetime import date
 import pyarrow as pa
 
 from crm.company import Company
-from crm.fiscal import Period, previous
+from crm.fiscal import Period
 from features.as_of import attach_state
 from features.session import Session
 
@@ -125,7 +125,5 @@ def _quarters(company: Company, first: date | None, last: date) -> list[Period]:
     quarter = company.period_of(last)
     found = [quarter]
     while first and found[-1].start > first and len(found) < _MOST_QUARTERS:
-        found.append(
-            previous(found[-1], "quarter", start_month=company.fiscal.start_month, named_by=company.fiscal.named_by)
-        )
+        found.append(company.previous(found[-1]))
     return found[::-1]

@@ -10,7 +10,6 @@ from scipy.sparse import csr_array
 
 from crm.company import Company
 from crm.errors import NotReady
-from crm.fiscal import previous
 from crm.lake import View
 from features.build import build
 from models.amounts import AmountModel
@@ -174,7 +173,7 @@ def _periods(
     period = company.period_of(until.tz_convert(company.time_zone).date())
     found: list[tuple[pd.Timestamp, pd.Timestamp]] = []
     for _ in range(most):
-        period = previous(period, "quarter", start_month=company.fiscal.start_month, named_by=company.fiscal.named_by)
+        period = company.previous(period)
         start, end = (pd.Timestamp(m).tz_convert("UTC") for m in period.bounds(company.time_zone))
         if start < enough:
             break

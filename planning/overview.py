@@ -29,7 +29,7 @@ from planning.capacity import (
 from planning.cascade import COUNT_UNIT, MONEY_UNIT, Fairness, Weight, cascade, fairness, over_months, tree_of
 from planning.goals import COMPANY, MONEY_METRICS, Actual, Facts, Goal, actual, goals_of, in_scope, teams_on
 from planning.pace import Needed, Rates, needed, rate_needed, rates_of, standing
-from planning.periods import SUMS, curve_of, months_of, name_of, past_results, season_of
+from planning.periods import SUMS, curve_of, curves_of, months_of, name_of, past_results, season_of
 from planning.smart import Finding, Forecast, check
 from planning.workdays import NoWeight, Workdays
 
@@ -110,8 +110,7 @@ class Plan:
         """Share of a target that is due, and what that was read from; the same for all of a metric and period."""
         key = (goal.metric, goal.start, goal.end)
         if key not in self._curves:
-            (due,), basis = curve_of(goal, self.facts, self.company, self.workdays)
-            self._curves[key] = due, basis
+            self._curves[key] = curve_of(goal, self.facts, self.company, self.workdays)
         return self._curves[key]
 
     def told(self, goal_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -220,7 +219,7 @@ def course(plan: Plan, goal: Goal) -> pd.DataFrame:
     today, last = plan.facts.today, goal.end - timedelta(days=1)
     weeks = range(6, (goal.end - goal.start).days, 7)
     days = sorted({goal.start, *(goal.start + timedelta(days=n) for n in weeks), min(today, last), last})
-    shares, _ = curve_of(goal, plan.facts, plan.company, plan.workdays, days)
+    shares, _ = curves_of(goal, plan.facts, plan.company, plan.workdays, days)
     rows = in_scope(plan.facts.counted(goal.metric, goal.start, goal.end), goal)
     rows = plan.facts.of_owner(rows, goal.owner_kind, goal.owner_id)
     value = rows["share"] * (rows["value"] if goal.metric in MONEY_METRICS else 1.0)

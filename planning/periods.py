@@ -79,23 +79,25 @@ def season_of(goal: Goal, facts: Facts, company: Company, workdays: Workdays) ->
     rows, since = _counted(goal, facts), facts.first_day
     years = list[list[float]]()
     for back in range(1, _YEARS + 1):
-        bounds = [(_years_back(m.start, back), _years_back(m.end, back)) for m in months]
+        bounds = _months_back(goal, months, back, company)
+        if len(bounds) < len(months):
+            continue
         sums = [_sum(rows, *bound) for bound in bounds]
         if bounds[0][0] >= since and bounds[-1][1] <= facts.today and sum(sums) > 0:
             years.append([value / sum(sums) for value in sums])
     return season(days, years), len(years)
 
 
-def curve_of(
-    goal: Goal, facts: Facts, company: Company, workdays: Workdays, days: Sequence[date] | None = None
-) -> tuple[list[float], str]:
-    """Share of a goal's target that is due at the end of some days, and what that was read from, in words.
+def curve_of(goal: Goal, facts: Facts, company: Company, workdays: Workdays) -> tuple[float, str]:
+    """Share of a goal's target that is due at the end of the facts' day, and what that was read from, in words."""
+    (due_now,), basis = curves_of(goal, facts, company, workdays, [facts.today])
+    return due_now, basis
 
-    Parameters
-    ----------
-    days : sequence of date, optional
-        Unset: the facts' day alone.
-    """
+
+def curves_of(
+    goal: Goal, facts: Facts, company: Company, workdays: Workdays, days: Sequence[date]
+) -> tuple[list[float], str]:
+    """As `curve_of`, at the end of each of some days."""
     shares, years = season_of(goal, facts, company, workdays)
     months = months_of(goal.start, goal.end, company)
     stretches = [
@@ -103,7 +105,7 @@ def curve_of(
     ]
     periods = before(goal.start, goal.end, company, facts.first_day, _CURVES)
     counted, curves, most = _counted(goal, facts), list[float](), 0
-    for day in [facts.today] if days is None else days:
+    for day in days:
         plain, gone = due(stretches, day, workdays), _gone(goal, day, workdays)
         past = past_shares(counted, periods, gone, workdays) if 0 < gone < 1 else []
         curves.append(mixed(plain, past))
@@ -131,6 +133,15 @@ def _counted(goal: Goal, facts: Facts) -> pd.DataFrame:
 def _sum(rows: pd.DataFrame, start: date, end: date) -> float:
     rows = rows[(rows["day"] >= pd.Timestamp(start)) & (rows["day"] < pd.Timestamp(end))]
     return float((rows["share"] * rows["value"]).sum())
+
+
+def _months_back(goal: Goal, months: Sequence[Period], back: int, company: Company) -> list[tuple[date, date]]:
+    """The same months so many years before."""
+    a_year = {"year": 1, "quarter": 4, "month": 12}.get(grain_of(goal.start, goal.end, company) or "")
+    if company.fiscal.months == "calendar" or a_year is None:
+        return [(_years_back(m.start, back), _years_back(m.end, back)) for m in months]
+    start, end = before(goal.start, goal.end, company, date.min, a_year * back)[-1]
+    return [(m.start, m.end) for m in months_of(start, end, company)]
 
 
 def _years_back(day: date, years: int) -> date:

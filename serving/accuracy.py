@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from crm.company import Company
-from crm.fiscal import Period, period_of, previous
+from crm.fiscal import Period
 from crm.lake import View, connect, newest_event
 from crm.money import attach_rates
 from serving.ledger import Kind, Ledger
@@ -170,7 +170,7 @@ def _deals(view: View) -> pd.DataFrame:
 def _last_periods_share(deals: pd.DataFrame, as_of: pd.Timestamp, company: Company) -> float | None:
     """Share of the deals open at the same point of the period before that were won by its end; None without any."""
     now = _period(company, as_of)
-    before = previous(now, "quarter", start_month=company.fiscal.start_month, named_by=company.fiscal.named_by)
+    before = company.previous(now)
     (start, _), (then_start, then_end) = _bounds(now, company), _bounds(before, company)
     then = min(then_start + (as_of - start), then_end - pd.Timedelta(days=1))
     open_then = deals[(deals["created_at"] <= then) & ((deals["outcome"] == "open") | (deals["closed_at"] > then))]
@@ -317,7 +317,7 @@ def _with_interval(
 
 def _period(company: Company, as_of: Any) -> Period:
     day = pd.Timestamp(as_of).tz_convert(company.time_zone).date()
-    return period_of(day, "quarter", start_month=company.fiscal.start_month, named_by=company.fiscal.named_by)
+    return company.period_of(day)
 
 
 def _bounds(period: Period, company: Company) -> tuple[pd.Timestamp, pd.Timestamp]:

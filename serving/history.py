@@ -9,7 +9,6 @@ from itertools import count
 import pandas as pd
 
 from crm.company import Company
-from crm.fiscal import previous
 from crm.lake import View, connect
 from serving.home import Home
 from serving.ledger import Ledger
@@ -23,11 +22,10 @@ _AT_ONCE = 4  # share one reading of the past; what is sealed is not lost when t
 
 def past_moments(company: Company, *, until: datetime, dates: int) -> list[datetime]:
     """Moments at one and two thirds of the quarters that are over, the newest first."""
-    fiscal = company.fiscal
     period = company.period_of(pd.Timestamp(until).tz_convert(company.time_zone).date())
     found: list[datetime] = []
     while len(found) < dates:
-        period = previous(period, "quarter", start_month=fiscal.start_month, named_by=fiscal.named_by)
+        period = company.previous(period)
         start, end = (pd.Timestamp(m).tz_convert("UTC") for m in period.bounds(company.time_zone))
         found += [(start + timedelta(days=round((end - start).days * share))).to_pydatetime() for share in _POINTS]
     return found[:dates]

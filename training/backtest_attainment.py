@@ -14,7 +14,6 @@ import pandas as pd
 
 from crm.company import Company
 from crm.errors import NotReady
-from crm.fiscal import previous
 from crm.lake import View
 from models.learners import Floats
 from models.rollup import COMPANY, credits_of
@@ -98,7 +97,7 @@ def _quarters(company: Company, until: pd.Timestamp) -> list[tuple[pd.Timestamp,
     for _ in range(_MOST_PERIODS):
         start, end = (pd.Timestamp(m).tz_convert("UTC") for m in period.bounds(company.time_zone))
         found.append((start, end))
-        period = previous(period, "quarter", start_month=company.fiscal.start_month, named_by=company.fiscal.named_by)
+        period = company.previous(period)
     return found
 
 

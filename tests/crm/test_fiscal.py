@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm.fiscal import period_of, previous
+from crm.fiscal import period_of, previous, week_period_of
 
 DAYS = st.dates(date(1990, 1, 1), date(2060, 12, 31))
 GRAINS = st.sampled_from(["year", "quarter", "month", "week"])
@@ -65,3 +65,54 @@ def test_bounds_are_midnights_of_the_time_zone():
     # Winter time is one hour ahead of UTC; on 1 April summer time holds, two hours ahead.
     assert start.astimezone(UTC) == datetime(2026, 2, 28, 23, tzinfo=UTC)
     assert end.astimezone(UTC) == datetime(2026, 3, 31, 22, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("day", "grain", "name", "start", "end"),
+    [
+        ("2023-06-01", "year", "FY2024", "2023-01-29", "2024-02-04"),
+        ("2023-01-29", "month", "FY2024-P01", "2023-01-29", "2023-02-26"),
+        # 53 weeks: the extra one makes P12 six weeks long, and Q4 fourteen.
+        ("2024-02-03", "month", "FY2024-P12", "2023-12-24", "2024-02-04"),
+        ("2024-02-03", "quarter", "FY2024-Q4", "2023-10-29", "2024-02-04"),
+        ("2024-02-03", "week", "FY2024-W53", "2024-01-28", "2024-02-04"),
+        ("2024-02-04", "year", "FY2025", "2024-02-04", "2025-02-02"),
+    ],
+)
+def test_e1_2_months_of_four_four_and_five_weeks(day, grain, name, start, end):
+    period = week_period_of(
+        date.fromisoformat(day), grain, months="445", start_month=2, week_ends_on="saturday", year_ends="nearest"
+    )
+    assert (period.name, period.start.isoformat(), period.end.isoformat()) == (name, start, end)
+
+
+def test_e1_2_years_of_53_weeks_by_the_last_saturday_of_december():
+    # The last Saturdays of December: 31 (2022), 30 (2023), 28, 27, 26, 25 (2027), 30 (2028).
+    ends = {2022: "2022-12-31", 2023: "2023-12-30", 2025: "2025-12-27", 2028: "2028-12-30"}
+    years = {y: week_period_of(date(y, 6, 1), "year", months="445") for y in range(2022, 2029)}
+    assert {y: (years[y].end - timedelta(days=1)).isoformat() for y in ends} == ends
+    assert [y for y, year in years.items() if year.days == 53 * 7] == [2022, 2028]
+    assert all(year.days in (52 * 7, 53 * 7) and year.name == f"FY{y}" for y, year in years.items())
+
+
+@given(
+    DAYS,
+    GRAINS,
+    st.fixed_dictionaries(
+        {
+            "months": st.sampled_from(["445", "454", "544"]),
+            "start_month": MONTHS,
+            "week_ends_on": st.sampled_from(["friday", "saturday", "sunday"]),
+            "year_ends": st.sampled_from(["last", "nearest"]),
+            "named_by": NAMED,
+        }
+    ),
+)
+def test_periods_of_weeks_tile_time_too(day, grain, calendar):
+    period = week_period_of(day, grain, **calendar)
+    assert period.start <= day < period.end
+    assert period.days % 7 == 0
+    assert week_period_of(period.start, grain, **calendar) == period
+    assert week_period_of(period.end - timedelta(days=1), grain, **calendar) == period
+    following = week_period_of(period.end, grain, **calendar)
+    assert (following.start, following.name != period.name) == (period.end, True)

@@ -56,14 +56,14 @@ def test_the_season_is_that_of_the_same_months_a_year_before():
     shares, years = season_of(GOAL, facts, PLAIN, DAYS)
     assert years == 1
     assert shares == pytest.approx([(0.25 + 2 * 22 / 65) / 3, (0.25 + 2 * 21 / 65) / 3, (0.5 + 2 * 22 / 65) / 3])
-    (curve,), basis = curve_of(GOAL, facts, PLAIN, DAYS)
+    curve, basis = curve_of(GOAL, facts, PLAIN, DAYS)
     assert curve == pytest.approx(shares[0] + shares[1] * 11 / 21)
     assert basis == "season of the year before"
 
 
 def test_with_a_short_history_the_line_is_straight_and_says_so():
     # 22 of April and 11 of May of 65 working days.
-    (curve,), basis = curve_of(GOAL, facts_of(("2026-04-05", 7)), PLAIN, DAYS)
+    curve, basis = curve_of(GOAL, facts_of(("2026-04-05", 7)), PLAIN, DAYS)
     assert curve == pytest.approx(33 / 65)
     assert basis == "straight line: no like period of a past year"
 
@@ -72,7 +72,7 @@ def test_four_past_quarters_bend_the_curve():
     # Each of the four quarters before had all on its first day: at any time gone the share is 1, weighed 4 / (4 + 4).
     # The year before also had its quarter's all in April: season (1 + 2·22/65)/3, (2·21/65)/3, ...
     days = ["2025-04-01", "2025-07-01", "2025-10-01", "2026-01-01"]
-    (curve,), basis = curve_of(GOAL, facts_of(*((day, 10) for day in days)), PLAIN, DAYS)
+    curve, basis = curve_of(GOAL, facts_of(*((day, 10) for day in days)), PLAIN, DAYS)
     plain = (1 + 2 * 22 / 65) / 3 + (2 * 21 / 65) / 3 * 11 / 21
     assert curve == pytest.approx(0.5 * 1 + 0.5 * plain)
     assert basis == "season of the year before; curves of 4 past periods"
