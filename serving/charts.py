@@ -156,7 +156,7 @@ def pace(f: Formats, *, title: str, course: pd.DataFrame, target: float, today: 
         title,
         say("Cumulative; solid: reached, dotted: due by the season's curve, dashed: the goal"),
         draw,
-        (say("Date"), say("Due"), say("Reached so far")),
+        (say("Date"), say("Due by then"), say("Reached so far")),
         [(f.date(d), full(a), full(b)) for d, a, b in rows],
         [(d.isoformat(), a, None if b != b else b) for d, a, b in rows],
     )
