@@ -150,17 +150,23 @@ class LakeView:
         for name in TABLES:
             self._attach(con, name)
 
-    def _attach(self, con: duckdb.DuckDBPyConnection, table: str) -> None:
+    def keep(self, con: duckdb.DuckDBPyConnection) -> list[str]:
+        """As `attach`, but the views of tables that are there stay in the connection's database file; their names."""
+        names = sorted(self.present & set(TABLES))
+        for name in names:
+            self._attach(con, name, kind="view")
+        return names
+
+    def _attach(self, con: duckdb.DuckDBPyConnection, table: str, *, kind: str = "temp view") -> None:
         columns = ", ".join(f'cast("{f.name}" as {duck_type(f.type)}) as "{f.name}"' for f in self.schema(table))
         if paths := self.paths(table):
             files = ", ".join("'" + glob.escape(p).replace("'", "''") + "'" for p in paths)
             con.execute(
-                f"create or replace temp view {table} as "
-                f"select {columns} from read_parquet([{files}], union_by_name=true)"
+                f"create or replace {kind} {table} as select {columns} from read_parquet([{files}], union_by_name=true)"
             )
         else:
             empty = ", ".join(f'null::{duck_type(f.type)} as "{f.name}"' for f in arrow_schema(table))
-            con.execute(f"create or replace temp view {table} as select {empty} where false")
+            con.execute(f"create or replace {kind} {table} as select {empty} where false")
 
     def _delta(self, table: str) -> DeltaTable:
         return DeltaTable(str(self._root / table), version=self.cut.tables[table])

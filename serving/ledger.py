@@ -149,6 +149,12 @@ class Ledger:
         parts = [part for part in parts if len(part)]
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
+    def forecasts_in(self, number: int) -> pd.DataFrame | None:
+        """What one row sealed, or None where it was emptied."""
+        with self._store.reading() as session:
+            row = session.get(LedgerRow, number)
+            return _unpacked(row) if row is not None and row.payload else None
+
     def verify(self, progress: Callable[[int], None] | None = None) -> Verdict:
         """Check every row's payload, hash and link, first to last; the first broken one is named."""
         previous, expected, emptied = START, 1, 0

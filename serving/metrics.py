@@ -14,6 +14,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 
 from serving.readiness import Readiness
+from serving.watched import Watched
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 JOB_STATES = ("queued", "running", "done", "failed", "cancelled")
@@ -85,12 +86,28 @@ class _State(Collector):
         for name, version in state.models.items():
             models.add_metric([name, version], 1)
         yield models
+        yield from _watched(state.watched)
         for name, text, moment in (
             ("bellwether_scores_age_seconds", "Since the moment of the newest scores.", state.scored_at),
             ("bellwether_data_age_seconds", "Since data last came into the lake.", state.imported_at),
         ):
             if moment is not None:
                 yield GaugeMetricFamily(name, text, value=(datetime.now(UTC) - moment).total_seconds())
+
+
+def _watched(found: Watched | None) -> Iterable[Metric]:
+    """What `bellwether monitor` found last."""
+    if found is None:
+        return
+    labels = ["model", "trigger"]
+    due = GaugeMetricFamily("bellwether_retrain_due", "Whether it is time to train again: 1 or 0.", labels=labels)
+    value = GaugeMetricFamily("bellwether_retrain_value", "What is watched, in its own unit.", labels=labels)
+    for trigger in found.triggers:
+        due.add_metric([trigger.what, trigger.name], float(trigger.due))
+        value.add_metric([trigger.what, trigger.name], trigger.value)
+    yield due
+    yield value
+    yield GaugeMetricFamily("bellwether_data_alerts", "Fields and tables that stopped coming.", value=len(found.alerts))
 
 
 def _forget_dead(folder: Path) -> None:

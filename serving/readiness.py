@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 
 from serving.tables.audit import AuditEntry
 from serving.tables.jobs import StoredJob
+from serving.watched import Watched, newest
 
 if TYPE_CHECKING:
     from serving.dependencies import Server
@@ -41,6 +42,8 @@ class Readiness:
         Version of each model that made the newest scores.
     scored_at, imported_at : datetime, optional
         Moment of the newest scores, and when data last came into the lake; UTC.
+    watched : Watched, optional
+        What was found last about when to train again.
     """
 
     checks: list[Check] = field(default_factory=list)
@@ -48,6 +51,7 @@ class Readiness:
     models: dict[str, str] = field(default_factory=dict)
     scored_at: datetime | None = None
     imported_at: datetime | None = None
+    watched: Watched | None = None
 
     @property
     def ready(self) -> bool:
@@ -92,7 +96,8 @@ def _scores(server: Server, found: Readiness) -> tuple[State, str]:
     return "ok", newest.meta["as_of"]
 
 
-def _models(server: Server, _: Readiness) -> tuple[State, str]:
+def _models(server: Server, found: Readiness) -> tuple[State, str]:
+    found.watched = newest(server.home)
     return server.live.state
 
 

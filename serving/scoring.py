@@ -177,6 +177,24 @@ def score_all(
     return ScoreResult(out or folder, moment, _rows(run), run.missing, rated=run.rated)
 
 
+def rebuild(
+    home: Home, view: LakeView, champions: Mapping[str, registry.Champion], as_of: datetime
+) -> dict[str, pd.DataFrame]:
+    """The score files of a moment, but advice, from a view and versions that are named; nothing is written.
+
+    Parameters
+    ----------
+    champions : mapping of str to Champion
+        Versions by kind; files whose kind is not named are left out.
+    """
+    run = _Run(home, view, home.company(), pd.Timestamp(as_of).as_unit("us"), dict(champions))
+    if "win" in champions:
+        _rate_open_deals(run, lambda _text, _done: None)
+    _score_attainment(run)
+    _score_accounts(run)
+    return run.frames
+
+
 def _run_of(home: Home, view: LakeView, as_of: pd.Timestamp) -> _Run:
     company, champions, missing = home.company(), {}, {}
     for what in registry.KINDS:
@@ -196,18 +214,27 @@ def _score_deals(run: _Run, say: Progress, store: Store | None, issued: bool) ->
     champion = run.champions.get("win")
     if champion is None:
         return
+    X = _rate_open_deals(run, say)
+    if X is None:
+        return
+    say("Next steps", 0.4)
+    _advise(run, X, champion, store, issued)
+
+
+def _rate_open_deals(run: _Run, say: Progress) -> pd.DataFrame | None:
+    """Rate deals and leads, and give what is known of the deals; None where none is open."""
+    champion = run.champions["win"]
     say("Reading open deals", 0.05)
     X = open_snapshots(run.view, run.company, as_of=run.as_of)
     if not len(X):
         run.missing["deals"] = "No deal is open."
-        return
+        return None
     say(f"Rating {len(X):,} open deals", 0.15)
     lead = (X["kind"].astype(object) == "lead").to_numpy() if "kind" in X else np.zeros(len(X), bool)
     scored = _rate(run, X, champion, say)
     run.frames["deals"] = scored[~lead].reset_index(drop=True)
     run.frames["leads"] = scored[lead].reset_index(drop=True)
-    say("Next steps", 0.4)
-    _advise(run, X[~lead].reset_index(drop=True), champion, store, issued)
+    return X[~lead].reset_index(drop=True)
 
 
 def _rate(run: _Run, X: pd.DataFrame, champion: registry.Champion, say: Progress) -> pd.DataFrame:
@@ -384,15 +411,26 @@ def _plain(value: Any) -> Any:
 def _seal(run: _Run, ledger: Ledger) -> None:
     """Seal each kind of forecast once: the same models on the same data at the same moment say the same."""
     known = {(r.entity, r.as_of, r.model_version, r.data_cut) for r in ledger.sealed(kind="issued")}
-    for entity in dict.fromkeys(_SEALED.values()):
-        names = [n for n, e in _SEALED.items() if e == entity and len(run.frames.get(n, ()))]
-        if not names:
-            continue
-        version = run.champions[_MODEL_OF[names[0]]].version
+    for entity, rows in frames_to_seal(run.frames).items():
+        version = run.champions[model_of(entity)].version
         if (entity, run.as_of.to_pydatetime(), version, run.view.cut.number) in known:
             continue
-        rows = pd.concat([run.frames[n] for n in names], ignore_index=True)
         ledger.add("issued", entity, rows, as_of=run.as_of, model_version=version, data_cut=run.view.cut.number)
+
+
+def frames_to_seal(frames: Mapping[str, pd.DataFrame]) -> dict[Entity, pd.DataFrame]:
+    """Score files by what they are about: deals and leads are sealed together."""
+    found: dict[Entity, pd.DataFrame] = {}
+    for entity in dict.fromkeys(_SEALED.values()):
+        parts = [frames[n] for n, e in _SEALED.items() if e == entity and len(frames.get(n, ()))]
+        if parts:
+            found[entity] = pd.concat(parts, ignore_index=True)
+    return found
+
+
+def model_of(entity: str) -> str:
+    """Which kind of model forecasts an entity."""
+    return next(_MODEL_OF[name] for name, e in _SEALED.items() if e == entity)
 
 
 def seal_reconstructed(ledger: Ledger, frames: Mapping[str, pd.DataFrame], *, data_cut: int) -> int:

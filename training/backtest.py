@@ -20,7 +20,7 @@ from models.win import WinModel
 from training import plots
 from training.backtest_result import Backtest, TooShort, log
 from training.baselines import BASELINES, SIMPLE, Baseline, available
-from training.fit import win_model
+from training.fit_win import win_model
 from training.metrics import skill, win_metrics
 from training.people import WITHOUT, gain_from_people, sentence
 from training.reliability import by_segment, calibration_figures, one_a_cut, reliability

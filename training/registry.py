@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlparse
@@ -28,8 +27,8 @@ What = Literal["win", "attainment", "churn"]
 KINDS: tuple[What, ...] = ("win", "attainment", "churn")
 CHAMPION, CHALLENGER = "champion", "challenger"
 EXPERIMENT = "bellwether"
-_DATA = "at_rest"
-_PACKAGES = ("lightgbm", "numpy", "pandas", "scikit-learn", "scipy")
+# Where a model's files lie in its run: today, and as they did before models carried their own code.
+_PLACES = ("model/artifacts/at_rest", "model/data/at_rest")
 
 
 class NoModel(NotReady):
@@ -353,20 +352,9 @@ def _write_files(
         (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
     if model is None:
         return
-    from models import at_rest
+    from training import portable
 
-    with _quiet():
-        import mlflow.pyfunc
-    with tempfile.TemporaryDirectory() as place:
-        data = Path(place) / _DATA
-        at_rest.save(model, data)
-        mlflow.pyfunc.save_model(
-            folder / "model",
-            loader_module="training.registry",
-            data_path=str(data),
-            pip_requirements=[f"{name}=={package_version(name)}" for name in _PACKAGES],
-            metadata={"what": what},
-        )
+    portable.save(model, what, folder / "model")
 
 
 def _register(client: MlflowClient, what: str, run_id: str, tags: Mapping[str, str]) -> str:
@@ -402,11 +390,11 @@ def _load(tracking: str, run_id: str, what: str) -> Any:
     from models import at_rest  # with LightGBM, which whoever only lists versions need not wait for
 
     client = client_of(tracking)
-    place = f"model/data/{_DATA}"
-    if place not in {item.path for item in client.list_artifacts(run_id, "model/data")}:
-        raise at_rest.BadModelFile(Path(place), "it is missing; older versions kept models in another form", what)
-    with _file(client, run_id, place) as path:
-        return at_rest.load(path, what=what)
+    for place in _PLACES:
+        if place in {item.path for item in client.list_artifacts(run_id, str(Path(place).parent))}:
+            with _file(client, run_id, place) as path:
+                return at_rest.load(path, what=what)
+    raise at_rest.BadModelFile(Path(_PLACES[0]), "it is missing; older versions kept models in another form", what)
 
 
 @contextmanager
@@ -418,20 +406,3 @@ def _file(client: MlflowClient, run_id: str, name: str) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory() as folder:
         yield Path(client.download_artifacts(run_id, name, folder))
-
-
-def _load_pyfunc(path: str) -> Any:
-    """MLflow's way in: mlflow.pyfunc.load_model('models:/bellwether-win@champion')."""
-    from models import at_rest
-
-    return _Predicting(at_rest.load(Path(path)))
-
-
-class _Predicting:
-    """What MLflow calls `predict` on: a win model's probabilities."""
-
-    def __init__(self, model: Any) -> None:
-        self.model = model
-
-    def predict(self, X: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
-        return self.model.predict_proba_won(X) if hasattr(self.model, "predict_proba_won") else self.model.score(X)

@@ -8,7 +8,9 @@ import pandas as pd
 from crm.lake import View
 
 SEGMENTS = ("stage", "kind", "size", "segment", "team")
+GATE_SEGMENTS = ("team", "product", "size", "tenure", "fte")
 _SIZES = np.array(["small", "middle", "large"], dtype=object)
+_TENURE_DAYS, _TENURES = (182.0, 730.0), np.array(["under half a year", "to two years", "over two years"], dtype=object)
 
 
 def deal_segments(deals: pd.DataFrame, teams: pd.Series | None = None) -> pd.DataFrame:
@@ -27,6 +29,41 @@ def deal_segments(deals: pd.DataFrame, teams: pd.Series | None = None) -> pd.Dat
     found["size"] = _sizes(deals)
     found["team"] = None if teams is None else teams
     return found[list(SEGMENTS)]
+
+
+def gate_segments(view: View, deals: pd.DataFrame) -> dict[str, pd.Series]:
+    """Segments that the gate looks at, each with the index of deals, shape (n, p): missing where not known.
+
+    Tenure is that on the row's day; of the working time only today's is on record.
+    """
+    product = deals["product_id"].astype(object) if "product_id" in deals else _nothing(deals)
+    found = (team_of(view, deals), product, _sizes(deals), _tenures(deals), _working_time(view, deals))
+    return dict(zip(GATE_SEGMENTS, found, strict=True))
+
+
+def _nothing(deals: pd.DataFrame) -> pd.Series:
+    return pd.Series(None, index=deals.index, dtype=object)
+
+
+def _tenures(deals: pd.DataFrame) -> pd.Series:
+    found = _nothing(deals)
+    if "owner_tenure_days" not in deals:
+        return found
+    days = pd.to_numeric(deals["owner_tenure_days"], errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    known = np.isfinite(days)
+    found[known] = _TENURES[np.searchsorted(_TENURE_DAYS, days[known], side="right")]
+    return found
+
+
+def _working_time(view: View, deals: pd.DataFrame) -> pd.Series:
+    if "owner_id" not in deals or "reps" not in view.present:
+        return _nothing(deals)
+    reps = view.arrow("reps").to_pandas().drop_duplicates("rep_id").set_index("rep_id")
+    if "fte" not in reps:
+        return _nothing(deals)
+    share = deals["owner_id"].astype(object).map(pd.to_numeric(reps["fte"], errors="coerce"))
+    names = pd.Series(np.where(share >= 1, "full time", "part time"), index=deals.index, dtype=object)
+    return names.where(share.notna(), None)
 
 
 def team_of(view: View, deals: pd.DataFrame) -> pd.Series:

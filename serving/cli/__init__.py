@@ -21,6 +21,7 @@ from serving.cli import (
     reports,
     review,
     users,
+    watch,
     work,
     write,
 )
@@ -35,7 +36,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (data, learn, features, forecast, plan, reports, review, operate, keep, users, people, work, write):
+for module in (
+    data, learn, features, forecast, plan, reports, review, operate, keep, users, people, work, write, watch,
+):  # fmt: skip
     module.add_to(app)
 
 

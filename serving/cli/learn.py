@@ -70,6 +70,13 @@ def train(
         raise typer.Exit(1)
 
 
+def train_one(home: Home, what: str) -> None:
+    """Train one kind of model on all there is, as `train` does, and say what came of it."""
+    from training.registry import KINDS
+
+    _train(home, next(kind for kind in KINDS if kind == what), None, 0, 12, None)
+
+
 def _train(home: Home, what: What, as_of: datetime | None, seed: int, trials: int, like: str | None) -> None:
     from crm.lake import newest_event
     from serving.jobs.leases import held
@@ -89,7 +96,7 @@ def _train(home: Home, what: What, as_of: datetime | None, seed: int, trials: in
             like=like,
             progress=lambda text: tell(text, None),
         )
-    state = "in use" if result.promoted else "not in use"
+    state = "in use" if result.promoted else f"not in use; version {result.in_use} is"
     typer.echo(f"{what}: version {result.version}, {state}. {result.verdict}")
     if result.note:
         typer.echo(f"  {result.note}")
@@ -236,31 +243,42 @@ def list_models(
 
 @models.command("promote")
 def promote_model(
-    what: Model, version: Annotated[str, typer.Argument(help="Version to put in use.")], home: HomeDir = None
+    what: Model,
+    version: Annotated[str, typer.Argument(help="Version to put in use.")],
+    why: Annotated[str, typer.Option(help="The reason, kept in the audit log.")],
+    by: Annotated[str, typer.Option(help="Who decides.")],
+    home: HomeDir = None,
 ) -> None:
-    """Put a version in use, whatever the gate said.
+    """Put a version in use, whatever the gate said; name and reason are kept.
 
-    Example: bellwether models promote win 3
+    Example: bellwether models promote win 3 --by ana --why 'checked by hand'
     """
+    from serving.model_changes import PROMOTED
     from training import registry
 
     place = home_that_is(home)
     registry.promote(what.value, version, tracking=place.tracking)
     with store_of(place) as store:
-        store.audit("cli", "promote", model=what.value, version=version)
+        store.audit(by, PROMOTED, model=what.value, version=version, why=why)
     typer.echo(f"{what.value}: version {version} is in use. Next: bellwether score")
 
 
 @models.command("rollback")
-def roll_back_model(what: Model, home: HomeDir = None) -> None:
+def roll_back_model(
+    what: Model,
+    home: HomeDir = None,
+    why: Annotated[str, typer.Option(help="The reason, kept in the audit log.")] = "by command",
+    by: Annotated[str, typer.Option(help="Who decides.")] = "command line",
+) -> None:
     """Put the version back in use that was in use before.
 
-    Example: bellwether models rollback win
+    Example: bellwether models rollback win --why 'forecasts too low in East'
     """
+    from serving.model_changes import ROLLED_BACK
     from training import registry
 
     place = home_that_is(home)
     version = registry.roll_back(what.value, tracking=place.tracking)
     with store_of(place) as store:
-        store.audit("cli", "rollback", model=what.value, version=version)
+        store.audit(by, ROLLED_BACK, model=what.value, version=version, why=why)
     typer.echo(f"{what.value}: version {version} is in use again. Next: bellwether score")

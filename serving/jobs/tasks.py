@@ -20,7 +20,7 @@ from serving.store import Store
 if TYPE_CHECKING:
     from crm.connectors import Connector
     from crm.report import ImportReport
-    from training.fit import TrainResult
+    from training.fit_result import TrainResult
     from training.registry import What
 
 Tell = Callable[[str, float | None], None]

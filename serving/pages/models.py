@@ -17,6 +17,7 @@ from serving.format import Formats
 from serving.pages.desk import Desk, DeskDep
 from serving.pages.rail import Rail
 from serving.tables.audit import AuditEntry
+from serving.watched import newest
 from training import registry
 
 router = APIRouter(include_in_schema=False)
@@ -73,6 +74,7 @@ def show_models(desk: DeskDep, server: ServerDep) -> HTMLResponse:
         else say("The newest version of every model is in use."),
         may_change=desk.viewer.signed_in,
         changes=_changes(desk, server),
+        watched=_watched(desk, server),
     )
 
 
@@ -188,6 +190,19 @@ _MEASURES: dict[str, Callable[[Desk, Mapping[str, float]], list[Measure]]] = {
     "attainment": _attainment,
     "churn": _churn,
 }
+
+
+def _watched(desk: Desk, server: ServerDep) -> dict[str, Any] | None:
+    """What was found last about when to train again, what calls for it first."""
+    found, say = newest(server.home), desk.language.say
+    if found is None:
+        return None
+    finding = say("No model needs training.")
+    if found.due:
+        finding = say("Time to train again: {names}.", names=", ".join(found.due))
+    triggers = sorted(found.triggers, key=lambda trigger: not trigger.due)
+    when = desk.formats.moment(datetime.fromisoformat(found.as_of))
+    return {"finding": finding, "triggers": triggers, "alerts": found.alerts, "when": when}
 
 
 def _changes(desk: Desk, server: ServerDep) -> list[dict[str, Any]]:

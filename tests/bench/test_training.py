@@ -12,7 +12,7 @@ from crm.lake import newest_event
 from crm.simulate import lake_view, simulate
 from models.learners import Blend, Matrix, TreeShape, even_rows, one_thread
 from models.win_params import WinParams
-from training.fit import win_model
+from training.fit_win import win_model
 from training.snapshots import deal_snapshots
 
 pytestmark = pytest.mark.bench

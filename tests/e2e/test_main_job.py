@@ -207,7 +207,7 @@ def test_a_taken_port_is_one_clear_line(chain):
         ("score --home empty", "bellwether import"),
         ("score --as-of 31/02/2026", "31/02/2026"),
         ("coach --out steps.docx", "steps.docx"),
-        ("models promote win 99", "99"),
+        ("models promote win 99 --by ana --why tested", "99"),
         ("features describe nothing", "nothing"),
         ("simulate small --reps 1", "1 reps"),
         ("demo --home real-home", "real company"),

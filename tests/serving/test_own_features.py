@@ -14,7 +14,8 @@ from serving.scores import read_pointer
 from serving.scoring import score_all
 from training import registry
 from training.definitions import OtherDefinitions
-from training.fit import TrainResult, train
+from training.fit import train
+from training.fit_result import TrainResult
 from training.snapshots import open_snapshots
 
 LONG = {

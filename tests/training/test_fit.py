@@ -9,7 +9,8 @@ from crm.lake import TableView
 from models.win import WinModel
 from models.win_params import WinParams
 from training import registry
-from training.fit import _win_verdict, train, win_model
+from training.fit import train
+from training.fit_win import win_model
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def trained(tiny, tiny_rows):
 def test_the_first_win_model_is_logged_registered_and_in_use(trained, tiny, tiny_rows):
     result, said = trained
     assert result.promoted
-    assert "first model" in result.verdict
+    assert "base rate" in result.verdict
     assert said
     champion = registry.champion("win", tracking=tiny.tracking)
     assert champion.version == result.version
@@ -67,23 +68,6 @@ def test_an_unknown_run_to_be_like_is_told(trained, tiny, like):
     settings = {"view": tiny.view, "company": tiny.company, "tracking": tiny.tracking, "snapshots": None}
     with pytest.raises(registry.UnknownVersion, match=f"{like}.*bellwether models list"):
         train("win", **settings, as_of=tiny.until, like=like)
-
-
-def test_a_challenger_made_alike_takes_over_and_a_spoilt_one_does_not(trained, tiny, tiny_rows):
-    version = trained[0].version
-    champion = registry.load("win", version, tracking=tiny.tracking).model
-    twin = win_model(tiny.company, replicates=0).fit(tiny_rows, until=tiny.until)
-    twin.set_params(replicates=champion.replicates)
-    assert _win_verdict(twin, tiny_rows, tiny.company, tiny.tracking).promote
-    # What it says of past deals turned round: sure of what did not come.
-    table = twin.choice_.table
-    newest = max(twin.choice_.forecasts, key=lambda f: f.cut)
-    newest.curves.won[:, 1:] = 0.98
-    twin.random_state = 1
-    assert table["won"].mean() < 0.9
-    verdict = _win_verdict(twin, tiny_rows, tiny.company, tiny.tracking)
-    assert not verdict.promote
-    assert "the champion stays" in verdict.text
 
 
 def test_data_that_does_not_suffice_registers_nothing(tiny, tmp_path):

@@ -1,0 +1,100 @@
+"""Drift of inputs and of calibration, fields that stop being filled, and the policy of training again."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from crm.lake import TableView
+from tests.builders import an_activity, table_of
+from training.drift import calibration_drift, input_drift, stability_index
+from training.gaps import gaps
+from training.policy import BadPolicy
+from training.retrain import Retrain, retrain_policy
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def test_the_stability_index_is_that_of_its_formula():
+    # (.2 - .5) ln(.2 / .5) + (.8 - .5) ln(.8 / .5)
+    assert stability_index(np.array([50.0, 50.0]), np.array([20.0, 80.0])) == pytest.approx(0.4159, abs=1e-4)
+    assert stability_index(np.array([5.0, 5.0]), np.array([50.0, 50.0])) == 0
+
+
+def columns(n, seed, **moved):
+    rng = np.random.default_rng(seed)
+    same = {f"f{k}": rng.normal(size=n) for k in range(40)}
+    return pd.DataFrame({"deal_id": np.arange(n).astype(str), **same, **{k: v(rng, n) for k, v in moved.items()}})
+
+
+def test_only_what_moved_is_named_among_many_inputs():
+    before = columns(400, 1, days=lambda r, n: r.exponential(10, n), source=lambda r, n: r.choice(["web", "fair"], n))
+    now = columns(300, 2, days=lambda r, n: r.exponential(25, n), source=lambda r, n: r.choice(["web", "call"], n))
+    found = input_drift(before, now)
+    assert set(found.loc[found["drifted"], "column"]) == {"days", "source"}
+    source = found.set_index("column").loc["source"]
+    assert "%" in source["before"]
+
+
+def test_a_few_rows_are_not_judged():
+    assert not len(input_drift(columns(20, 1), columns(300, 2)))
+
+
+def test_exact_forecasts_seldom_raise_the_alarm_and_high_ones_do():
+    rng = np.random.default_rng(0)
+    alarms = 0
+    for _ in range(40):
+        p = rng.uniform(0.1, 0.6, 300)
+        alarms += calibration_drift(p, rng.random(300) < p)["drifted"]
+    assert alarms <= 6  # two are expected of 40 at 5 %
+    p = rng.uniform(0.1, 0.6, 600)
+    truth = np.where(np.arange(600) < 300, p, p / 2)
+    found = calibration_drift(p, rng.random(600) < truth)
+    assert (found["drifted"], found["direction"]) == (True, "too high")
+    assert 200 <= found["since"] <= 400
+
+
+def test_few_forecasts_raise_none():
+    assert not calibration_drift(np.full(10, 0.9), np.zeros(10, bool))["drifted"]
+
+
+def activities(weeks, *, quiet_weeks=0, without=0):
+    """Ten a week up to now; the last `quiet_weeks` have none, in the last `without` no direction is given."""
+    rows = []
+    for week in range(quiet_weeks, weeks):
+        for k in range(10):
+            at = NOW - timedelta(weeks=week, days=3, minutes=k)
+            direction = None if week < without else "out"
+            rows.append(an_activity(f"a{week}-{k}", occurred_at=at, direction=direction))
+    return TableView({"activities": table_of("activities", rows)})
+
+
+def test_a_field_that_stops_being_filled_is_named():
+    (found,) = gaps(activities(30, without=4), as_of=NOW)
+    assert (found.table, found.column, found.rows) == ("activities", "direction", 40)
+    assert (
+        "activities.direction stopped being filled: 0% of 40 rows of the last 4 weeks have it, 100% had it"
+        in found.text
+    )
+
+
+def test_a_table_into_which_nothing_comes_is_named():
+    (found,) = gaps(activities(30, quiet_weeks=4), as_of=NOW)
+    assert (found.table, found.column) == ("activities", "")
+    assert found.text.startswith("activities: 0 rows in the last 4 weeks, ")
+
+
+def test_where_all_is_as_before_nothing_is_said():
+    assert gaps(activities(30), as_of=NOW) == []
+
+
+def test_the_policy_is_read_and_a_wrong_key_told(tmp_path):
+    assert retrain_policy() == Retrain()
+    file = tmp_path / "retrain.yaml"
+    file.write_text("every_day: 3\n")
+    with pytest.raises(BadPolicy, match=r"every_day is not a known key"):
+        retrain_policy(file)
+    file.write_text("psi: -1\n")
+    with pytest.raises(BadPolicy, match=r"psi is -1"):
+        retrain_policy(file)
