@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
 from io import BytesIO
@@ -23,7 +24,7 @@ FORMAT = 1
 """Raise it when a class of models.at_rest_tree.CLASSES keeps other attributes, or the same with another meaning."""
 
 _MANIFEST, _MODEL, _ARRAYS = "manifest.json", "model.json", "arrays.npz"
-_ALLOWED = re.compile(r"model\.json|arrays\.npz|boosters/\d+\.txt", re.ASCII)
+_ALLOWED = re.compile(r"model\.json|arrays\.npz|boosters/\d+\.txt|estimators/\d+\.skops", re.ASCII)
 _PACKAGES = ("bellwether", "lightgbm", "numpy", "pandas")
 
 
@@ -37,8 +38,9 @@ class BadModelFile(NotReady):
 def save(model: Any, folder: Path) -> None:
     """Write a fitted model into a new folder.
 
-    `model.json` holds the tree of objects, `boosters/NNN.txt` LightGBM's texts, `arrays.npz` the larger arrays, and
-    `manifest.json` the SHA-256 of each of them. The same model gives the same bytes.
+    `model.json` holds the tree of objects, `boosters/NNN.txt` LightGBM's texts, `estimators/NNN.skops` classifiers of
+    one's own, `arrays.npz` the larger arrays, and `manifest.json` the SHA-256 of each. The same model gives the
+    same bytes.
 
     Raises
     ------
@@ -52,6 +54,7 @@ def save(model: Any, folder: Path) -> None:
     head = {"format": FORMAT, "packages": {name: version(name) for name in _PACKAGES}, "model": tree}
     files = {_MODEL: _json(head), _ARRAYS: _zipped(writer.arrays.beside)}
     files |= {_booster_file(k): text.encode() for k, text in enumerate(writer.boosters)}
+    files |= {_estimator_file(k): data for k, data in enumerate(writer.estimators)}
     folder.mkdir(parents=True)
     for name, data in files.items():
         (folder / name).parent.mkdir(exist_ok=True)
@@ -90,7 +93,8 @@ class _Folder:
             raise self._bad(_MODEL, f"it has the format {head.get('format')!r:.40}, and this version reads {FORMAT}")
         arrays = self._arrays(files[_ARRAYS])
         try:
-            return Reader(Arrays(arrays), lambda number: self._booster(number, files)).value(head["model"])
+            reader = Reader(Arrays(arrays), partial(self._booster, files=files), partial(self._estimator, files=files))
+            return reader.value(head["model"])
         except BadModelFile:
             raise
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError) as error:
@@ -148,12 +152,27 @@ class _Folder:
         except ValueError as error:
             raise self._bad(name, _said(error)) from error
 
+    def _estimator(self, number: int, files: dict[str, bytes]) -> Any:
+        from skops import io
+
+        name = _estimator_file(number)
+        if name not in files:
+            raise self._bad(name, "it is missing")
+        try:
+            return io.loads(files[name], trusted=[])  # nothing but scikit-learn's and NumPy's own types
+        except Exception as error:  # whatever a damaged file makes of it
+            raise self._bad(name, _said(error)) from error
+
     def _bad(self, name: str, wrong: str) -> BadModelFile:
         return BadModelFile(self.folder / name, wrong, self.what)
 
 
 def _booster_file(number: int) -> str:
     return f"boosters/{number:03d}.txt"
+
+
+def _estimator_file(number: int) -> str:
+    return f"estimators/{number:03d}.skops"
 
 
 def _json(tree: dict[str, Any]) -> bytes:

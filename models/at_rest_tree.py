@@ -28,6 +28,7 @@ CLASSES = frozenset(
     models.churn_core.ChurnCore models.churn_core.ChurnMix models.churn_core.RhythmRate
     models.encoding.Encoder models.encoding._Category models.encoding._Number
     models.learners.Blend models.learners.Line models.learners.TreeShape
+    models.own.OwnFields models.own.OwnWinModel
     models.prior.RateCurves models.prior.SmallModel
     models.rolling.Gain
     models.simulation.Spread
@@ -61,7 +62,7 @@ def name_of(kind: type) -> str:
 
 
 class Writer:
-    """Turns a model into a tree; what is too large for JSON goes to `arrays` and `boosters`.
+    """Turns a model into a tree; what JSON does not hold goes to `arrays`, `boosters` and `estimators` (by skops).
 
     Parts that are met twice, such as an array two others share, stand in the tree once and are referred to.
     """
@@ -69,6 +70,7 @@ class Writer:
     def __init__(self) -> None:
         self.arrays = Arrays()
         self.boosters: list[str] = []
+        self.estimators: list[bytes] = []
         self._path: list[str] = []
         self._met: dict[int, Node] = {}
         self._alive: list[Any] = []  # an address means an object only as long as that lives
@@ -147,8 +149,19 @@ class Writer:
         self.boosters.append(booster.model_to_string(num_iteration=-1))
         return {"is": "booster", "number": len(self.boosters) - 1, "best_iteration": booster.best_iteration}
 
+    def _estimator(self, estimator: Any) -> Node:
+        from skops import io
+
+        kept = io.dumps(estimator)
+        if strange := io.get_untrusted_types(data=kept):
+            raise Unkept(f"of {', '.join(strange)}, which is none of scikit-learn's and NumPy's own types")
+        self.estimators.append(kept)
+        return {"is": "estimator", "number": len(self.estimators) - 1}
+
     def _object(self, value: Any) -> Node:
         name = name_of(type(value))
+        if name.startswith("sklearn."):
+            return self._estimator(value)
         if name not in CLASSES:
             raise Unkept(f"of the unlisted class {name}")
         if isinstance(value, Enum):
@@ -170,9 +183,15 @@ def _state(value: Any) -> dict[str, Any]:
 class Reader:
     """Turns a tree back into the model: makes objects without calling their classes, then sets their attributes."""
 
-    def __init__(self, arrays: Arrays, booster: Callable[[int], lgb.Booster]) -> None:
+    def __init__(
+        self,
+        arrays: Arrays,
+        booster: Callable[[int], lgb.Booster],
+        estimator: Callable[[int], Any],
+    ) -> None:
         self._arrays = arrays
         self._booster = booster
+        self._estimator = estimator
         self._shared: dict[int, Any] = {}
 
     def value(self, node: Any) -> Any:
@@ -243,6 +262,9 @@ class Reader:
         booster.best_iteration = node["best_iteration"]
         return self._share(node, booster)
 
+    def _own_estimator(self, node: Node) -> Any:
+        return self._share(node, self._estimator(node["number"]))
+
     def _member(self, node: Node) -> Enum:
         kind = _listed(node["class"])
         if not issubclass(kind, Enum):
@@ -271,6 +293,7 @@ _READ: dict[str, Callable[[Reader, Node], Any]] = {
     "dict": Reader._dict,
     "pairs": Reader._pairs,
     "booster": Reader._text_booster,
+    "estimator": Reader._own_estimator,
     "member": Reader._member,
     "object": Reader._object,
 }

@@ -13,6 +13,7 @@ from sklearn.base import clone
 
 from crm.company import Company
 from crm.lake import View
+from models.own import OwnWinModel
 from models.win import WinModel
 from models.win_params import WinParams
 from models.win_search import Found
@@ -53,9 +54,20 @@ class _Extra:
     note: str = ""
 
 
-def win_model(company: Company, *, seed: int = 0, **settings: Any) -> WinModel:
-    """The win model with the company's own horizon and fiscal year."""
-    return WinModel(seed, company.win.horizon_weeks, company.fiscal.start_month, **settings)
+def win_model(company: Company, *, seed: int = 0, learner: Any = None, **settings: Any) -> WinModel:
+    """The win model with the company's own horizon and fiscal year, around a classifier of one's own if given.
+
+    Parameters
+    ----------
+    learner : scikit-learn classifier, optional
+        See `models.own.OwnWinModel`.
+    """
+    settings |= {
+        "random_state": seed,
+        "horizon_weeks": company.win.horizon_weeks,
+        "start_month": company.fiscal.start_month,
+    }
+    return WinModel(**settings) if learner is None else OwnWinModel(learner, **settings)
 
 
 def train(
@@ -140,7 +152,10 @@ def _judged(run: _Run, recipe: Recipe, rival: Recipe | None, newest: recipes.Sli
 
 def _made_alike(one: WinModel, other: WinModel) -> bool:
     first, second = one.get_params(deep=False), other.get_params(deep=False)
-    return first["params"] is not None and {**first, "replicates": 0} == {**second, "replicates": 0}
+    if type(one) is not type(other) or first["params"] is None:
+        return False
+    # A learner of one's own comes back as another object that reads the same.
+    return all(repr(first[name]) == repr(second[name]) for name in first if name != "replicates")
 
 
 def _outdated(run: _Run, champion: registry.Champion) -> bool:

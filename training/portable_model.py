@@ -35,6 +35,8 @@ class PortableModel(PythonModel):
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """A row a row of `model_input`: win_probability with its 90 % interval, or churn_probability."""
         X = model_input.reset_index(drop=True)
+        if self.model.kind.startswith("models.own."):
+            raise ValueError("This model rests on a scikit-learn classifier of one's own; forecast with Bellwether.")
         if self.model.kind == "models.churn.ChurnModel":
             return pd.DataFrame({"churn_probability": _churn(self.model, X)})
         p = _calibrated(_win(self.model, self.model.fields_, self.model.rate_, X), self.model.calibrator_)[0][:, -1]
@@ -96,7 +98,7 @@ class Files:
         if kind == "booster":
             text = (self._folder / "boosters" / f"{node['number']:03d}.txt").read_text(encoding="utf-8")
             return lgb.Booster(model_str=text)
-        return float(node["of"]) if kind == "float" else None
+        return float(node["of"]) if kind == "float" else None  # what else there is, forecasts do not need
 
 
 def _logit(p: Floats) -> Floats:
