@@ -45,7 +45,7 @@ notebooks: $(DEV_READY) ## open the notebooks in JupyterLab
 	@BELLWETHER_HOME=$(abspath $(BELLWETHER_HOME)) $(BIN)/jupyter lab --notebook-dir notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 
 mlflow: $(RUN_READY) ## open MLflow's pages on the runs and models of this home
-	@$(BIN)/mlflow server --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///$(BELLWETHER_HOME)/mlflow.db
+	@set -a; . mlflow/server.env; exec $(BIN)/mlflow server --backend-store-uri sqlite:///$(abspath $(BELLWETHER_HOME))/mlflow.db
 
 pins: $(DEV_READY) ## renew requirements*.txt from pyproject.toml
 	@tools/pins.sh

@@ -21,7 +21,7 @@ from training import plots
 from training.backtest_result import Backtest, TooShort, log
 from training.baselines import BASELINES, SIMPLE, Baseline, available
 from training.fit_win import win_model
-from training.metrics import skill, win_metrics
+from training.metrics import per_date, skill, win_metrics
 from training.people import WITHOUT, gain_from_people, sentence
 from training.reliability import by_segment, calibration_figures, one_a_cut, reliability
 from training.segments import SEGMENTS, deal_segments, team_of
@@ -217,15 +217,6 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
             for way in ways_of(part)
         ]
     return pd.DataFrame(rows)
-
-
-def per_date(table: pd.DataFrame, *, rival: str = "base_rate") -> pd.DataFrame:
-    """Skill against a rival at each past date: `as_of`, `skill`, `low`, `high`, `mean_forecast`, `realised_share`."""
-    rows = []
-    for cut, part in table.groupby("as_of"):
-        found = skill(part, forecast="forecast", rival=rival)
-        rows.append((cut, found.skill, found.low, found.high, part["forecast"].mean(), part["won"].mean(), len(part)))
-    return pd.DataFrame(rows, columns="as_of skill low high mean_forecast realised_share rows".split())
 
 
 def _forecasts(

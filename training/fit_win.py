@@ -21,7 +21,7 @@ from training import gate, plots, recipes, registry
 from training.definitions import OtherDefinitions, check_definitions
 from training.fit_result import TrainResult, definition_tables, finish, numbers, tags_of
 from training.leaks import leaks
-from training.metrics import win_metrics
+from training.metrics import per_date, win_metrics
 from training.policy import Policy
 from training.recipes import Recipe, newest_slice
 from training.snapshots import deal_snapshots
@@ -190,6 +190,7 @@ def _fitted(run: _Run, recipe: Recipe, verdict: gate.Verdict, extra: _Extra) -> 
     table = model.choice_.table
     metrics = win_metrics(table) | numbers(model.note) | extra.metrics
     note = f"{model.note['sentence_en']} {extra.note}".strip()
+    past = per_date(table) if len(table) else pd.DataFrame()
     run.say("Logging and registering")
     logged = registry.log_model(
         "win",
@@ -198,11 +199,16 @@ def _fitted(run: _Run, recipe: Recipe, verdict: gate.Verdict, extra: _Extra) -> 
         params=plain_params(model),
         metrics=metrics,
         tags=tags_of("win", run.view, run.company, run.as_of) | {"note": note} | extra.tags,
-        tables=definition_tables("win", run.company) | ({"backtest": table} if len(table) else {}) | extra.tables,
-        figures={"reliability": plots.reliability_svg(table)} if len(table) else {},
+        tables=definition_tables("win", run.company) | extra.tables | _tables(backtest=table, dates=past),
+        figures={"reliability": plots.reliability_svg(table), "dates": plots.dates_svg(past)} if len(past) else {},
+        series={f"{name}_at_past_dates": past[name].tolist() for name in ("skill", "low", "high")} if len(past) else {},
     )
     found = finish("win", logged, verdict, metrics, run.tracking, note)
     return replace(found, warnings=extra.warnings)
+
+
+def _tables(**tables: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    return {name: table for name, table in tables.items() if len(table)}
 
 
 def plain_params(model: WinModel) -> dict[str, Any]:

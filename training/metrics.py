@@ -56,6 +56,15 @@ def skill(table: pd.DataFrame, *, forecast: str, rival: str) -> Gain:
     return gain(ours, theirs, table["deal_id"].to_numpy(object))
 
 
+def per_date(table: pd.DataFrame, *, rival: str = "base_rate") -> pd.DataFrame:
+    """Skill against a rival at each past date: `as_of`, `skill`, `low`, `high`, `mean_forecast`, `realised_share`."""
+    rows = []
+    for cut, part in table.groupby("as_of"):
+        found = skill(part, forecast="forecast", rival=rival)
+        rows.append((cut, found.skill, found.low, found.high, part["forecast"].mean(), part["won"].mean(), len(part)))
+    return pd.DataFrame(rows, columns="as_of skill low high mean_forecast realised_share rows".split())
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """Mean loss of a rival less the forecast's on the same rows, above 0 is better, with its interval."""

@@ -6,7 +6,7 @@ import logging
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -107,6 +107,7 @@ def log_model(
     tags: Mapping[str, str],
     tables: Mapping[str, pd.DataFrame] | None = None,
     figures: Mapping[str, str] | None = None,
+    series: Mapping[str, Sequence[float]] | None = None,
 ) -> Logged:
     """Log a run with its model, register the model, and give it the alias challenger.
 
@@ -118,10 +119,13 @@ def log_model(
         Kept as Parquet beside the model.
     figures : mapping of str to str, optional
         SVG texts, kept beside the model.
+    series : mapping of str to sequence of float, optional
+        Figures at several past dates, oldest first.
     """
     run_id = log_run(
-        what, tracking=tracking, params=params, metrics=metrics, tags=tags, tables=tables, figures=figures, model=model
-    )
+        what, tracking=tracking, params=params, metrics=metrics, tags=tags, tables=tables, figures=figures, model=model,
+        series=series,
+    )  # fmt: skip
     return Logged(run_id, _register(client_of(tracking), what, run_id, tags))
 
 
@@ -135,13 +139,14 @@ def log_run(
     tables: Mapping[str, pd.DataFrame] | None = None,
     figures: Mapping[str, str] | None = None,
     model: Any = None,
+    series: Mapping[str, Sequence[float]] | None = None,
 ) -> str:
     """Log a run, with or without a model, and give its id; arguments as in `log_model`."""
     client = client_of(tracking)
     run = client.create_run(_experiment(client, tracking), run_name=f"{what} {tags.get('until', '')[:10]}".strip())
     run_id = str(run.info.run_id)
     try:
-        _log_values(client, run_id, params, metrics, {"what": what, **tags})
+        _log_values(client, run_id, params, metrics, {"what": what, **tags}, series or {})
         with tempfile.TemporaryDirectory() as folder:
             _write_files(Path(folder), what, model, tables or {}, figures or {})
             client.log_artifacts(run_id, folder)
@@ -330,14 +335,22 @@ def _is_empty(tracking: str) -> bool:
 
 
 def _log_values(
-    client: MlflowClient, run_id: str, params: Mapping[str, Any], metrics: Mapping[str, float], tags: Mapping[str, str]
+    client: MlflowClient,
+    run_id: str,
+    params: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    tags: Mapping[str, str],
+    series: Mapping[str, Sequence[float]],
 ) -> None:
     from mlflow.entities import Metric, Param, RunTag
 
     now = int(datetime.now(UTC).timestamp() * 1000)
     client.log_batch(
         run_id,
-        metrics=[Metric(k, float(v), now, 0) for k, v in metrics.items()],
+        metrics=[
+            *(Metric(k, float(v), now, 0) for k, v in metrics.items()),
+            *(Metric(k, float(v), now, step) for k, values in series.items() for step, v in enumerate(values)),
+        ],
         params=[Param(k, str(v)) for k, v in params.items()],
         tags=[RunTag(k, v) for k, v in tags.items()],
     )

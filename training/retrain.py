@@ -133,7 +133,7 @@ def by_calibration(what: str, judged: pd.DataFrame, policy: Retrain) -> Trigger:
 
 
 def _until(champion: registry.Champion) -> pd.Timestamp:
-    return pd.Timestamp(champion.meta["until"]).tz_convert("UTC")
+    return pd.Timestamp(champion.meta.get("until") or champion.model.until_).tz_convert("UTC")
 
 
 def _ended(view: View, what: str, since: datetime, until: datetime) -> int:

@@ -4,6 +4,7 @@ import shutil
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
@@ -62,9 +63,8 @@ def test_what_was_issued_comes_out_again_from_the_data_of_then(home, store):
     day = issued[0].as_of.date()
     # Data that came afterwards must not matter: every open deal's amount is corrected.
     deals = home.lake.view().arrow("deals")
-    doubled = deals.to_pandas().assign(amount=1)["amount"]
-    at = deals.column_names.index("amount")
-    home.lake.merge({"deals": deals.set_column(at, "amount", [doubled.tolist()]).cast(deals.schema)}, source="later")
+    one = pa.array([1] * len(deals)).cast(deals.schema.field("amount").type)
+    home.lake.merge({"deals": deals.set_column(deals.column_names.index("amount"), "amount", one)}, source="later")
     found = replay(home, store, day)
     assert {c.entity for c in found} == {row.entity for row in issued}
     assert all(c.holds and c.rows == c.same and c.largest <= 1e-9 for c in found), found

@@ -51,6 +51,16 @@ def test_its_figures_follow_from_the_past_forecasts_kept_beside_it(trained, tiny
     assert result.metrics["log_loss"] == pytest.approx(-np.log(np.where(y, p, 1 - p)).mean())
 
 
+def test_each_past_date_has_its_figure_with_an_interval(trained, tiny):
+    result, _ = trained
+    dates = registry.table_of(result.run_id, "dates", tracking=tiny.tracking)
+    table = registry.table_of(result.run_id, "backtest", tracking=tiny.tracking)
+    assert len(dates) == table["as_of"].nunique()
+    assert (dates["low"] <= dates["high"]).all()
+    kept = registry.client_of(tiny.tracking).get_metric_history(result.run_id, "skill_at_past_dates")
+    assert [m.value for m in sorted(kept, key=lambda m: m.step)] == pytest.approx(dates["skill"].tolist())
+
+
 def test_an_earlier_run_s_parameters_are_taken_as_they_are(trained, tiny):
     result, _ = trained
     first = registry.load("win", result.version, tracking=tiny.tracking)
