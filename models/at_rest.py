@@ -17,7 +17,7 @@ import numpy as np
 
 from crm.errors import NotReady
 from models.at_rest_boosters import booster_of
-from models.at_rest_tree import Reader, Writer
+from models.at_rest_tree import Reader, Writer, strangers
 from models.at_rest_values import Array, Arrays, plain
 
 FORMAT = 1
@@ -159,7 +159,7 @@ class _Folder:
         if name not in files:
             raise self._bad(name, "it is missing")
         try:
-            return io.loads(files[name], trusted=[])  # nothing but scikit-learn's and NumPy's own types
+            return io.loads(files[name], trusted=strangers(files[name]))
         except Exception as error:  # whatever a damaged file makes of it
             raise self._bad(name, _said(error)) from error
 

@@ -153,8 +153,7 @@ class Writer:
         from skops import io
 
         kept = io.dumps(estimator)
-        if strange := io.get_untrusted_types(data=kept):
-            raise Unkept(f"of {', '.join(strange)}, which is none of scikit-learn's and NumPy's own types")
+        strangers(kept)
         self.estimators.append(kept)
         return {"is": "estimator", "number": len(self.estimators) - 1}
 
@@ -168,6 +167,22 @@ class Writer:
             return {"is": "member", "class": name, "of": value.name}
         has = {key: self.node(part, f".{key}") for key, part in _state(value).items()}
         return {"is": "object", "class": name, "has": has}
+
+
+def strangers(kept: bytes) -> list[str]:
+    """Types in a file of skops beyond those that it trusts by itself, all of them scikit-learn's own.
+
+    Raises
+    ------
+    Unkept
+        If one is not: reading it might run its code.
+    """
+    from skops import io
+
+    found: list[str] = io.get_untrusted_types(data=kept)
+    if others := [name for name in found if not name.startswith("sklearn.")]:
+        raise Unkept(f"of {', '.join(others)}, which is none of scikit-learn's and NumPy's own types")
+    return found
 
 
 def _state(value: Any) -> dict[str, Any]:

@@ -30,10 +30,11 @@ VIEWS = MappingProxyType(
             """
             select d.deal_id, d.name, d.account_id, d.owner_id, r.team_id, d.stage, d.forecast_category, d.amount,
                    d.currency, d.close_date, date_diff('day', d.created_at, c.as_of) as age_days,
-                   date_diff('day', max(a.occurred_at), c.as_of) as days_silent
+                   date_diff('day', a.last_at, c.as_of) as days_silent
             from deals d cross join cut c left join reps r on r.rep_id = d.owner_id
-            left join activities a on a.deal_id = d.deal_id
-            where d.outcome = 'open' group by all
+            left join (select deal_id, max(occurred_at) as last_at from activities group by deal_id) a
+                   on a.deal_id = d.deal_id
+            where d.outcome = 'open'
             """,
         ),
         "win_rate_by_stage": (
@@ -127,7 +128,7 @@ def write_sql(view: LakeView, file: Path) -> int:
     """
     part = file.with_name(f".{file.name}.part")
     part.unlink(missing_ok=True)
-    if file.exists() and file.read_bytes()[8:12] != b"DUCK":
+    if file.exists() and not _is_duckdb(file):
         raise FileThere(f"{file} is there already and is no DuckDB file. Name another: --out company.duckdb.")
     file.parent.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(str(part)) as con:
@@ -140,6 +141,11 @@ def write_sql(view: LakeView, file: Path) -> int:
             con.execute(f"comment on view {name} is '{says.replace(chr(39), chr(39) * 2)}'")
     part.replace(file)
     return len(names) + len(VIEWS) + 1
+
+
+def _is_duckdb(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(12)[8:] == b"DUCK"
 
 
 def _features(view: LakeView, company: Company, at: datetime) -> dict[str, pd.DataFrame]:

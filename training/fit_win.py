@@ -128,15 +128,17 @@ def _challenge(run: _Run, recipe: Recipe, extra: _Extra, seed: int) -> TrainResu
     newest = newest_slice(run.rows, until, recipe.model, run.policy)
     rival = champion_recipe(champion) if champion else None
     judged = _judged(run, recipe, rival, newest, seed)
-    judged_run = _log_judged(run, judged, recipe, newest)
     settled = recipe.settled(judged.twin) if judged.twin is not None else recipe
+    model = _fitted(run, settled)  # before anything is logged, as it raises where the data does not suffice
+    judged_run = _log_judged(run, judged, newest)
     extra = replace(extra, tags=extra.tags | {"judged_run": judged_run})
-    result = _fitted(run, settled, judged.verdict, extra)
+    result = _kept(run, model, judged.verdict, extra)
     if champion is None or rival is None or judged.verdict.promote or not _outdated(run, champion):
         return result
     run.say("Fitting the champion's recipe again on the newest data")
     text = "Promoted: the champion's recipe, fitted again on newer data, as the challenger's was not better."
-    again = _fitted(run, rival, gate.Verdict(True, "same", text), _Extra(tags={"judged_run": judged_run}))
+    verdict = gate.Verdict(True, "same", text)
+    again = _kept(run, _fitted(run, rival), verdict, _Extra(tags={"judged_run": judged_run}))
     return replace(result, in_use=again.version)
 
 
@@ -169,7 +171,7 @@ def _outdated(run: _Run, champion: registry.Champion) -> bool:
     return False
 
 
-def _log_judged(run: _Run, judged: recipes.Judged, recipe: Recipe, newest: recipes.Slice | None) -> str:
+def _log_judged(run: _Run, judged: recipes.Judged, newest: recipes.Slice | None) -> str:
     """A run of its own for the twin: what it said of the slice, beside the champion's twin and the rates."""
     verdict = judged.verdict
     figures = {"difference": verdict.difference, "difference_low": verdict.low, "difference_high": verdict.high}
@@ -184,9 +186,13 @@ def _log_judged(run: _Run, judged: recipes.Judged, recipe: Recipe, newest: recip
     )
 
 
-def _fitted(run: _Run, recipe: Recipe, verdict: gate.Verdict, extra: _Extra) -> TrainResult:
+def _fitted(run: _Run, recipe: Recipe) -> WinModel:
     run.say(f"Fitting the win model on {len(run.rows):,} snapshots")
-    model = recipe.fit(run.rows, pd.Timestamp(run.as_of))
+    return recipe.fit(run.rows, pd.Timestamp(run.as_of))
+
+
+def _kept(run: _Run, model: WinModel, verdict: gate.Verdict, extra: _Extra) -> TrainResult:
+    """Log and register a model, and put it in use where the verdict says so."""
     table = model.choice_.table
     metrics = win_metrics(table) | numbers(model.note) | extra.metrics
     note = f"{model.note['sentence_en']} {extra.note}".strip()

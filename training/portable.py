@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import warnings
 from importlib.metadata import version
@@ -29,6 +30,7 @@ def save(model: Any, what: str, folder: Path) -> None:
         warnings.simplefilter("ignore")  # MLflow's own loaders of SQLAlchemy, its own type hints
         import mlflow.pyfunc
 
+        logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)  # it tells of each check it makes
         data = Path(place) / ARTIFACT
         at_rest.save(model, data)
         example = input_example(model) if what != "attainment" else None

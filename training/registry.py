@@ -90,6 +90,7 @@ def client_of(tracking: str) -> MlflowClient:
     """A client of one tracking store, such as sqlite:///var/mlflow.db or a server's address; sends no usage data."""
     # MLflow decides on usage data when it is first imported, by the environment alone: it must be told before.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # noqa: TID251
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # noqa: TID251
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it tells of making its tables
     with _quiet():
         from mlflow.tracking import MlflowClient
@@ -159,6 +160,8 @@ def log_run(
 
 def champion_version(what: str, *, tracking: str) -> str | None:
     """The champion's version, or None."""
+    if _is_empty(tracking):
+        return None
     return _by_alias(client_of(tracking), what, CHAMPION)
 
 

@@ -71,7 +71,7 @@ def test_a_classifier_of_one_s_own_is_registered_and_judged(ran, tiny_home):
     assert "challenger" in newest.aliases
     assert newest.tags["verdict"] in said(ran["07_bring_your_own_model"])
     kept = registry.load("win", newest.version, tracking=tracking).model
-    assert type(kept.learner).__name__ == "ExtraTreesClassifier"
+    assert type(kept.learner).__name__ == "HistGradientBoostingClassifier"
 
 
 def test_reasons_add_up_and_a_what_if_is_answered(ran):

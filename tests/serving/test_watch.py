@@ -1,6 +1,7 @@
 """Watching, replaying and exporting a small company with a real model in use."""
 
 import shutil
+from decimal import Decimal
 
 import duckdb
 import pandas as pd
@@ -63,7 +64,7 @@ def test_what_was_issued_comes_out_again_from_the_data_of_then(home, store):
     day = issued[0].as_of.date()
     # Data that came afterwards must not matter: every open deal's amount is corrected.
     deals = home.lake.view().arrow("deals")
-    one = pa.array([1] * len(deals)).cast(deals.schema.field("amount").type)
+    one = pa.array([Decimal(1)] * len(deals), deals.schema.field("amount").type)
     home.lake.merge({"deals": deals.set_column(deals.column_names.index("amount"), "amount", one)}, source="later")
     found = replay(home, store, day)
     assert {c.entity for c in found} == {row.entity for row in issued}
