@@ -97,7 +97,7 @@ def test_files_lie_beside_the_store_and_are_small(model, tracking):
 
 def folder_of(logged, tracking):
     home = Path(tracking.removeprefix("sqlite:///")).parent
-    return home / "artifacts" / logged.run_id / "artifacts" / "model" / "data" / "at_rest"
+    return home / "artifacts" / logged.run_id / "artifacts" / "model" / "artifacts" / "at_rest"
 
 
 def test_a_damaged_model_is_told_with_its_file_and_the_mend(model, tracking):
@@ -134,5 +134,7 @@ def test_mlflow_itself_loads_the_champion(model, tracking):
     finally:
         mlflow.set_tracking_uri(before[0])
         mlflow.set_registry_uri(before[1])
-    rows = snapshots(200, seed=3).head(5)
-    np.testing.assert_array_equal(loaded.predict(rows), model.predict_proba_won(rows))
+    example = loaded.input_example
+    known = example.assign(as_of=pd.to_datetime(example["as_of"]).astype("datetime64[us, UTC]"))
+    said = loaded.predict(example)["win_probability"]
+    np.testing.assert_allclose(said, model.predict_proba_won(known), rtol=0, atol=1e-9)
