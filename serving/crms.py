@@ -13,6 +13,7 @@ from serving.settings import Settings
 if TYPE_CHECKING:
     from crm.connectors import Connector
     from crm.connectors.writing import Writer
+    from crm.connectors.zoho.channels import ZohoChannels
 
 CrmName = Literal["zoho", "fxiaoke", "tryton"]
 CRMS: tuple[CrmName, ...] = get_args(CrmName)
@@ -68,6 +69,30 @@ def writer_of(crm: str, settings: Settings, home: Home) -> Writer:
     if isinstance(connector, Tryton):
         return TrytonWriter(connector)
     raise UnknownCrm(crm)
+
+
+class NoMessages(BadInput):
+    """A CRM that sends no messages on changes."""
+
+    def __init__(self, crm: str) -> None:
+        super().__init__(f"{TITLES.get(crm, crm)} sends no messages that can be taken. Sync it often instead.")
+
+
+def channels_of(crm: str, settings: Settings, home: Home) -> ZohoChannels:
+    """Channels by which a CRM sends messages on changes; errors as in `connector_of`.
+
+    Raises
+    ------
+    NoMessages
+        If it sends none.
+    """
+    from crm.connectors.zoho import Zoho
+    from crm.connectors.zoho.channels import ZohoChannels
+
+    connector = connector_of(crm, settings, home)
+    if not isinstance(connector, Zoho):
+        raise NoMessages(crm)
+    return ZohoChannels(connector)
 
 
 def _zoho(settings: Settings, home: Home, calls: int | None) -> Connector:

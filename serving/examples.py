@@ -328,6 +328,7 @@ _KEPT_TOKEN: Example = {
 TOKENS: Example = {"tokens": [_KEPT_TOKEN]}
 NEW_TOKEN: Example = {"token": "bw_Jm1x...shown-once", "kept": _KEPT_TOKEN}
 ME: Example = {"name": "ann@example.com", "role": "manager", "rep_id": "R-2", "signed_in": True}
+TAKEN: Example = {"records": 1}
 HEALTH: Example = {"status": "ok", "sample": False, "as_of": "2026-03-01T12:00:00+00:00"}
 GOAL: Example = {
     "goal_id": "bw-12",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -174,6 +174,23 @@ class Connector(Protocol):
         ...
 
 
+@runtime_checkable
+class ReadsSome(Connector, Protocol):
+    """A CRM that can give some records by their keys."""
+
+    def pull_some(
+        self, keys: Mapping[str, Sequence[str]], stop: datetime, wanted: Mapping[str, Sequence[str]]
+    ) -> Iterator[Batch]:
+        """Records by resource and key as they are now; `gone` of a batch holds keys that are not there.
+
+        Raises
+        ------
+        CrmUnreachable, BadCrmKey
+            If the CRM gives no rows.
+        """
+        ...
+
+
 @dataclass(slots=True)
 class SyncReport:
     """What a sync did: rows by table and what became of them, refused cells, batches, and the last cursor."""
@@ -250,10 +267,7 @@ def sync(
         If the state file is none.
     """
     declared, report = connector.declaration, SyncReport()
-    wanted_columns(declared, mapping)  # a mapping that names what is not there is said before the CRM is asked
-    written = company.write_back.get(declared.name)
-    mapping = with_own_fields(mapping, connector.own_fields(), but=written.fields if written else ())
-    wanted = wanted_columns(declared, mapping)
+    mapping, wanted = _prepared(connector, mapping, company)
     take = partial(_take, lake=lake, people=people, quarantine=quarantine, company=company)
     seen = Seen(state_file.with_suffix(".seen")) if declared.lists else None
     for batch in connector.pull(read_state(state_file), stop, wanted):
@@ -266,6 +280,53 @@ def sync(
         if progress:
             progress(f"{report.taken:,} rows, {report.batches:,} batches")
     return report
+
+
+def sync_touched(
+    connector: ReadsSome,
+    touched: Mapping[str, Mapping[str, bool]],
+    *,
+    lake: Lake,
+    people: PeopleBook,
+    quarantine: Path,
+    company: Company,
+    state_file: Path,
+    stop: datetime,
+    mapping: CrmMapping,
+) -> SyncReport:
+    """Bring some records up to the CRM, as they are there now; the cursor stays, so the next sync reads them again.
+
+    Parameters
+    ----------
+    touched : mapping of str to mapping of str to bool
+        By resource and key: whether the CRM said that the record was deleted. It leaves the lake if it is not there.
+
+    Raises
+    ------
+    CrmUnreachable, BadCrmKey, BadMapping
+        As in `sync`, which explains the other parameters too.
+    """
+    declared, report = connector.declaration, SyncReport()
+    mapping, wanted = _prepared(connector, mapping, company)
+    take = partial(_take, lake=lake, people=people, quarantine=quarantine, company=company)
+    seen = Seen(state_file.with_suffix(".seen")) if declared.lists else None
+    keys = {name: sorted(found) for name, found in touched.items() if name in wanted}
+    for batch in connector.pull_some(keys, stop, wanted):
+        gone = {n: [i for i in ids if touched.get(n, {}).get(i)] for n, ids in batch.gone.items()}
+        if any(batch.rows.values()) or any(gone.values()):
+            report.add(take(declared, batch.rows, gone, mapping, wanted))
+        if seen is not None:
+            seen.note({n: [str(r[declared.identifier]) for r in rows] for n, rows in batch.rows.items()}, gone)
+    return report
+
+
+def _prepared(connector: Connector, mapping: CrmMapping, company: Company) -> tuple[CrmMapping, dict[str, list[str]]]:
+    """The mapping with the company's own fields, and the columns it reads."""
+    declared = connector.declaration
+    wanted_columns(declared, mapping)  # a mapping that names what is not there is said before the CRM is asked
+    written = company.write_back.get(declared.name)
+    whole = with_own_fields(mapping, connector.own_fields(), but=written.fields if written else ())
+    return whole, wanted_columns(declared, whole)
 
 
 def _all_gone(batch: Batch, seen: Seen | None) -> dict[str, list[str]]:

@@ -1,17 +1,27 @@
-"""The verb that writes forecasts into a CRM's deals."""
+"""Verbs that reach into a CRM: forecasts into its deals, its messages on changes."""
 
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
+from crm.errors import BadInput
 from serving.cli.common import HomeDir, home_that_is, progress, store_of
 
 
+class BadAddress(BadInput):
+    """Messages cannot be sent there."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"--address is '{address}'. Give the address of this server as the CRM reaches it, by https.")
+
+
 def add_to(app: typer.Typer) -> None:
-    """Add the verb of this module."""
+    """Add the verbs of this module."""
     app.command("write-back")(write_back)
+    app.command("listen")(listen)
 
 
 def write_back(
@@ -38,3 +48,40 @@ def write_back(
             store.audit("cli", "write back", crm=name, written=report.written, refused=len(report.refused))
     for line in report.lines(dry_run):
         typer.echo(line)
+
+
+def listen(
+    name: Annotated[str, typer.Argument(help="The CRM: zoho.")],
+    address: Annotated[
+        str | None, typer.Option("--address", help="This server as the CRM reaches it: https://forecasts.example.com")
+    ] = None,
+    home: HomeDir = None,
+    stop: Annotated[bool, typer.Option("--stop", help="End it: close the channels.")] = False,
+) -> None:
+    """Have the CRM tell each change, so that forecasts follow within a minute; the worker prolongs it.
+
+    Without --address or --stop it shows what there is.
+
+    Example: bellwether listen zoho --address https://forecasts.example.com --home ours
+    """
+    from serving import messages
+    from serving.crms import channels_of
+    from serving.settings import Settings
+
+    if address is not None and (urlsplit(address).scheme != "https" or not urlsplit(address).hostname):
+        raise BadAddress(address)
+    place = home_that_is(home)
+    channels = channels_of(name, Settings(), place)
+    with store_of(place) as store:
+        if stop:
+            typer.echo(f"{messages.stop_listening(store, name, channels)} channels closed")
+            return
+        if address is not None:
+            to = f"{address.rstrip('/')}/api/v1/crms/{name}/messages"
+            messages.listen(store, name, channels, to)
+            store.audit("cli", "listen", crm=name, address=to)
+        found = [c for c in messages.open_channels(store) if c.crm == name]
+    for channel in found:
+        typer.echo(f"{name} tells changes to {channel.address} until {channel.expires_at:%Y-%m-%d %H:%M} UTC")
+    if not found:
+        typer.echo(f"{name} tells nothing. Begin: bellwether listen {name} --address ADDRESS")

@@ -127,13 +127,42 @@ def take_files(home: Home, store: Store, path: Path, mapping: Any, tell: Tell, *
 
 
 def sync_crm(work: Work) -> Outcome:
-    """Take what changed in a CRM since the last sync; then ask for scores."""
+    """Take what changed in a CRM since the last sync, or what its messages named; then ask for scores."""
     connector = connector_of(work.job.params["crm"], work.settings, work.home)
-    found, crm = sync_home(work.home, work.store, connector, work.tell)
+    if work.job.params.get("touched"):
+        found, crm = sync_named(work, connector)
+    else:
+        found, crm = sync_home(work.home, work.store, connector, work.tell)
     work.store.audit(_who(work.job), "sync", crm=crm, taken=found.taken)
     tables = {name: dict(counts) for name, counts in sorted(found.tables.items())}
     result = {"crm": crm, "tables": tables, "refused": dict(found.refused), "data_cut": work.home.lake.cut().number}
     return Outcome(f"{found.taken:,} rows read", {**result, "score_job": score_after(work)})
+
+
+def sync_named(work: Work, connector: Connector) -> tuple[Any, str]:
+    """Read the records that messages of a CRM named; those named again meanwhile stay queued."""
+    from crm.connectors import ReadsSome, SyncReport, sync_touched
+    from crm.mapping import load
+    from serving import messages
+    from serving.people import StorePeople
+
+    declared, rows = connector.declaration, messages.touched(work.store, connector.declaration.name)
+    if not rows or not isinstance(connector, ReadsSome):
+        return SyncReport(), declared.name
+    work.home.prepare_sync()
+    found = sync_touched(
+        connector,
+        messages.by_resource(rows),
+        lake=work.home.lake,
+        people=StorePeople(work.store),
+        quarantine=work.home.quarantine,
+        company=work.home.company(),
+        state_file=work.home.cursors / f"{declared.name}.json",
+        stop=datetime.now(UTC),
+        mapping=load(declared.mapping),
+    )
+    messages.done(work.store, rows)
+    return found, declared.name
 
 
 def sync_home(

@@ -21,6 +21,8 @@ from sqlalchemy.exc import OperationalError
 
 from crm.company import Company
 from crm.errors import BellwetherError
+from serving import messages
+from serving.crms import channels_of
 from serving.home import Home
 from serving.jobs.leases import LEASE_SECONDS, process_name
 from serving.jobs.queue import Job, JobLost, Queue
@@ -31,6 +33,7 @@ from serving.settings import Settings
 from serving.store import Store
 
 _CLOCK = 20.0  # seconds between two looks at the clock
+_RETRY = 3600.0  # seconds until a CRM is asked again to prolong a channel
 _GRACE = 5.0  # seconds that a job has to end by itself when it is to be stopped
 log = logging.getLogger("bellwether.worker")
 
@@ -58,6 +61,7 @@ class Worker:
         self._look_at = 0.0
         self._asked: date | None = None
         self._tidied: date | None = None
+        self._renew_at = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop; a job at work then goes back to the queue."""
@@ -162,8 +166,22 @@ class Worker:
             log.warning("Nothing nightly is done: %s", error)
             return
         now = datetime.now(UTC).astimezone(company.zone)
+        self._renew_channels()
         self._ask_for_scores(now)
         self._tidy(company, now)
+
+    def _renew_channels(self) -> None:
+        """Prolong the channels of CRMs that end soon; where that fails it is tried again an hour later."""
+        if time.monotonic() < self._renew_at:
+            return
+        for channel in messages.due(self.store, datetime.now(UTC)):
+            self._renew_at = time.monotonic() + _RETRY
+            try:
+                crm = channel.crm
+                messages.renew(self.store, channels_of(crm, self._settings, self.home), channel)
+                log.info("%s: messages on changes were prolonged", crm)
+            except BellwetherError as error:
+                log.warning("%s: messages on changes end at %s: %s", crm, channel.expires_at, error)
 
     def _ask_for_scores(self, now: datetime) -> None:
         at = self._settings.score_at

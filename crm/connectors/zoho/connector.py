@@ -105,6 +105,15 @@ class Zoho:
             run = _Run(web, self._tokens.host, self._limits, stop, wanted, self._known)
             yield from run.batches({m: dict(part) for m, part in state.items()})
 
+    def pull_some(
+        self, keys: Mapping[str, Sequence[str]], stop: datetime, wanted: Mapping[str, Sequence[str]]
+    ) -> Iterator[Batch]:
+        """See `crm.connectors.base.ReadsSome.pull_some`."""
+        with closing(self.web()) as web:
+            run = _Run(web, self._tokens.host, self._limits, stop, wanted, self._known)
+            for module in [m for m in MODULES if keys.get(m)]:
+                yield run.some(module, list(keys[module]))
+
     @property
     def root(self) -> str:
         """Address of the API."""
@@ -145,6 +154,12 @@ class _Run:
             for rows, gone, cursor in self._module(module, state.get(module, {})):
                 state = {**state, module: cursor}
                 yield Batch(rows, state, {module: gone} if gone else {})
+
+    def some(self, module: str, ids: list[str]) -> Batch:
+        """Records by id, and those ids that are not there."""
+        records = self._by_id(module, self._fields(module), ids)
+        missing = sorted(set(ids) - {str(r["id"]) for r in records})
+        return Batch(self._rows(module, records), {}, {module: missing})
 
     def _users(self) -> list[Row]:
         rows: list[Row] = []

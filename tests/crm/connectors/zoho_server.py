@@ -57,6 +57,7 @@ class ZohoCrm:
         self.faults: deque[str] = deque()
         self.asked: list[str] = []
         self.own: dict[str, dict[str, Record]] = {m: {} for m in FIELDS}  # fields the company made, as described
+        self.channels: dict[str, Record] = {}
         self.page_limit, self.at_once, self.most_at_once = 200, 0, 10
         self.tokens: set[str] = set()
         self.renewed = 0
@@ -102,6 +103,8 @@ class ZohoCrm:
                 return refusal(401, "INVALID_TOKEN")
             if self.at_once > self.most_at_once:
                 return refusal(429, "TOO_MANY_REQUESTS")
+            if path.endswith("/actions/watch"):
+                return self._watch(method, query, body)
             if method == "PUT":
                 return self._update(path.removeprefix("/crm/v8/"), body)
             return self._route(path.removeprefix("/crm/v8/").split("/"), query, headers)
@@ -135,6 +138,30 @@ class ZohoCrm:
                 if item["api_name"] == "Stage":
                     item["pick_list_values"].append(value)
         return Answer(200, {"fields": fields})
+
+    def message(self, channel_id: str, module: str, ident: str, operation: str, **ahead: float) -> Record:
+        """What the CRM sends to a channel's address now; its clock may be before or behind."""
+        at = int((self.now + timedelta(**ahead)).timestamp() * 1000)
+        told = {"module": module, "ids": [ident], "operation": operation, "server_time": at}
+        more = {"query_params": {}, "resource_uri": f"https://zoho.example/crm/v8/{module}", "affected_fields": []}
+        return {**told, **more, "channel_id": channel_id, "token": self.channels[channel_id]["token"]}
+
+    def _watch(self, method: str, query: dict[str, str], body: Any) -> Answer:
+        good = {"watch": [{"status": "success", "code": "SUCCESS", "details": {}}]}
+        if method == "DELETE":
+            known = self.channels.pop(query["channel_ids"], None)
+            return Answer(200, good) if known else refusal(400, "NOT_SUBSCRIBED")
+        [wish] = body["watch"]
+        channel = wish["channel_id"]
+        if method == "PATCH" and (channel not in self.channels or self.channels[channel]["until"] <= self.now):
+            return Answer(400, {"watch": [refusal(400, "NOT_SUBSCRIBED").body]})
+        if len(wish["token"]) > 50 or not wish["notify_url"].startswith("https://"):
+            return Answer(400, {"watch": [refusal(400, "INVALID_DATA").body]})
+        until = _at(wish["channel_expiry"])
+        if until > self.now + timedelta(days=7):
+            until = self.now + timedelta(hours=1)
+        self.channels[channel] = {**wish, "until": until}
+        return Answer(201 if method == "POST" else 200, good)
 
     def _update(self, module: str, body: Record) -> Answer:
         if len(body["data"]) > 100:
