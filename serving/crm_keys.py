@@ -10,6 +10,7 @@ import yaml
 from pydantic import SecretStr
 
 from crm.connectors.fxiaoke import FxiaokeKeys
+from crm.connectors.salesforce import SalesforceKeys
 from crm.connectors.tryton import TrytonKeys
 from crm.connectors.zoho import ZohoKeys
 from crm.errors import BadInput, NotAllowed
@@ -64,6 +65,13 @@ def fxiaoke_keys(settings: Settings) -> FxiaokeKeys:
         raise BadKeyFile(settings.keys or Path("keys"), f"says time_zone '{zone}' for fxiaoke, which is none")
     cloud = settings.fxiaoke_cloud or str(stored.get("cloud", "fxiaoke"))
     return FxiaokeKeys(**given, cloud=cloud, time_zone=zone)
+
+
+def salesforce_keys(settings: Settings) -> SalesforceKeys:
+    """A connected app of Salesforce; errors as in `zoho_keys`."""
+    given = _given(settings, "salesforce", ("login", "client_id", "client_secret"))
+    said, stored = settings.salesforce_refresh_token, _in_file(settings, "salesforce").get("refresh_token")
+    return SalesforceKeys(**given, refresh_token=said.get_secret_value() if said else stored and str(stored))
 
 
 def tryton_keys(settings: Settings) -> TrytonKeys:

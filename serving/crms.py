@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from crm.connectors.writing import Writer
     from crm.connectors.zoho.channels import ZohoChannels
 
-CrmName = Literal["zoho", "fxiaoke", "tryton"]
+CrmName = Literal["zoho", "fxiaoke", "salesforce", "tryton"]
 CRMS: tuple[CrmName, ...] = get_args(CrmName)
-TITLES: Mapping[str, str] = MappingProxyType({"zoho": "Zoho CRM", "fxiaoke": "纷享销客", "tryton": "Tryton"})
+TITLES: Mapping[str, str] = MappingProxyType(
+    {"zoho": "Zoho CRM", "fxiaoke": "纷享销客", "salesforce": "Salesforce", "tryton": "Tryton"}
+)
 
 
 class UnknownCrm(BadInput):
@@ -45,6 +47,7 @@ def connector_of(crm: str, settings: Settings, home: Home, calls: int | None = N
     makers: dict[str, Callable[[Settings, Home, int | None], Connector]] = {
         "zoho": _zoho,
         "fxiaoke": _fxiaoke,
+        "salesforce": _salesforce,
         "tryton": _tryton,
     }
     if crm not in makers:
@@ -56,6 +59,8 @@ def writer_of(crm: str, settings: Settings, home: Home) -> Writer:
     """What writes into a CRM's deals; errors as in `connector_of`."""
     from crm.connectors.fxiaoke import Fxiaoke
     from crm.connectors.fxiaoke.writer import FxiaokeWriter
+    from crm.connectors.salesforce import Salesforce
+    from crm.connectors.salesforce.writer import SalesforceWriter
     from crm.connectors.tryton import Tryton
     from crm.connectors.tryton.writer import TrytonWriter
     from crm.connectors.zoho import Zoho
@@ -66,6 +71,8 @@ def writer_of(crm: str, settings: Settings, home: Home) -> Writer:
         return ZohoWriter(connector)
     if isinstance(connector, Fxiaoke):
         return FxiaokeWriter(connector)
+    if isinstance(connector, Salesforce):
+        return SalesforceWriter(connector)
     if isinstance(connector, Tryton):
         return TrytonWriter(connector)
     raise UnknownCrm(crm)
@@ -109,6 +116,13 @@ def _fxiaoke(settings: Settings, home: Home, calls: int | None) -> Connector:
 
     limits = FxiaokeLimits(calls=calls) if calls else None
     return Fxiaoke(fxiaoke_keys(settings), home.tokens, host=settings.fxiaoke_host, limits=limits)
+
+
+def _salesforce(settings: Settings, home: Home, calls: int | None) -> Connector:
+    from crm.connectors.salesforce import Salesforce, SalesforceLimits
+    from serving.crm_keys import salesforce_keys
+
+    return Salesforce(salesforce_keys(settings), limits=SalesforceLimits(calls=calls) if calls else None)
 
 
 def _tryton(settings: Settings, home: Home, calls: int | None) -> Connector:

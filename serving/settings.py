@@ -80,6 +80,14 @@ class Settings(BaseSettings):
         None, description="纷享销客: fxiaoke, huawei, ali, hongkong, frankfurt or northamerica; unset: fxiaoke."
     )
     fxiaoke_host: str | None = Field(None, description="纷享销客: address of its API; unset: the cloud's.")
+    salesforce_login: str | None = Field(
+        None, description="Salesforce: the company's address, such as https://firm.my.salesforce.com."
+    )
+    salesforce_client_id: SecretStr | None = Field(None, description="Salesforce: consumer key of a connected app.")
+    salesforce_client_secret: SecretStr | None = Field(None, description="Salesforce: the app's consumer secret.")
+    salesforce_refresh_token: SecretStr | None = Field(
+        None, description="Salesforce: refresh token; unset: the app's client credentials."
+    )
     tryton_url: str | None = Field(None, description="Tryton: its address, such as https://erp.example.org.")
     tryton_database: str | None = Field(None, description="Tryton: name of the database.")
     tryton_user: str | None = Field(None, description="Tryton: user with read access.")

@@ -266,8 +266,8 @@ def sync(
     BadState
         If the state file is none.
     """
-    declared, report = connector.declaration, SyncReport()
     mapping, wanted = _prepared(connector, mapping, company)
+    declared, report = connector.declaration, SyncReport()
     take = partial(_take, lake=lake, people=people, quarantine=quarantine, company=company)
     seen = Seen(state_file.with_suffix(".seen")) if declared.lists else None
     for batch in connector.pull(read_state(state_file), stop, wanted):
@@ -306,8 +306,8 @@ def sync_touched(
     CrmUnreachable, BadCrmKey, BadMapping
         As in `sync`, which explains the other parameters too.
     """
-    declared, report = connector.declaration, SyncReport()
     mapping, wanted = _prepared(connector, mapping, company)
+    declared, report = connector.declaration, SyncReport()
     take = partial(_take, lake=lake, people=people, quarantine=quarantine, company=company)
     seen = Seen(state_file.with_suffix(".seen")) if declared.lists else None
     keys = {name: sorted(found) for name, found in touched.items() if name in wanted}

@@ -198,7 +198,9 @@ def _code(answer: httpx.Response) -> str:
         body = answer.json()
     except ValueError:
         return "no JSON"
-    code = body.get("code") if isinstance(body, dict) else None
+    if isinstance(body, list) and body:  # Salesforce lists what is wrong
+        body = body[0]
+    code = (body.get("code") or body.get("errorCode")) if isinstance(body, dict) else None
     return code if isinstance(code, str) and len(code) <= 60 else f"status {answer.status_code}"
 
 

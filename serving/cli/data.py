@@ -44,6 +44,7 @@ def add_to(app: typer.Typer) -> None:
     sync = typer.Typer(help="Bring the lake up to a CRM.", no_args_is_help=True)
     sync.command("zoho")(sync_zoho)
     sync.command("fxiaoke")(sync_fxiaoke)
+    sync.command("salesforce")(sync_salesforce)
     sync.command("tryton")(sync_tryton)
     app.add_typer(sync, name="sync")
 
@@ -145,6 +146,21 @@ def sync_fxiaoke(
     Example: bellwether sync fxiaoke --home ours
     """
     _sync("fxiaoke", home, mapping, calls)
+
+
+def sync_salesforce(
+    home: HomeDir = None,
+    mapping: OwnMapping = None,
+    calls: Annotated[int, typer.Option(min=1, help="Calls that this run may spend of the day's.")] = 20_000,
+) -> None:
+    """Take what changed in Salesforce since the last sync: records, opportunities' history, deletions and merges.
+
+    Keys come from BELLWETHER_SALESFORCE_LOGIN, _CLIENT_ID, _CLIENT_SECRET and, where it is used, _REFRESH_TOKEN, or
+    from a file that BELLWETHER_KEYS names. A run that ends early loses nothing: the next one goes on.
+
+    Example: bellwether sync salesforce --home ours
+    """
+    _sync("salesforce", home, mapping, calls)
 
 
 def sync_tryton(home: HomeDir = None, mapping: OwnMapping = None) -> None:

@@ -153,7 +153,9 @@ class _Kind:
     def _ended(self, cursor: Cursor) -> Cursor:
         started = cursor["started"]
         since = cursor["since"] if started is None else str(int(started) - _OVERLAP_MS)
-        return {k: v for k, v in {**cursor, "since": since}.items() if k not in ("last", "started")}
+        # A first load has just seen all keys.
+        listed = {} if cursor["since"] else {"listed": self._stop.isoformat()}
+        return {k: v for k, v in {**cursor, "since": since, **listed}.items() if k not in ("last", "started")}
 
     def _newest(self) -> str | None:
         """The newest change there is, in milliseconds by the vendor's clock."""
