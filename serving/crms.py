@@ -107,7 +107,7 @@ def _zoho(settings: Settings, home: Home, calls: int | None) -> Connector:
     from serving.crm_keys import zoho_keys
 
     limits = ZohoLimits(calls=calls) if calls else None
-    return Zoho(zoho_keys(settings), accounts=settings.zoho_accounts, limits=limits)
+    return Zoho(zoho_keys(settings), accounts=settings.zoho_accounts, limits=limits, timeline=settings.zoho_timeline)
 
 
 def _fxiaoke(settings: Settings, home: Home, calls: int | None) -> Connector:

@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     zoho_refresh_token: SecretStr | None = Field(None, description="Zoho CRM: refresh token with read scopes.")
     zoho_data_centre: str | None = Field(None, description="Zoho CRM: us, eu, in, au, cn, jp, ca, sa or uk.")
     zoho_accounts: str | None = Field(None, description="Zoho CRM: accounts server; unset: the data centre's.")
+    zoho_timeline: bool = Field(
+        False, description="Zoho CRM: read timelines for past amounts and close dates, by a further call a deal."
+    )
     fxiaoke_app_id: SecretStr | None = Field(None, description="纷享销客: the app's id.")
     fxiaoke_app_secret: SecretStr | None = Field(None, description="纷享销客: the app's secret.")
     fxiaoke_permanent_code: SecretStr | None = Field(None, description="纷享销客: the company's permanent code.")

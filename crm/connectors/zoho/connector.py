@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,8 +16,11 @@ from crm.connectors.zoho.modules import (
     ACTIVITIES,
     DEALS,
     DECLARATION,
+    LEADS,
     MODULES,
     STAGE_CHANGES,
+    TIMED,
+    TIMELINE,
     USERS,
     Record,
     Row,
@@ -26,7 +29,9 @@ from crm.connectors.zoho.modules import (
     deal_row,
     flat,
     is_own,
+    lead_row,
     stage_moves,
+    timed_changes,
     took_place,
 )
 from crm.errors import BadInput
@@ -73,6 +78,8 @@ class Zoho:
         OAuth client and refresh token.
     accounts : str, optional
         Address of the accounts server; unset: by data centre.
+    timeline : bool
+        Whether each changed deal's timeline is read for its past amounts and close dates, by a further call a deal.
     """
 
     def __init__(
@@ -82,15 +89,19 @@ class Zoho:
         accounts: str | None = None,
         limits: ZohoLimits | None = None,
         patience: Patience | None = None,
+        timeline: bool = False,
     ) -> None:
+        self._timeline = timeline
         self._tokens = ZohoTokens(keys, accounts)
         self._limits, self._patience = limits or ZohoLimits(), patience
         self._known: dict[str, list[Record]] = {}
 
     @property
     def declaration(self) -> Declaration:
-        """What it reads."""
-        return DECLARATION
+        """What it reads; past amounts and close dates are Zoho's own where timelines are read."""
+        if not self._timeline:
+            return DECLARATION
+        return replace(DECLARATION, history=DECLARATION.history | set(TIMED.values()))
 
     def own_fields(self) -> Mapping[str, Sequence[str]]:
         """See `crm.connectors.Connector.own_fields`."""
@@ -102,7 +113,7 @@ class Zoho:
     def pull(self, state: State, stop: datetime, wanted: Mapping[str, Sequence[str]]) -> Iterator[Batch]:
         """See `crm.connectors.Connector.pull`."""
         with closing(self.web()) as web:
-            run = _Run(web, self._tokens.host, self._limits, stop, wanted, self._known)
+            run = _Run(web, self._tokens.host, self._limits, stop, wanted, self._known, timeline=self._timeline)
             yield from run.batches({m: dict(part) for m, part in state.items()})
 
     def pull_some(
@@ -110,7 +121,7 @@ class Zoho:
     ) -> Iterator[Batch]:
         """See `crm.connectors.base.ReadsSome.pull_some`."""
         with closing(self.web()) as web:
-            run = _Run(web, self._tokens.host, self._limits, stop, wanted, self._known)
+            run = _Run(web, self._tokens.host, self._limits, stop, wanted, self._known, timeline=self._timeline)
             for module in [m for m in MODULES if keys.get(m)]:
                 yield run.some(module, list(keys[module]))
 
@@ -142,8 +153,10 @@ class _Run:
         stop: datetime,
         wanted: Mapping[str, Sequence[str]],
         known: Mapping[str, list[Record]],
+        *,
+        timeline: bool,
     ) -> None:
-        self._known = known
+        self._known, self._timeline = known, timeline
         self._web, self._root, self._limits = web, f"{host}/crm/v8", limits
         self._stop, self._wanted = stop, wanted
         self._outcomes: dict[str, str] = {}
@@ -215,6 +228,7 @@ class _Run:
         for _ in range(self._limits.pages):
             params = {"fields": ",".join(fields), "sort_by": "id", "sort_order": "asc"}
             params |= {"per_page": str(self._limits.page)} | ({"page_token": token} if token else {})
+            params |= {"converted": "both"} if module == LEADS else {}
             missing = (400,) if token else ()  # a token that is a day old is no longer known
             answer = self._web.get(f"{self._root}/{module}", params, _since(cursor["since"]), missing=missing)
             if not answer:
@@ -268,7 +282,10 @@ class _Run:
         if module == DEALS:
             moves = self._moves(records)
             deals = [deal_row(r, columns, self._outcomes, m) for r, m in zip(records, moves, strict=True)]
-            return {DEALS: deals, STAGE_CHANGES: [row for rows in moves for row in rows]}
+            timed = self._timed([str(r["id"]) for r in records]) if self._timeline else []
+            return {DEALS: deals, STAGE_CHANGES: [row for rows in moves for row in rows], TIMELINE: timed}
+        if module == LEADS:
+            return {module: [lead_row(r, columns) for r in records]}
         if module in ACTIVITIES:
             times = [took_place(module, r) for r in records]
             done = [r for r, at in zip(records, times, strict=True) if at and at <= self._stop]
@@ -295,6 +312,24 @@ class _Run:
             periods += (answer or {"data": []})["data"]
             page, more = page + 1, bool((answer or {}).get("info", {}).get("more_records"))
         return periods
+
+    def _timed(self, deals: Sequence[str]) -> list[Row]:
+        """Past amounts and close dates of deals, several calls at a time."""
+        with ThreadPoolExecutor(self._limits.parallel) as pool:
+            found = pool.map(self._entries, deals)
+            return [row for deal, entries in zip(deals, found, strict=True) for row in timed_changes(deal, entries)]
+
+    def _entries(self, deal: str) -> list[Record]:
+        """A deal's whole timeline; empty where the deal has just been deleted."""
+        entries: list[Record] = []
+        params = {"per_page": str(self._limits.page)}
+        while True:
+            answer = self._web.get(f"{self._root}/{DEALS}/{deal}/__timeline", params, missing=(400, 404)) or {}
+            entries += answer.get("__timeline") or []
+            token = answer.get("info", {}).get("next_page_token")
+            if not token or not answer["info"].get("more_records"):
+                return entries
+            params = {"page_token": token}
 
     def _see_deleted(self, deals: list[str]) -> None:
         """A deal without stages must be one that was deleted since its page was read, not one that may not be seen."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -12,11 +13,16 @@ from crm.connectors.base import Declaration, Resource
 USERS = "Users"
 DEALS = "Deals"
 STAGE_CHANGES = "Stage_Changes"
+LEADS = "Leads"
+TIMELINE = "Deal_Timeline"
+TIMED: Mapping[str, str] = {"Amount": "amount", "Closing_Date": "close_date"}
+"""Fields whose past is read from a deal's timeline, and their columns."""
 ACTIVITIES: Mapping[str, str] = {"Calls": "Call_Start_Time", "Events": "Start_DateTime", "Tasks": "Closed_Time"}
 """Modules of activities, and when each took place."""
 
 _COMPUTED = {
     DEALS: ("Stage_Outcome", "Ended_Time"),
+    LEADS: ("Outcome",),
     **dict.fromkeys(ACTIVITIES, ("Deal_Id", "Account_Id", "Recorded_Time", "Minutes")),
 }
 _ACTIVITY = {"activities": "activity_id"}
@@ -35,18 +41,21 @@ DECLARATION = Declaration(
             {"deals": "deal_id", "deal_changes": "deal_id"},
         ),
         Resource(STAGE_CHANGES, ("Deal_Id", "Old_Stage", "New_Stage", "Changed_Time")),
+        Resource(TIMELINE, ("Deal_Id", "Field", "Old", "New", "Changed_Time")),
+        Resource(LEADS, ("id", "Modified_Time", "Created_Time", "Lead_Status", "Outcome"), {"deals": "deal_id"}),
         *(
             Resource(m, ("id", "Modified_Time", "Created_Time", "What_Id.id", at, *_COMPUTED[m]), _ACTIVITY)
             for m, at in ACTIVITIES.items()
         ),
     ),
-    deals=(DEALS,),
+    deals=(DEALS, LEADS),
     modified="Modified_Time",
     history=frozenset({"stage"}),
     mapping=Path(__file__).parent / "mapping.yaml",
 )
-MODULES = tuple(r.name for r in DECLARATION.resources if r.name not in (USERS, STAGE_CHANGES))
+MODULES = tuple(r.name for r in DECLARATION.resources if r.name not in (USERS, STAGE_CHANGES, TIMELINE))
 
+_LOST_LEADS = ("lost lead", "junk lead", "not qualified")
 Record = Mapping[str, Any]
 Row = dict[str, str | None]
 
@@ -66,7 +75,7 @@ def api_fields(module: str, columns: Sequence[str], known: Sequence[str]) -> lis
         names["Call_Duration_in_seconds"] = None
     if module == "Events":
         names["End_DateTime"] = None
-    system = ["$se_module"] if module in ACTIVITIES else []
+    system = ["$se_module"] if module in ACTIVITIES else ["$converted"] if module == LEADS else []
     return [n for n in names if n in known] + system
 
 
@@ -121,6 +130,33 @@ def stage_moves(deal: str, history: Sequence[Record]) -> list[Row]:
             moves.append({"Deal_Id": deal, "Old_Stage": before, "New_Stage": period["Stage"], "Changed_Time": at})
         before = period["Stage"]
     return moves
+
+
+def timed_changes(deal: str, entries: Sequence[Record]) -> list[Row]:
+    """A deal's past amounts and close dates, oldest first, as its timeline tells them."""
+    rows: list[Row] = []
+    for entry in sorted(entries, key=lambda e: datetime.fromisoformat(e["audited_time"])):
+        for change in entry.get("field_history") or ():
+            value = change.get("_value") or {}
+            if (field := TIMED.get(str(change.get("api_name")))) and value.get("old") != value.get("new"):
+                old, new = _plain_number(value.get("old")), _plain_number(value.get("new"))
+                at = entry["audited_time"]
+                rows.append({"Deal_Id": deal, "Field": field, "Old": old, "New": new, "Changed_Time": at})
+    return rows
+
+
+def _plain_number(text: str | None) -> str | None:
+    """An amount as the timeline shows it, such as '$ 1,234.50', without sign and groups; other text stays."""
+    found = re.fullmatch(r"[^\d\s-]{0,3}\s?(-?\d{1,3}(?:,\d{3})+(?:\.\d+)?|-?\d+(?:\.\d+)?)", text or "")
+    return found[1].replace(",", "") if found else text or None
+
+
+def lead_row(record: Record, columns: Sequence[str]) -> Row:
+    """A lead: converted is won; statuses that Zoho CRM is sold with say that it is lost."""
+    row = flat(record, columns)
+    lost = str(row["Lead_Status"]).lower() in _LOST_LEADS
+    row["Outcome"] = "won" if record.get("$converted") else "lost" if lost else "open"
+    return row
 
 
 def activity_row(module: str, record: Record, columns: Sequence[str]) -> Row:

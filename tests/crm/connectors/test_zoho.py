@@ -81,10 +81,13 @@ class Site:
         self.root, self.crm, self.address = root, crm, address
         self.lake, self.people, self.state = Lake(root / "lake"), MemoryPeopleBook(), root / "zoho.json"
 
-    def sync(self, page: int = 5, pages: int = 10, calls: int = 2000, **keys: str) -> SyncReport:
+    def sync(
+        self, page: int = 5, pages: int = 10, calls: int = 2000, timeline: bool = False, **keys: str
+    ) -> SyncReport:
         connector = Zoho(
             ZohoKeys(**{**KEYS, **keys}), accounts=self.address,
             limits=ZohoLimits(page=page, pages=pages, calls=calls),
+            timeline=timeline,
             patience=Patience(tries=5, first_wait=0.01, longest_wait=2, timeout=5),
         )  # fmt: skip
         return sync(
@@ -166,6 +169,41 @@ def test_later_syncs_read_only_what_changed_and_log_what_zoho_keeps_no_log_of(si
     crm.tick(minutes=5)
     site.sync()
     assert site.lake.cut().number == number
+
+
+def test_timelines_tell_past_amounts_and_close_dates_from_before_the_first_sync(site: Site) -> None:
+    crm = site.crm
+    crm.put("Deals", "301", Amount=12345.5, Closing_Date="2026-07-31")
+    first = crm.now
+    crm.tick(days=1)
+    crm.put("Deals", "301", Amount=12000)
+    site.sync(timeline=True)
+    crm.tick(days=1)
+    crm.put("Deals", "301", Closing_Date="2026-08-31")
+    crm.tick(minutes=5)
+    site.sync(timeline=True)
+    assert_equal(site)
+    made, day = at(crm.records["Deals"]["301"]["Created_Time"]), timedelta(days=1)
+    columns = ("field", "changed_at", "old_value", "new_value", "source", "deal_id")
+    assert [r[:5] for r in site.rows("deal_changes", *columns) if r[0] != "stage" and r[5] == "301"] == [
+        ("amount", made, None, "1000.50", "crm"),
+        ("amount", first, "1000.50", "12345.50", "crm"),
+        ("amount", first + day, "12345.50", "12000.00", "crm"),
+        ("close_date", made, None, "2026-06-30", "crm"),
+        ("close_date", first, "2026-06-30", "2026-07-31", "crm"),
+        ("close_date", first + 2 * day, "2026-07-31", "2026-08-31", "crm"),
+    ]
+
+
+def test_leads_are_deals_of_their_kind_and_converted_ones_are_won(site: Site) -> None:
+    crm = site.crm
+    for ident, status, converted in (("600", "Contacted", False), ("601", "Junk Lead", False), ("602", None, True)):
+        crm.put("Leads", ident, Lead_Status=status, Owner=owner(1), **{"$converted": converted})
+    site.sync()
+    leads = [r for r in site.rows("deals", "deal_id", "stage", "outcome", "kind") if r[3] == "lead"]
+    assert [r[:3] for r in leads] == [
+        ("600", "Contacted", "open"), ("601", "Junk Lead", "lost"), ("602", "none", "won"),
+    ]  # fmt: skip
 
 
 def test_faults_on_the_way_change_nothing(site: Site) -> None:

@@ -17,6 +17,7 @@ SCHEMAS = {
     "records": "record.json#/components/schemas/Response_Wrapper",
     "deleted": "record.json#/components/schemas/Deleted_Records_Wrapper",
     "history": "related_records.json#/components/schemas/Response_Wrapper",
+    "timeline": "timelines.json#/components/schemas/Response_Wrapper",
     "users": "users.json#/components/schemas/Response_Wrapper",
     "refusal": "record.json#/components/schemas/API_Exception",
 }
@@ -63,6 +64,7 @@ def crm() -> ZohoCrm:
         ("records", "Deals", {"fields": ",".join(FIELDS["Deals"])}),
         ("deleted", "Deals/deleted", {"type": "all"}),
         ("history", "Deals/300/Stage_History", {"fields": "Stage,Modified_Time"}),
+        ("timeline", "Deals/300/__timeline", {}),
         ("users", "users", {}),
         ("refusal", "Deals/999/Stage_History", {"fields": "Stage"}),
         ("refusal", "Tasks", {"fields": "Subject"}),
@@ -72,4 +74,4 @@ def test_answers_are_as_published(crm: ZohoCrm, kind: str, path: str, query: dic
     token = {"Authorization": f"Zoho-oauthtoken {min(crm.tokens)}"}
     answer = crm.answer(f"/crm/v8/{path}", query, token)
     assert errors(kind, answer.body) == []
-    assert errors(kind, {"data": "none", "users": "none", "code": 1})
+    assert errors(kind, {"data": "none", "users": "none", "__timeline": "none", "code": 1})

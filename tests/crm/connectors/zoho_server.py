@@ -26,6 +26,7 @@ FIELDS = {
         "Call_Type", "Call_Start_Time", "Call_Duration_in_seconds", "What_Id", "Who_Id", "Owner", "Created_Time",
         "Modified_Time",
     ],
+    "Leads": ["Lead_Status", "Owner", "Lead_Source", "Created_Time", "Modified_Time"],
     "Events": ["Start_DateTime", "End_DateTime", "What_Id", "Who_Id", "Owner", "Created_Time", "Modified_Time"],
 }  # fmt: skip
 """Fields of each module; there is no module Tasks in this edition."""
@@ -57,6 +58,7 @@ class ZohoCrm:
         self.faults: deque[str] = deque()
         self.asked: list[str] = []
         self.own: dict[str, dict[str, Record]] = {m: {} for m in FIELDS}  # fields the company made, as described
+        self.timelines: dict[str, list[Record]] = {}
         self.channels: dict[str, Record] = {}
         self.page_limit, self.at_once, self.most_at_once = 200, 0, 10
         self.tokens: set[str] = set()
@@ -75,10 +77,24 @@ class ZohoCrm:
     def put(self, module: str, ident: str, **values: Any) -> None:
         """Make or change a record, as a user does."""
         old = self.records[module].get(ident, {"Created_Time": self.stamp()})
+        if module == "Deals":
+            self._audit(ident, old, values)
         self.records[module][ident] = {**old, **values, "id": ident, "Modified_Time": self.stamp()}
         if "Stage" in values and values["Stage"] != old.get("Stage"):
             periods = self.stages.setdefault(ident, [])
             periods.insert(0, {"id": f"{ident}{len(periods)}", "Stage": values["Stage"], "Modified_Time": self.stamp()})
+
+    def _audit(self, ident: str, old: Record, values: Record) -> None:
+        """A timeline shows amounts with their currency and groups."""
+        shown = {"Amount": lambda v: f"$ {v:,.2f}", "Closing_Date": str}
+        history = [
+            {"api_name": n, "_value": {"old": show(old[n]) if old.get(n) else None, "new": show(values[n])}}
+            for n, show in shown.items()
+            if n in values and values[n] != old.get(n)
+        ]
+        entries = self.timelines.setdefault(ident, [])
+        what = {"action": "updated" if entries else "added", "id": f"{ident}{len(entries)}", "source": "crm_ui"}
+        entries.insert(0, {"audited_time": self.stamp(), **what, "field_history": history})
 
     def delete(self, module: str, ident: str) -> None:
         record = self.records[module].pop(ident)
@@ -124,6 +140,10 @@ class ZohoCrm:
             if parts[1] not in self.records["Deals"]:
                 return refusal(400, "INVALID_DATA")
             return self._paged("data", self.stages[parts[1]], query) if "fields" in query else _lacks("fields")
+        if parts[2:] == ["__timeline"]:
+            if parts[1] not in self.records["Deals"]:
+                return refusal(400, "INVALID_DATA")
+            return self._paged("__timeline", self.timelines[parts[1]], query)
         return self._records(parts[0], query, since)
 
     def _fields(self, module: str) -> Answer:
@@ -192,13 +212,19 @@ class ZohoCrm:
         rows = sorted(self.records[module].values(), key=lambda r: int(r["id"]))
         if "ids" in query:
             rows = [r for r in rows if r["id"] in query["ids"].split(",")]
-        elif since:
+        if module == "Leads" and query.get("converted") != "both":
+            rows = [r for r in rows if not r.get("$converted")]
+        if "ids" not in query and since:
             rows = [r for r in rows if _at(r["Modified_Time"]) > _at(since)]
         if not rows:
             return Answer(304 if since else 204)
         shown = [
             {
-                **{n: r.get(n) for n in names if n in FIELDS[module] or n in self.own[module] or n == "$se_module"},
+                **{
+                    n: r.get(n)
+                    for n in names
+                    if n in FIELDS[module] or n in self.own[module] or n in ("$se_module", "$converted")
+                },
                 "id": r["id"],
             }
             for r in rows
