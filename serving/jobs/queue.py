@@ -106,7 +106,7 @@ class Queue:
         by : int, optional
             user_id of who asks.
         how : str
-            'user', 'command line', 'schedule' or 'after job N'.
+            'user', 'command line', 'schedule', 'message' (of a CRM) or 'after job N'.
         once : str, optional
             A name that no other job has; where one has it, that one is given and none is added.
         """

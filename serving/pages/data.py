@@ -252,5 +252,10 @@ def _has_refused(job: Job) -> bool:
 
 def _who(desk: Desk, job: Job) -> str:
     say = desk.language.say
-    known = {"schedule": say("every night"), "command line": say("command line"), "user": say("a user")}
+    known = {
+        "schedule": say("every night"),
+        "command line": say("command line"),
+        "user": say("a user"),
+        "message": say("a message of the CRM"),
+    }
     return known.get(job.asked_how, say("after another job"))

@@ -68,7 +68,9 @@ class JobRow(BaseModel):
     done: Probability
     text: Annotated[str, Field(description="What it is at, what it made, or why it failed with the mend.")]
     asked_by: Annotated[int | None, Field(description="user_id; null where no user asked, or the user is gone.")]
-    asked_how: Annotated[str, Field(description="'user', 'command line', 'schedule' or 'after job N'.")]
+    asked_how: Annotated[
+        str, Field(description="'user', 'command line', 'schedule', 'message' (of a CRM) or 'after job N'.")
+    ]
     asked_at: datetime
     started_at: datetime | None
     ended_at: datetime | None

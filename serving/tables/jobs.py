@@ -20,7 +20,7 @@ class StoredJob(Base):
     state: Mapped[str] = mapped_column(String(20))
     params: Mapped[dict[str, Any]] = mapped_column(JSON)
     asked_by: Mapped[int | None] = mapped_column(ForeignKey("users.user_id", ondelete="SET NULL"))
-    asked_how: Mapped[str] = mapped_column(String(40))  # 'user', 'command line', 'schedule', or 'after job N'
+    asked_how: Mapped[str] = mapped_column(String(40))  # 'user', 'command line', 'schedule', 'message' or 'after job N'
     once: Mapped[str | None] = mapped_column(String(80), unique=True)  # the same wish is put in the queue only once
     asked_at: Mapped[datetime] = mapped_column(UtcTime)
     started_at: Mapped[datetime | None] = mapped_column(UtcTime)

@@ -88,7 +88,7 @@ class ZohoCrm:
         """A timeline shows amounts with their currency and groups."""
         shown = {"Amount": lambda v: f"$ {v:,.2f}", "Closing_Date": str}
         history = [
-            {"api_name": n, "_value": {"old": show(old[n]) if old.get(n) else None, "new": show(values[n])}}
+            {"api_name": n, "_value": {"new": show(values[n]), **({"old": show(old[n])} if old.get(n) else {})}}
             for n, show in shown.items()
             if n in values and values[n] != old.get(n)
         ]
