@@ -120,7 +120,7 @@ class SalesforceOrg:
             return said
 
     def _route(self, asked: Asked) -> Answer:
-        found = re.fullmatch(r"/services/data/v[\d.]+/(.+)", asked.path)
+        found = re.fullmatch(r"/services/data/v[\d.]+/(.+?)/?", asked.path)
         parts = found[1].split("/") if found else [""]
         if parts[0] in ("query", "queryAll"):
             if len(parts) > 1:
