@@ -88,6 +88,26 @@ class People(_Section):
         return "off" if value is False else value  # YAML reads a bare off as false
 
 
+class RiskLimits(_Section):
+    """From where on something stands in the risk register."""
+
+    p_attain: float = Field(0.5, ge=0, le=1, description="Chance to reach a company's or team's goal, below it.")
+    p_attain_person: float = Field(0.25, ge=0, le=1, description="The same of a person's goal.")
+    coverage: float = Field(1.1, ge=0.5, le=5, description="What is left of a goal over what is expected to come.")
+    key_accounts: int = Field(10, ge=0, le=1000, description="Largest customers that are looked at one by one.")
+    churn: float = Field(0.2, gt=0, le=1, description="Chance that such a customer leaves; twice the usual is enough.")
+    overload: float = Field(1.5, ge=1, le=10, description="A person's open deals over the team's median.")
+    concentration: float = Field(0.3, gt=0, le=1, description="Share of the expected result in one deal or customer.")
+    stalled: float = Field(0.25, gt=0, le=1, description="Share of the weighted pipeline in deals that stand still.")
+    product_slump: float = Field(0.9, ge=0.5, le=1, description="Chance that a product ends below its plan.")
+    discount_points: float = Field(5, ge=0, le=100, description="Points by which the median discount rose.")
+    contingency: float = Field(
+        0.35, ge=0, le=1, description="Chance to reach a goal below which, twice running, a contingency plan starts."
+    )
+    contingency_once: float = Field(0.15, ge=0, le=1, description="The same, where once is enough.")
+    account_lost: float = Field(0.5, gt=0, le=1, description="Chance that a key customer leaves, for the same.")
+
+
 class Plan(_Section):
     """Working days, and who carries no target."""
 
@@ -97,6 +117,7 @@ class Plan(_Section):
     holidays: list[date] = Field(default_factory=list, description="Days off within the week.")
     extra_workdays: list[date] = Field(default_factory=list, description="Days worked outside the week.")
     no_target_roles: list[str] = Field(["manager"], description="Roles of reps that carry no target of their own.")
+    risks: RiskLimits = Field(default_factory=RiskLimits, description="The risk register.")
 
 
 class Advice(_Section):

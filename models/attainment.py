@@ -126,16 +126,31 @@ class AttainmentModel(BaseEstimator):
             The columns of `reps.parquet` and `teams.parquet` without model_version, and of `reasons.parquet` for reps:
             `closed`, `deal:<id>`, `new business`, in base currency, adding up to the expected total.
         """
+        running = self.running(view, company, as_of=as_of, deals_scored=deals_scored)
+        return self.told(running, view, company, as_of=as_of)
+
+    def running(
+        self, view: View, company: Company, *, as_of: pd.Timestamp, deals_scored: pd.DataFrame
+    ) -> list[PeriodForecast]:
+        """The simulations behind `score`: the fiscal quarter's bookings first, then what else has a goal."""
         at = pd.Timestamp(as_of)
         today = at.tz_convert(company.time_zone).date()
-        goals = targets(view, company, at, today)
         quarter = company.period_of(today)
         wanted = {(quarter.start, quarter.end, "bookings")} | {
-            (g.period_start, g.period_end, g.metric) for g in goals.itertuples()
+            (g.period_start, g.period_end, g.metric) for g in targets(view, company, at, today).itertuples()
         }
-        reps, teams, reasons = [], [], []
         ordered = sorted(wanted, key=lambda w: (w[:2] != (quarter.start, quarter.end), w[2] != "bookings", *w))
-        for forecast in self.forecasts(view, company, as_of=at, deals_scored=deals_scored, periods=ordered):
+        return self.forecasts(view, company, as_of=at, deals_scored=deals_scored, periods=ordered)
+
+    def told(
+        self, running: Sequence[PeriodForecast], view: View, company: Company, *, as_of: pd.Timestamp
+    ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+        """What `score` gives, from the simulations of `running`."""
+        at = pd.Timestamp(as_of)
+        today = at.tz_convert(company.time_zone).date()
+        goals, quarter = targets(view, company, at, today), company.period_of(today)
+        reps, teams, reasons = [], [], []
+        for forecast in running:
             rows = rows_of(forecast, goals, default=(forecast.start, forecast.end) == (quarter.start, quarter.end))
             reps.append(rows[0])
             teams.append(rows[1])

@@ -182,6 +182,7 @@ def _where(frame: pd.DataFrame, column: str, test: Callable[[object], bool]) -> 
 def _closed(found: pd.DataFrame, deals: pd.DataFrame) -> pd.DataFrame:
     rows = found[found["what"].isin(["won", "lost"])]
     rows = rows[["what", "ident", "day", "rep_id", "team_id", "share", "value", "took"]]
+    rows = rows.astype({"what": object, "ident": object, "rep_id": object, "team_id": object})
     rows = rows.rename(columns={"ident": "deal_id"})
     won = rows.pop("what") == "won"
     rows = rows.assign(won=won, value=np.where(won, rows["value"] * rows["share"], 0.0))

@@ -22,10 +22,13 @@ from features.catalogue import identities
 from models.amounts import AmountModel
 from models.effects import Effects
 from models.explain import by_theme
+from planning.outcomes import Outcomes
 from serving.goals import bring_goals
 from serving.home import Home
 from serving.ledger import Entity, Ledger
+from serving.outcomes import write_outcomes
 from serving.rescoring import INPUTS, Before, before, conditions, fingerprints, in_order, unchanged
+from serving.risk_run import review_risks, situation_of
 from serving.scores import POINTER, read_pointer, scores_of, swap_pointer
 from serving.store import Store
 from training import registry
@@ -76,6 +79,7 @@ class _Run:
     effects: Effects | None = None
     frames: dict[str, pd.DataFrame] = field(default_factory=dict)
     reasons: list[pd.DataFrame] = field(default_factory=list)
+    outcomes: Outcomes | None = None
     missing: dict[str, str] = field(default_factory=dict)
     reuse: bool = False
     rated: int = 0
@@ -170,7 +174,7 @@ def score_all(
         assert out is not None
         folder = out
     else:
-        folder = _issue(run, store)
+        folder = _issue(run, store, say)
     if out is not None:
         _write(_as_shown(run), out)
     say("Done", 1.0)
@@ -287,10 +291,12 @@ def _score_attainment(run: _Run) -> None:
     if champion is None or deals is None:
         return
     try:
-        reps, teams, explained = champion.model.score(run.view, run.company, as_of=run.as_of, deals_scored=deals)
+        running = champion.model.running(run.view, run.company, as_of=run.as_of, deals_scored=deals)
+        reps, teams, explained = champion.model.told(running, run.view, run.company, as_of=run.as_of)
     except NotReady as error:
         run.missing["attainment"] = str(error)
         return
+    run.outcomes = Outcomes.of_forecast(running[0])
     run.frames["reps"] = reps.assign(model_version=champion.version)
     run.frames["teams"] = teams.assign(model_version=champion.version)
     run.reasons.append(explained)
@@ -350,7 +356,7 @@ def _curve_rows(keys: pd.Series, edges: np.ndarray[Any, Any], won: Any, lost: An
     )
 
 
-def _issue(run: _Run, store: Store | None) -> Path:
+def _issue(run: _Run, store: Store | None, say: Progress) -> Path:
     """Write, seal in the ledger, then show: a forecast that was seen can be held against us."""
     name = f"{run.as_of:%Y%m%dT%H%M%S}-{run.view.cut.number}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
     folder, part = run.home.scores / name, run.home.scores / f".{name}.part"
@@ -358,6 +364,9 @@ def _issue(run: _Run, store: Store | None) -> Path:
     part.rename(folder)
     opened = store or Store(run.home.database_url)
     _seal(run, Ledger(opened))
+    say("Looking for risks", 0.95)
+    where = situation_of(run.view, run.company, run.as_of.to_pydatetime(), run.frames, run.outcomes)
+    review_risks(opened, where, run.frames.get("curves"))
     if store is None:
         opened.close()
     swap_pointer(run.home.scores, name)
@@ -375,6 +384,8 @@ def _write(run: _Run, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in run.frames.items():
         frame.to_parquet(folder / f"{name}.parquet", index=False)
+    if run.outcomes is not None and folder.parent == run.home.scores:
+        write_outcomes(run.outcomes, folder)
     text = json.dumps(_meta(run), indent=1, ensure_ascii=False, default=_plain)
     (folder / "meta.json").write_text(text, encoding="utf-8")
 
