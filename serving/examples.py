@@ -444,3 +444,69 @@ REPORT: Example = {
         }
     ],
 }
+
+RISK: Example = {
+    "risk_id": 4,
+    "kind": "target_missed",
+    "subject_kind": "team",
+    "subject_id": "T-3",
+    "state": "open",
+    "level": "medium",
+    "likelihood": 0.4,
+    "money": 10000.0,
+    "exposed": 105000.0,
+    "expected_loss": 4000.0,
+    "owner_id": "R-5",
+    "note": "",
+    "accepted_until": None,
+    "opened_at": _AS_OF,
+    "seen_at": _AS_OF,
+    "closed_at": None,
+    "facts": {"target": 105000.0, "p50": 110000.0, "p_attain": 0.6, "gone": 0.5, "goal_id": "G1"},
+    "may_change": True,
+}
+RISKS: Example = {"as_of": _AS_OF, "total": 1, "risks": [RISK]}
+RISK_HISTORY: Example = {
+    "risk_id": 4,
+    "changes": [
+        {
+            "at": _AS_OF,
+            "what": "opened",
+            "why": "",
+            "user_id": None,
+            "before": None,
+            "after": {"state": "open"},
+            "undone": False,
+        }
+    ],
+}
+CONTINGENCY: Example = {
+    "plan_id": 2,
+    "template": "target_missed",
+    "subject_kind": "team",
+    "subject_id": "T-3",
+    "risk_id": 4,
+    "state": "started",
+    "started_at": _AS_OF,
+    "closed_at": None,
+    "trigger": {"p_attain": 0.12, "gone": 0.5, "kind": "target_missed"},
+    "filled": {
+        "gap": 40000.0,
+        "covered": 36000.0,
+        "open": 4000.0,
+        "cover": [{"deal_id": "D-1042", "what": "call", "gain": 9000.0, "hours": 1.0}],
+    },
+    "filled_at": _AS_OF,
+    "steps": [
+        {"place": 1, "what": "causes", "owner_id": "R-5", "due": "2026-03-02", "state": "open", "note": ""},
+    ],
+}
+CONTINGENCIES: Example = {"plans": [CONTINGENCY]}
+REHEARSAL: Example = {
+    "rep_id": "R-5",
+    "team": {
+        "before": {"p10": 80000.0, "p50": 100000.0, "p90": 125000.0, "mean": 101000.0, "p_attain": 0.4},
+        "after": {"p10": 60000.0, "p50": 78000.0, "p90": 99000.0, "mean": 79000.0, "p_attain": 0.1},
+    },
+    "company": None,
+}

@@ -20,6 +20,7 @@ from serving.cli import (
     plan,
     reports,
     review,
+    risks,
     users,
     watch,
     work,
@@ -37,7 +38,7 @@ app = typer.Typer(
     add_completion=False,
 )
 for module in (
-    data, learn, features, forecast, plan, reports, review, operate, keep, users, people, work, write, watch,
+    data, learn, features, forecast, plan, reports, review, risks, operate, keep, users, people, work, write, watch,
 ):  # fmt: skip
     module.add_to(app)
 

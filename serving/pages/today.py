@@ -12,17 +12,21 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from planning.periods import SUMS
 from serving.charts import Figure
+from serving.dependencies import ScoresDep, ServerDep
 from serving.goal_changes import Desk as GoalDesk
-from serving.pages import facts, listing, outlook, plan, words
+from serving.pages import facts, listing, outlook, plan, risk_words, words
 from serving.pages.desk import Desk, DeskDep, NothingHere
 from serving.pages.goals import GoalsDep
 from serving.pages.outlook import COMPANY, Outcome, number
 from serving.pages.rail import Rail
+from serving.pages.risks import called
+from serving.risk_desk import RiskDesk
 
 router = APIRouter(include_in_schema=False)
 RAIL = Rail("today", "work", 1, lambda say: say("Today"), "/today")
 DAYS = 7
 _MOST = 8
+_PLANS = 5
 _RISKY = 0.2  # from this chance to leave on a customer is named here
 
 
@@ -50,7 +54,7 @@ def home() -> RedirectResponse:
 
 
 @router.get("/today")
-def show_today(desk: DeskDep, goals: GoalsDep) -> HTMLResponse:
+def show_today(desk: DeskDep, server: ServerDep, scores: ScoresDep, goals: GoalsDep) -> HTMLResponse:
     """The own forecast, the next steps worth most, what waits, and what the last seven days brought."""
     if (missing := desk.without("deals", "today")) is not None:
         return missing
@@ -63,7 +67,7 @@ def show_today(desk: DeskDep, goals: GoalsDep) -> HTMLResponse:
         finding=own.finding if own else listing.finding(desk.formats, deals),
         pace=_pace(desk, goals),
         steps=_steps(desk, deals),
-        waiting=_waiting(desk, deals),
+        waiting=[*_plans_running(desk, RiskDesk(server, desk.viewer, desk.sight, scores)), *_waiting(desk, deals)],
         happened=_happened(desk),
         happened_said=_counted(desk),
         days=DAYS,
@@ -162,6 +166,23 @@ def _waiting(desk: Desk, deals: pd.DataFrame) -> list[Line]:
             )
         )
     return found
+
+
+def _plans_running(desk: Desk, own: RiskDesk) -> list[Line]:
+    """Contingency plans that run, each with the step that is next."""
+    f, found = desk.formats, []
+    for view in own.plan_views():
+        if view.plan.state == "started":
+            who = called(desk)(view.plan.subject_kind, view.plan.subject_id)
+            step = next((step for step in view.steps if step.state == "open"), None)
+            under = desk.language.say(
+                "{step}, due {day}", step=risk_words.steps(f).get(step.what, step.what), day=f.date(step.due)
+            ) if step else desk.language.say("All steps are done.")  # fmt: skip
+            title = desk.language.say(
+                "Contingency plan started: {what}, {who}", what=risk_words.templates(f)[view.plan.template], who=who
+            )
+            found.append(Line(title, under, f"/risks/plans/{view.plan.plan_id}"))
+    return found[:_PLANS]
 
 
 def _view_line(desk: Desk, text: str, view: str, rows: pd.DataFrame) -> Line:
