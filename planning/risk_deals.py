@@ -39,7 +39,8 @@ def concentrations(s: Situation) -> Iterator[Risk]:
             draws = s.outcomes.deals[rows].sum(axis=0)
             owner = s.open["owner_id"].get(means.index[rows[0]])
             yield Risk("concentration", kind, str(name), float((draws <= 0).mean()), money, float(draws.max()),
-                       s.manager_of("rep", str(owner)), s.rest(), {"share": money / float(whole.mean())})  # fmt: skip
+                       s.manager_of("rep", str(owner)), s.rest(),
+                       {"share": money / float(whole.mean()), "owner_id": _text(owner)})  # fmt: skip
 
 
 def stalled(s: Situation) -> Iterator[Risk]:
@@ -98,7 +99,8 @@ def slipping(s: Situation) -> Iterator[Risk]:
     risks = [
         Risk("slipping", "deal", str(deal), float(row["p_slip"]),
              float(max(row["amount"], 0.0) * row["win_probability"]), float(max(row["amount"], 0.0)),
-             _text(row["owner_id"]), s.rest(), {"times": int(times[str(deal)]), "close_date": row["close_date"]})
+             _text(row["owner_id"]), s.rest(), {"times": int(times[str(deal)]), "close_date": row["close_date"],
+              "owner_id": _text(row["owner_id"])})
         for deal, row in deals.iterrows()
     ]  # fmt: skip
     yield from _largest(risks)
@@ -115,7 +117,8 @@ def single_contacts(s: Situation) -> Iterator[Risk]:
     for deal, row in large.iterrows():
         uplift = min(max(float(rows.at[deal, "expected_uplift"]), 0.0), 1.0)
         risks.append(Risk("single_threaded", "deal", str(deal), 1.0, float(row["amount"]) * uplift,
-                          float(row["amount"]), _text(row["owner_id"]), s.rest(), {"uplift": uplift}))  # fmt: skip
+                          float(row["amount"]), _text(row["owner_id"]), s.rest(),
+                          {"uplift": uplift, "owner_id": _text(row["owner_id"])}))  # fmt: skip
     yield from _largest(risks)
 
 

@@ -188,7 +188,7 @@ def sees(sight: Sight, teams: frozenset[str], risk: StoredRisk, company: Company
     if kind == "account":
         return sight.account(subject)
     if kind == "deal":
-        return sight.reps is None or risk.owner_id in sight.reps
+        return sight.owner(risk.facts.get("owner_id"))
     return sight.teams is None
 
 

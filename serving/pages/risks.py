@@ -62,7 +62,8 @@ def show_risks(desk: DeskDep, server: ServerDep, scores: ScoresDep) -> HTMLRespo
     """The register: open risks as cards, plans that run, closed risks."""
     own = RiskDesk(server, desk.viewer, desk.sight, scores)
     every = own.risks(closed=True)
-    cards = [card(desk, own, risk) for risk in every if risk.state != "closed"]
+    name = called(desk)
+    cards = [card(desk, own, risk, name) for risk in every if risk.state != "closed"]
     return desk.show(
         "risks.html",
         "risks",
@@ -71,7 +72,7 @@ def show_risks(desk: DeskDep, server: ServerDep, scores: ScoresDep) -> HTMLRespo
         left_out=max(0, len(cards) - _MOST),
         figure=_figure(desk, own, every),
         plans=[_plan_line(desk, view) for view in own.plan_views()],
-        closed=[card(desk, own, risk) for risk in every if risk.state == "closed"][:_MOST],
+        closed=[card(desk, own, risk, name) for risk in every if risk.state == "closed"][:_MOST],
     )
 
 
@@ -126,7 +127,7 @@ def start_plan(
     return RedirectResponse(f"/risks/plans/{view.plan.plan_id}", status_code=303)
 
 
-def card(desk: Desk, own: RiskDesk, risk: StoredRisk) -> Card:
+def card(desk: Desk, own: RiskDesk, risk: StoredRisk, name: words.Called) -> Card:
     """A risk in words."""
     f = desk.formats
     money, loss = (own.money(risk, name) for name in ("money", "expected_loss"))
@@ -134,7 +135,7 @@ def card(desk: Desk, own: RiskDesk, risk: StoredRisk) -> Card:
     return Card(
         risk.risk_id,
         words.kinds(f).get(risk.kind, risk.kind),
-        words.sentence(f, risk, called(desk)),
+        words.sentence(f, risk, name),
         risk.level,
         words.levels(f)[risk.level],
         risk.state,
@@ -192,7 +193,7 @@ def _risk_page(desk: Desk, own: RiskDesk, risk_id: int, *, error: str = "", stat
         "risk.html",
         "risks",
         status=status,
-        risk=card(desk, own, risk),
+        risk=card(desk, own, risk, called(desk)),
         states=[(state, names[state]) for state in BY_HAND],
         people=sorted(((rep, name) for rep, name in desk.names.items()), key=lambda pair: pair[1]),
         until=risk.accepted_until.isoformat() if risk.accepted_until else "",
