@@ -108,8 +108,7 @@ class Sales:
     closed: pd.DataFrame
     visits: pd.DataFrame
     orders: pd.DataFrame
-    team_of: dict[str, str]
-    below: dict[str, frozenset[str]]
+    facts: Facts
 
     @classmethod
     def read(cls, view: View, company: Company, moment: datetime, facts: Facts | None = None) -> Sales:
@@ -128,8 +127,18 @@ class Sales:
         about = deals[["deal_id", "owner_id", "account_id", "product_id", "product_family", "amount", "kind"]]
         return cls(
             moment, local_day(company, moment), deals, _closed(facts.events, deals),
-            paths.merge(about, on="deal_id", how="left"), _or_won(orders, deals, company), facts.team_of, facts.below,
+            paths.merge(about, on="deal_id", how="left"), _or_won(orders, deals, company), facts,
         )  # fmt: skip
+
+    @property
+    def team_of(self) -> dict[str, str]:
+        """Team of each person today."""
+        return self.facts.team_of
+
+    @property
+    def below(self) -> dict[str, frozenset[str]]:
+        """Each team with all teams under it."""
+        return self.facts.below
 
     @property
     def open(self) -> pd.DataFrame:

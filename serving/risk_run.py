@@ -39,7 +39,8 @@ def situation_of(
         Where it was read before.
     """
     known = {"reps", "teams"} <= frames.keys()
-    plan = Plan(view, company, moment, forecasts_of(frames["reps"], frames["teams"]) if known else {})
+    forecasts = forecasts_of(frames["reps"], frames["teams"]) if known else {}
+    plan = Plan(view, company, moment, forecasts, read=sales.facts if sales else None)
     sales = sales or Sales.read(view, company, moment, plan.facts)
     empty = pd.DataFrame()
     parts = (frames.get(name, empty) for name in ("deals", "accounts", "advice"))
