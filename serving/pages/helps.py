@@ -155,4 +155,104 @@ HELPS: dict[str, Callable[[Say], Help]] = {
         say("Nothing is computed; what is older folds away."),
         say("Activities and changes as the CRM recorded them."),
     ),
+    "best_steps": lambda say: Help(
+        say("The suggestions that bring most, of all deals that you see."),
+        say(
+            "The change of the chance to be won by the step, times the deal's amount; the "
+            "first suggestion of each deal."
+        ),
+        say("Open deals and the suggestions of the newest scoring."),
+    ),
+    "waits": lambda say: Help(
+        say("What someone should look at: dates that passed, silent deals, customers who may leave."),
+        say("Counted by rules: planned date before today, no contact for 14 days, chance to leave of 20% and more."),
+        say("Open deals, their contacts, and the churn scores."),
+    ),
+    "happened": lambda say: Help(
+        say("What the last days brought, the largest deals first."),
+        say("Only the net change of each field counts; nothing is estimated."),
+        say("The deals' log; deals of those whom you see."),
+    ),
+    "people": lambda say: Help(
+        say("How each person stands in this period, and the week against the person's own usual."),
+        say("Pace is what is closed against the share of the goal that the days gone ask for."),
+        say("Closed deals with splits, goals, activities of the last thirteen weeks."),
+    ),
+    "at_risk": lambda say: Help(
+        say("Each customer's chance to leave against its yearly value."),
+        say("The churn model's chance; value at risk is that chance times the yearly value."),
+        say("Orders, subscriptions, tickets and contact of each customer."),
+    ),
+    "segments": lambda say: Help(
+        say("Where the value at risk lies, by segment."),
+        say("Mean chance to leave, and the sum of the customers' values at risk."),
+        say("Orders, subscriptions, tickets and contact of each customer."),
+    ),
+    "accounts": lambda say: Help(
+        say("The customers with most at stake first."),
+        say("Chance to leave by the churn model, times the yearly value; the reason named moves the chance most."),
+        say("Orders, subscriptions, tickets and contact of each customer."),
+    ),
+    "reasons_churn": lambda say: Help(
+        say("What moves the chance to leave from where the model starts to where it is; the parts add up."),
+        say("Each part is how much the chance changes by knowing this, averaged over all orders of knowing (SHAP)."),
+        say("What the model was told of it at the moment in the top bar."),
+    ),
+    "account_facts": lambda say: Help(
+        say("What the CRM says of the customer, and what is at risk."),
+        say(
+            "Copied from the CRM; the chance to leave is the churn model's, times the yearly "
+            "value it is the value at risk."
+        ),
+        say("The record as of the moment in the top bar, and the newest scores."),
+    ),
+    "track_record": lambda say: Help(
+        say("Forecasts of periods that are over against what came."),
+        say("The bar is the 80% range as it was given, the dot its middle, the dark mark the result."),
+        say("The ledger of forecasts, sealed when they were made, and closed deals."),
+    ),
+    "calibration": lambda say: Help(
+        say("Whether chances mean what they say: of deals given 30%, about 30% should be won."),
+        say("Forecasts are grouped by what was said; the bars show where 90% of results would lie if it were exact."),
+        say("The ledger of forecasts, and what came of these deals."),
+    ),
+    "measures": lambda say: Help(
+        say("How good the forecasts were, each measure beside something plain to beat."),
+        say(
+            "The base rate or today's pace was known at the same moment; ranges come from resampling deals or periods."
+        ),
+        say("The ledger of forecasts, and what came."),
+    ),
+    "callers": lambda say: Help(
+        say("Whose commits came nearest: people, the model, or the pace."),
+        say("What stood at one and two thirds of a period that is over, against the result."),
+        say("Calls made on these pages or by the API, and the ledger of forecasts."),
+    ),
+    "effects": lambda say: Help(
+        say("What each action seems to do to the share won, and what that rests on."),
+        say(
+            "Deals with and without the action are compared at like odds and like conduct "
+            "(cross-fitted, doubly robust); "
+            "the range has an allowance for what is not recorded."
+        ),
+        say("Past deals with their activities; suggestions held back at random where that is on."),
+    ),
+    "models": lambda say: Help(
+        say("Each version of a model, and whether it may be put in use."),
+        say(
+            "A new version must beat the one in use on deals that neither had seen; the gate "
+            "writes down why or why not."
+        ),
+        say("Runs logged in MLflow, tried on past dates."),
+    ),
+    "sources": lambda say: Help(
+        say("The tables that there are, with their rows and newest moment."),
+        say("Counted in the newest data cut."),
+        say("The lake, as the last import or sync left it."),
+    ),
+    "reports": lambda say: Help(
+        say("What the title says, over the period and the part of the company that are chosen above."),
+        say("Counted and summed from the records; ranges stand where shares come from few of them."),
+        say("Deals with their log, orders, and the newest forecasts where one is named."),
+    ),
 }

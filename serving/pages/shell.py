@@ -19,6 +19,7 @@ from serving.format import Formats
 from serving.i18n import LANGUAGES, Language, choose_code, language
 from serving.pages.helps import help_of
 from serving.pages.rail import Entry, Section, sections
+from serving.pages.tour_steps import Tour, tour_of
 
 ROOT = Path(__file__).parents[1]
 STATIC = ROOT / "static"
@@ -65,6 +66,12 @@ class Shell:
     working: Work | None = None
     failed: str = ""
     old: str = ""
+    tour: Tour | None = None
+
+    @property
+    def bare(self) -> str:
+        """Where one is, without a step of the tour."""
+        return self.path.partition("?")[0] if self.tour else self.path
 
     @property
     def first(self) -> list[Entry]:
@@ -129,6 +136,7 @@ def visit(request: Request, company: Company, *, as_of: datetime | None = None, 
         sections=sections(chosen, role),
         other_languages=[Other(c, LANGUAGES[c][1], _SHORT[c]) for c in LANGUAGES if c != chosen.code],
         as_of=as_of,
+        tour=tour_of(request, chosen, sample=company.sample) if as_of else None,
     )
     return Visit(
         request, chosen, Formats(chosen, company.base_currency, ZoneInfo(company.time_zone), now), company, shell
