@@ -1,5 +1,9 @@
 """The company's settings on a page: each has words, safe ones are changed with a note in the audit and taken back."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
 import pytest
 from pydantic import BaseModel
 
@@ -36,8 +40,6 @@ def test_every_setting_has_words_and_those_that_can_be_changed_exist():
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
-    import httpx
-
     home = Home(tmp_path_factory.mktemp("settings"))
     home.make()
     fill(home)
@@ -48,10 +50,12 @@ def own(tmp_path_factory):
         add_user(store, f"{role}@example.com", PASSWORD, role)
     with serving(home) as address:
 
-        def client(role: str) -> httpx.Client:
-            made = httpx.Client(base_url=address, headers={**AS_HTML, "origin": address}, timeout=60)
-            assert made.post("/sign-in", data={"email": f"{role}@example.com", "password": PASSWORD}).status_code == 303
-            return made
+        @contextmanager
+        def client(role: str) -> Iterator[httpx.Client]:
+            with httpx.Client(base_url=address, headers={**AS_HTML, "origin": address}, timeout=60) as made:
+                given = {"email": f"{role}@example.com", "password": PASSWORD}
+                assert made.post("/sign-in", data=given).status_code == 303
+                yield made
 
         yield home, store, client
     store.close()
