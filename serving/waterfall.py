@@ -88,43 +88,76 @@ def steps(before: Standing, after: Standing, between: Between) -> list[Step]:
     learnt from past periods, late changes to what was closed) is the model's, and named as its rest.
     """
     found: dict[Cause, dict[str, float]] = {cause: {} for cause in CAUSES}
-    for deal in before.deals.index.union(after.deals.index).union(between.closed.index):
-        for cause, amount in _of_deal(str(deal), before, after, between):
+    for deal in _known(before, after, between):
+        for cause, amount in _of_deal(deal):
             if amount:
-                found[cause][str(deal)] = amount
+                found[cause][deal.key] = amount
     to_come = after.new - before.new
     known = sum(sum(part.values()) for part in found.values()) + to_come
     rests = dict.fromkeys(CAUSES, 0.0) | {"to_come": to_come, "model": after.total - before.total - known}
     return [Step(c, sum(found[c].values()) + rests[c], found[c], rests[c]) for c in CAUSES]
 
 
-def _of_deal(deal: str, before: Standing, after: Standing, between: Between) -> list[tuple[Cause, float]]:
-    chance0, worth0 = _at(before, deal)
-    share0, share1 = (float(s.get(deal, 0.0)) for s in (between.share_before, between.share))
-    was = chance0 * worth0 * share0
-    if deal in between.closed.index:
-        row = between.closed.loc[deal]
-        return [("won", float(row["booked"]) - was)] if row["outcome"] == "won" else [("lost", -was)]
-    chance1, worth1 = _at(after, deal)
-    if deal not in before.deals.index:
-        return [("created" if deal in between.created else "model", chance1 * worth1 * share1)]
-    if deal not in after.deals.index:  # gone to others, or for others to see: then it is part of the rest
-        return [("hands", -was)] if share1 < share0 else []
-    changed: list[tuple[Cause, float]] = [("hands", chance0 * worth0 * (share1 - share0))]
-    left: Cause = "slipped" if deal in between.later else "model"
-    if deal in between.amounts:
-        return [
-            *changed,
-            ("amount", chance0 * (worth1 - worth0) * share1),
-            (left, (chance1 - chance0) * worth1 * share1),
-        ]
-    return [*changed, (left, (chance1 * worth1 - chance0 * worth0) * share1)]
+class _Deal(NamedTuple):
+    """A deal at both moments; a rating is chance and worth, None where it was not open or not seen."""
+
+    key: str
+    before: tuple[float, float] | None
+    after: tuple[float, float] | None
+    share_before: float
+    share: float
+    outcome: str
+    booked: float
+    created: bool
+    later: bool
+    repriced: bool
 
 
-def _at(standing: Standing, deal: str) -> tuple[float, float]:
-    if deal not in standing.deals.index:
-        return 0.0, 0.0
-    return float(standing.deals.at[deal, "chance"]), float(standing.deals.at[deal, "worth"])
+def _known(before: Standing, after: Standing, between: Between) -> list[_Deal]:
+    old, new = (_ratings(side.deals) for side in (before, after))
+    outcome, booked = between.closed["outcome"].to_dict(), between.closed["booked"].to_dict()
+    keys = list(dict.fromkeys([*old, *new, *outcome]))
+    share_before, share = (
+        dict(zip(keys, side.reindex(keys, fill_value=0.0), strict=True))
+        for side in (between.share_before, between.share)
+    )
+    return [
+        _Deal(
+            str(key),
+            old.get(key),
+            new.get(key),
+            float(share_before[key]),
+            float(share[key]),
+            str(outcome.get(key, "")),
+            float(booked.get(key, 0.0)),
+            key in between.created,
+            key in between.later,
+            key in between.amounts,
+        )
+        for key in keys
+    ]
+
+
+def _ratings(deals: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    return dict(zip(deals.index, zip(deals["chance"], deals["worth"], strict=True), strict=True))
+
+
+def _of_deal(deal: _Deal) -> list[tuple[Cause, float]]:
+    chance0, worth0 = deal.before or (0.0, 0.0)
+    was = chance0 * worth0 * deal.share_before
+    if deal.outcome:
+        return [("won", deal.booked - was)] if deal.outcome == "won" else [("lost", -was)]
+    if deal.after is None:  # gone to others, or for others to see: then it is part of the rest
+        return [("hands", -was)] if deal.share < deal.share_before else []
+    chance1, worth1 = deal.after
+    if deal.before is None:
+        return [("created" if deal.created else "model", chance1 * worth1 * deal.share)]
+    changed: list[tuple[Cause, float]] = [("hands", chance0 * worth0 * (deal.share - deal.share_before))]
+    left: Cause = "slipped" if deal.later else "model"
+    if deal.repriced:
+        repriced = chance0 * (worth1 - worth0) * deal.share
+        return [*changed, ("amount", repriced), (left, (chance1 - chance0) * worth1 * deal.share)]
+    return [*changed, (left, (chance1 * worth1 - chance0 * worth0) * deal.share)]
 
 
 def standing(row: pd.Series, deals: pd.DataFrame) -> Standing:

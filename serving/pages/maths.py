@@ -108,7 +108,7 @@ def _changes(desk: Desk, server: ServerDep, level: Level, ident: str) -> HTMLRes
     if (missing := desk.without(level, "forecast")) is not None:
         return missing
     subject = _subject(desk, level, ident)
-    found = moves.moves_of(desk, server, subject.outcome, subject.entity, ident, subject.members)
+    found = moves.moves_of(desk, server, subject.outcome, subject.entity, ident, subject.members, lines=MOST)
     assert found is not None  # _subject is about money alone
     return desk.show(
         "changes.html",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections import OrderedDict
+from collections.abc import Callable
+from threading import Lock
+from typing import NamedTuple
 from urllib.parse import quote
 
 import pandas as pd
@@ -17,7 +20,6 @@ from serving.pages.desk import Desk
 from serving.pages.outlook import Outcome
 from serving.waterfall import Between, Cause, Standing, Step
 
-MOST = 50
 _HALF = 0.5  # what rounds to nothing is not told
 
 
@@ -54,9 +56,19 @@ class Moves(NamedTuple):
 
 
 def moves_of(
-    desk: Desk, server: Server, outcome: Outcome, entity: Entity, ident: str, members: list[str] | None
+    desk: Desk,
+    server: Server,
+    outcome: Outcome,
+    entity: Entity,
+    ident: str,
+    members: list[str] | None,
+    *,
+    lines: int = 0,
 ) -> Moves | None:
-    """Why this forecast is not what it was a week ago; None where the forecast is not about money."""
+    """Why this forecast is not what it was a week ago; None where the forecast is not about money.
+
+    Of each step so many deals are named, and the others counted.
+    """
     say = desk.language.say
     if not outcome.money:
         return None
@@ -70,7 +82,7 @@ def moves_of(
         return nothing
     after = now_of(desk, entity, ident)
     found = waterfall.steps(before, after, _between(desk, pd.Timestamp(old.as_of), outcome, members))
-    return _told(desk, before, after, found, old)
+    return _told(desk, before, after, found, old, lines)
 
 
 def now_of(desk: Desk, entity: Entity, ident: str) -> Standing:
@@ -81,7 +93,7 @@ def now_of(desk: Desk, entity: Entity, ident: str) -> Standing:
 
 def _before(server: Server, entity: Entity, ident: str, outcome: Outcome, old: Sealed) -> Standing | None:
     """The standing as it was sealed; None where it does not name this one."""
-    rows = server.ledger.row(old.number)
+    rows = _sealed(server, old.number)
     if rows.empty:
         return None
     starts = pd.to_datetime(rows["period_start"]).dt.date
@@ -90,13 +102,12 @@ def _before(server: Server, entity: Entity, ident: str, outcome: Outcome, old: S
     deals = next(same, None)
     if mine.empty or deals is None:
         return None
-    return waterfall.standing(mine.iloc[0], server.ledger.row(deals.number))
+    return waterfall.standing(mine.iloc[0], _sealed(server, deals.number))
 
 
 def _between(desk: Desk, since: pd.Timestamp, outcome: Outcome, members: list[str] | None) -> Between:
     until = pd.Timestamp(desk.as_of)
-    log = facts.moved(desk.view, since=since.to_pydatetime(), until=until.to_pydatetime())
-    credit = waterfall.credits_of(desk.view)
+    log, credit = _read(desk, since, until)
     share = waterfall.shares_of(credit, members)
     deals = desk.facts.deals
     sales = deals[deals["kind"].fillna("new") != "lead"]
@@ -114,11 +125,41 @@ def _between(desk: Desk, since: pd.Timestamp, outcome: Outcome, members: list[st
     )
 
 
-def _told(desk: Desk, before: Standing, after: Standing, found: list[Step], old: Sealed) -> Moves:
+_kept: OrderedDict[tuple[object, ...], tuple[pd.DataFrame, ...]] = OrderedDict()
+_lock = Lock()
+
+
+def _read(desk: Desk, since: pd.Timestamp, until: pd.Timestamp) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Net changes between two moments and who is credited, of a data cut."""
+
+    def read() -> tuple[pd.DataFrame, ...]:
+        log = facts.moved(desk.view, since=since.to_pydatetime(), until=until.to_pydatetime())
+        return log, waterfall.credits_of(desk.view)
+
+    log, credit = _once(("lake", desk.cut, since, until), read)
+    return log, credit
+
+
+def _sealed(server: Server, number: int) -> pd.DataFrame:
+    """A row of the ledger, which never changes but for being emptied."""
+    return _once(("ledger", str(server.home.root), number), lambda: (server.ledger.row(number),))[0]
+
+
+def _once(key: tuple[object, ...], read: Callable[[], tuple[pd.DataFrame, ...]]) -> tuple[pd.DataFrame, ...]:
+    with _lock:
+        if key not in _kept:
+            _kept[key] = read()
+            while len(_kept) > 12:
+                _kept.popitem(last=False)
+        _kept.move_to_end(key)
+        return _kept[key]
+
+
+def _told(desk: Desk, before: Standing, after: Standing, found: list[Step], old: Sealed, lines: int) -> Moves:
     f, say = desk.formats, desk.language.say
     names = _names(desk)
     shown = _rounded(before.total, [step for step in found if step.deals or abs(step.amount) >= _HALF])
-    steps = [_move(desk, step, *names[step.cause]) for step in shown]
+    steps = [_move(desk, step, *names[step.cause], lines) for step in shown]
     note = say("Compared with the forecast issued on {day}.", day=f.date(old.as_of))
     if old.kind == "reconstructed":
         note = say(
@@ -195,13 +236,13 @@ def _names(desk: Desk) -> dict[Cause, tuple[str, str]]:
     }
 
 
-def _move(desk: Desk, step: Step, name: str, meaning: str) -> Move:
+def _move(desk: Desk, step: Step, name: str, meaning: str, most: int) -> Move:
     say_n = desk.language.say_n
     ordered = sorted(step.deals.items(), key=lambda item: -abs(item[1]))
-    lines = [deal_line(desk, deal, signed(desk, amount, full=True)) for deal, amount in ordered[:MOST]]
-    left = sum(amount for _, amount in ordered[MOST:])
-    if len(ordered) > MOST:
-        text = say_n("{n} more deal", "{n} more deals", len(ordered) - MOST)
+    lines = [deal_line(desk, deal, signed(desk, amount, full=True)) for deal, amount in ordered[:most]]
+    left = sum(amount for _, amount in ordered[most:])
+    if len(ordered) > most:
+        text = say_n("{n} more deal", "{n} more deals", len(ordered) - most)
         lines.append(Line(text, "", "", signed(desk, left, full=True)))
     if step.deals and abs(step.rest) >= _HALF:
         lines.append(Line(desk.language.say("Not of single deals"), "", "", signed(desk, step.rest, full=True)))
@@ -214,8 +255,7 @@ def deal_line(desk: Desk, deal: str, said: str) -> Line:
     deals = desk.facts.deals
     if deal not in deals.index or not desk.sight.owner(deals.at[deal, "owner_id"]):
         return Line(desk.language.say("A deal of someone else"), "", "", said)
-    row: Any = deals.loc[deal]
-    name, account = words.text_or(row["name"], deal), words.text_or(row["account"], "")
-    owner = desk.names.get(row["owner_id"], "")
+    name, account = words.text_or(deals.at[deal, "name"], deal), words.text_or(deals.at[deal, "account"], "")
+    owner = desk.names.get(deals.at[deal, "owner_id"], "")
     under = " · ".join(text for text in ("" if account in name else account, owner) if text)
     return Line(name, under, f"/deals/{quote(deal, safe='')}", said)

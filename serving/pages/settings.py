@@ -99,6 +99,8 @@ def _shown(desk: Desk, key: str, value: Any) -> str:
         return desk.language.say("yes") if value else desk.language.say("no")
     if key == "features":
         return desk.formats.number(len(value))
+    if key == "write_back":
+        return ", ".join(value)
     if key == "stages":
         return "; ".join(f"{pipeline}: {' → '.join(stages)}" for pipeline, stages in value.items())
     return written(value)
@@ -117,6 +119,7 @@ def meanings(desk: Desk) -> dict[str, tuple[str, str]]:
         "time_zone": (say("Time zone"), say("Decides where days and periods begin and end.")),
         "stages": (say("Stages"), say("Open stages of each pipeline, first to last; empty: read from history.")),
         "features": (say("Own features"), say("Features of deals that the company added, by number.")),
+        "write_back": (say("Written back"), say("Fields of a CRM's deals that forecasts are written into, by CRM.")),
         "sample": (say("Sample company"), say("Whether the data is made up; real data cannot be imported then.")),
         "fiscal.start_month": (say("First month"), say("First month of the fiscal year.")),
         "fiscal.named_by": (

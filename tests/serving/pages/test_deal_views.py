@@ -4,6 +4,7 @@ import re
 
 import pandas as pd
 
+from crm.lake import connect
 from serving.pages.wishes import Wish
 
 
@@ -55,14 +56,14 @@ def test_views_are_saved_by_those_who_are_signed_in(site):
         assert client.post(remove[1]).status_code == 404
 
 
-def test_a_deals_page_offers_what_if_and_says_why_it_cannot_answer(site):
+def test_what_if_is_asked_of_open_deals_alone(site):
     with site.client() as client:
         assert "Move something to see what the model would say." in client.get(f"/deals/{site.deal}").text
-        # No model is in use in this home: the page stands, the panel says so.
-        answer = client.get(f"/deals/{site.deal}?meetings=1")
-        assert answer.status_code == 200
-        assert 'role="alert"' in answer.text
         assert client.get("/deals/no-such/what-if?meetings=1").status_code == 404
+        with connect() as con:
+            site.home.lake.view().attach(con)
+            won = con.sql("select deal_id from deals where outcome = 'won' order by 1 limit 1").fetchone()[0]
+        assert 'id="what-if"' not in client.get(f"/deals/{won}").text
 
 
 def test_similar_won_deals_share_two_traits_at_least(site):
