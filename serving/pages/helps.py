@@ -255,4 +255,9 @@ HELPS: dict[str, Callable[[Say], Help]] = {
         say("Counted and summed from the records; ranges stand where shares come from few of them."),
         say("Deals with their log, orders, and the newest forecasts where one is named."),
     ),
+    "pace": lambda say: Help(
+        say("Where the period stands against where it should be today."),
+        say("Closed so far against the goal's share that past years had reached by this day."),
+        say("Closed deals of this and earlier years, and the goal."),
+    ),
 }

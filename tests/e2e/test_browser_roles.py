@@ -15,14 +15,15 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from crm.lake import connect
+from serving.dependencies import COOKIE
 from serving.home import Home
+from serving.sign_in import start_session
 from serving.store import Store
 from serving.users import add_user
 from tests.e2e.chain import Chain, built
 from training import registry
 
 pytestmark = pytest.mark.browser
-PASSWORD = "a long password"
 ROLES = ("rep", "manager", "analyst", "admin")
 SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 SERIOUS = ("serious", "critical")
@@ -62,15 +63,10 @@ class Site:
 @pytest.fixture(scope="module")
 def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     chain = a_copy(built(), tmp_path_factory.mktemp("roles"))
-    people = someone_of_each_role(Home(chain.home))
+    people, sessions = someone_of_each_role(Home(chain.home))
     shots = Path(os.environ.get("BELLWETHER_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))  # noqa: TID251
     shots.mkdir(parents=True, exist_ok=True)
     with chain.serve() as client, sync_playwright() as playwright:
-        sessions = {}
-        for role in ROLES:
-            client.cookies.clear()
-            client.post("/sign-in", data={"email": f"{role}@roles.example", "password": PASSWORD})
-            sessions[role] = dict(client.cookies)
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield Site(str(client.base_url).rstrip("/"), browser, chain, people, shots, sessions)
         browser.close()
@@ -83,8 +79,8 @@ def a_copy(chain: Chain, folder: Path) -> Chain:
     return Chain(folder, chain.calls)
 
 
-def someone_of_each_role(home: Home) -> dict[str, str]:
-    """Let one of each role sign in: the rep with most open deals in a team that another leads, and who leads it."""
+def someone_of_each_role(home: Home) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """Sign one of each role in: the rep with most open deals in a team that another leads, and who leads it."""
     scores = home.scores / (home.scores / "current").read_text().strip()
     deals = pd.read_parquet(scores / "deals.parquet").sort_values("expected_amount", ascending=False)
     with connect() as con:
@@ -96,10 +92,13 @@ def someone_of_each_role(home: Home) -> dict[str, str]:
     rep = next(r for r in owner.value_counts().index if teams.get(r) in leads and leads[teams[r]] != r)
     suggest(scores / "advice.parquet", str(deals["deal_id"][owner == rep].iloc[0]), deals["as_of"].iloc[0])
     store = Store(home.database_url)
-    for role, key in (("rep", rep), ("manager", leads[teams[rep]]), ("analyst", None), ("admin", None)):
-        add_user(store, f"{role}@roles.example", PASSWORD, role, rep_id=key)
+    people = {"rep": rep, "manager": leads[teams[rep]]}
+    sessions = {}
+    for role in ROLES:
+        user = add_user(store, f"{role}@roles.example", None, role, rep_id=people.get(role))
+        sessions[role] = {COOKIE: start_session(store, user, days=1, label="test")}
     store.close()
-    return {"rep": rep, "manager": leads[teams[rep]]}
+    return people, sessions
 
 
 def suggest(file: Path, deal: str, as_of: pd.Timestamp) -> None:
