@@ -288,13 +288,14 @@ class Desk:
         NoSuchOwner, NotYours
             If one of them is not the viewer's to set.
         """
-        wanted = []
+        wanted, parents = [], {t["team_id"]: t["parent_team_id"] for t in self._view.arrow("teams").to_pylist()}
         for row in table.to_dict("records"):
             part = {"owner_kind": row["owner_kind"], "owner_id": row["owner_id"], "target": float(row["target"])}
             fields = {**{name: goal[name] for name in FIELDS}, **part, "parent_goal_id": goal["goal_id"]}
             if part["target"] > 0 and not self._is_own(row["owner_kind"], row["owner_id"]):
                 self._check(fields)
-                wanted.append((fields, self._of_crm(fields)))
+                team = row["team_id"] if row["owner_kind"] == "rep" else parents.get(row["owner_id"])
+                wanted.append((fields, self._of_crm(fields), team))
         by = self._by(why)
         return self.goals.set_all(wanted, by), by.batch
 

@@ -147,19 +147,24 @@ class Goals:
         with self._store.session() as session:
             return _end(session, _running(session, goal_id), by, "ended")
 
-    def set_all(self, wanted: Sequence[tuple[Mapping[str, Any], str | None]], by: By) -> list[StoredGoal]:
+    def set_all(self, wanted: Sequence[tuple[Mapping[str, Any], str | None, str | None]], by: By) -> list[StoredGoal]:
         """Set many goals at once, all or none: those that are there are changed, others made.
 
         Parameters
         ----------
-        wanted : sequence of (fields, goal of the CRM that is taken over)
+        wanted : sequence of (fields, goal of the CRM that is taken over, team)
+            Where the team's goal is among those before, it is the goal above, else the one that the fields name.
         """
         with self._store.session() as session:
-            made = []
-            for fields, hides in wanted:
+            made, of_team = [], dict[str, str]()
+            for fields, hides, team in wanted:
+                above = of_team.get(team or "", fields["parent_goal_id"])
                 there = _like(session, fields)
-                kept = {name: fields[name] for name in ("target", "currency", "parent_goal_id")}
-                made.append(_change(session, there, kept, by) if there else _make(session, fields, by, hides))
+                kept = {"target": fields["target"], "currency": fields["currency"], "parent_goal_id": above}
+                goal = _change(session, there, kept, by) if there else _make(session, {**fields, **kept}, by, hides)
+                if goal.owner_kind == "team":
+                    of_team[goal.owner_id] = id_of(goal.goal_number)
+                made.append(goal)
             return made
 
     def batch(self, batch: str) -> list[GoalChange]:

@@ -23,7 +23,7 @@ from serving.people_data.subjects import keys_of
 from serving.people_data.views import note_looks
 
 router = APIRouter(include_in_schema=False)
-RAIL = Rail("plan", "numbers", 4, lambda say: say("Plan"), "/plan")
+RAIL = Rail("plan", "numbers", 4, lambda say: say("Plan and pace"), "/plan")
 _KINDS = {COMPANY: 0, "team": 1, "rep": 2}
 _LATE = ("behind", "far behind", "out of reach")
 _MOST = 200

@@ -148,10 +148,12 @@ def test_a_goal_taken_over_hides_that_of_the_crm_from_then_on_whatever_the_crm_s
 
 def test_many_are_set_together_or_not_at_all(goals):
     goals.make(WEST, by(1))
-    goals.set_all([(WEST | {"target": 950.0}, None), (WEST | {"owner_id": "east"}, None)], by(2))
+    goals.set_all([(WEST | {"target": 950.0}, None, None), (WEST | {"owner_id": "east"}, None, None)], by(2))
     assert {g.owner_id: g.target for g in goals.all()} == {"west": 950.0, "east": 900.0}
     with pytest.raises(Exception, match=r"NOT NULL|null value"):
-        goals.set_all([(WEST | {"target": 1.0}, None), (WEST | {"owner_id": "mid", "metric": None}, None)], by(3))
+        goals.set_all(
+            [(WEST | {"target": 1.0}, None, None), (WEST | {"owner_id": "mid", "metric": None}, None, None)], by(3)
+        )
     assert {g.owner_id: g.target for g in goals.all()} == {"west": 950.0, "east": 900.0}
 
 

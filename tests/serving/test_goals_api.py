@@ -227,6 +227,7 @@ def test_a_split_is_undone_whole_or_not_at_all(company):
     answer = company.ask("admin", "POST", "/cascade", json=split).json()
     made = {goal["owner_id"]: goal for goal in answer["goals"]}
     assert made["r3"]["hides"] == "g-r3"
+    assert (made["r1"]["parent_goal_id"], made["all"]["parent_goal_id"]) == (made["west"]["goal_id"], "g-all")
     changed = company.ask("admin", "PATCH", f"/{made['r1']['goal_id']}", json={"target": 5, "why": "part time"})
     batch = {"batch": answer["batch"], "why": "wrong year"}
     refused = company.ask("admin", "POST", "/undo", json=batch)
