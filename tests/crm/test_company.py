@@ -47,8 +47,10 @@ def test_the_example_with_its_marks_removed_is_the_default(tmp_path):
         ("base_curency: EUR", "company.yaml line 1: base_curency is not a known key. Did you mean base_currency?"),
         (
             "fiscal: {zzzz: 4}",
-            "company.yaml line 1: fiscal.zzzz is not a known key. "
-            "Known here: months, named_by, start_month, week_ends_on, year_ends.",
+            (
+                "company.yaml line 1: fiscal.zzzz is not a known key. "
+                "Known here: months, named_by, start_month, week_ends_on, year_ends."
+            ),
         ),
         (
             "fiscal: {start_moth: 4}",
