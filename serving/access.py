@@ -121,6 +121,16 @@ class Sight:
         """Whether a team is seen; its figures may still be withheld, see `Scores.seen_by`."""
         return self.teams is None or team_id in self.teams
 
+    @property
+    def told_what_is_owed(self) -> frozenset[str] | None:
+        """Owners of whose deals is told what is owed to the owner; None for all in sight.
+
+        The owner and the managers above are told; others see it among other reasons.
+        """
+        if self.persons is None and self.reps is None:
+            return frozenset({self.own} if self.own else ())
+        return self.persons
+
     def account(self, account_id: object) -> bool:
         """Whether an account is shown."""
         return self.accounts is None or account_id in self.accounts

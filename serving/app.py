@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Thread
 
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -20,6 +21,7 @@ from serving.home import Home
 from serving.metrics import Metrics
 from serving.middleware.dating import Dating
 from serving.middleware.guard import Guard
+from serving.middleware.kept import PACKED_FROM, Kept
 from serving.middleware.noting import Noting
 from serving.middleware.repeats import Repeats
 from serving.middleware.requests import RequestLog
@@ -85,12 +87,13 @@ def create_app(settings: Settings, *, warm: bool = False, shared_metrics: Path |
         app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     app.include_router(probes.router)
     # The last one added is the first that a request passes.
+    app.add_middleware(Kept, routes=[one for router in _routers(routes) for one in _api_routes(router)], prefix=API)
     app.add_middleware(Noting, store=server.store, prefix=API)
     app.add_middleware(Repeats, prefix=API)
     app.add_middleware(Dating)
     app.add_middleware(Sizes, upload_bytes=settings.upload_mb * 1_000_000)
     app.add_middleware(Guard)
-    app.add_middleware(GZipMiddleware, minimum_size=1000)
+    app.add_middleware(GZipMiddleware, minimum_size=PACKED_FROM, compresslevel=6)
     app.add_middleware(RequestLog, metrics=app.state.metrics, prefix=API)
     return app
 
@@ -105,3 +108,7 @@ def _routers(package: object) -> Iterator[APIRouter]:
         router = getattr(import_module(f"{name}.{module.name}"), "router", None)
         if isinstance(router, APIRouter):
             yield router
+
+
+def _api_routes(router: APIRouter) -> Iterator[APIRoute]:
+    yield from (route for route in router.routes if isinstance(route, APIRoute))

@@ -90,9 +90,11 @@ def _closing(deals: pd.DataFrame, wish: DealWish, company: Company, today: date)
     low, high = wish.closing_from, wish.closing_to
     if low is not None and high is not None and low > high:
         raise BadRange("closing_from", low, "closing_to", high)
+    bounds = [(low, high), _days_of(wish.closing, company, today) if wish.closing else (None, None)]
+    if bounds == [(None, None)] * 2:
+        return deals
     days = pd.to_datetime(deals["close_date"])
     kept = pd.Series(True, index=deals.index)
-    bounds = [(low, high), _days_of(wish.closing, company, today) if wish.closing else (None, None)]
     for first, last in bounds:
         if first is not None:
             kept &= days >= pd.Timestamp(first)

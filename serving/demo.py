@@ -20,7 +20,7 @@ from pathlib import Path
 from serving.cli.common import progress
 from serving.first_start import check_address
 from serving.home import Home, RealHome
-from serving.jobs import Jobs
+from serving.jobs import Steps
 from serving.server import address_of, listen, run
 from serving.settings import Settings
 from serving.store import Store
@@ -50,12 +50,12 @@ def run_demo(settings: Settings, *, reps: int = 60, months: int = 24) -> None:
     sock = listen(settings)
     home.root.mkdir(parents=True, exist_ok=True)
     store = Store(home.database_url)
-    jobs = Jobs(store)
+    steps = Steps(store)
     try:
         with home.lock("demo"):
-            jobs.plan([*FIRST, *REST])
-            _do_first(home, store, jobs, reps, months)
-        with _rest_in_background(settings, jobs):
+            steps.plan([*FIRST, *REST])
+            _do_first(home, store, steps, reps, months)
+        with _rest_in_background(settings, steps):
             run(settings, sock=sock, say=_welcome(settings, home, _first_admin(store)))
     finally:
         sock.close()
@@ -89,20 +89,20 @@ def _welcome(settings: Settings, home: Home, password: str | None) -> str:
     return "\n".join(lines)
 
 
-def _do_first(home: Home, store: Store, jobs: Jobs, reps: int, months: int) -> None:
+def _do_first(home: Home, store: Store, steps: Steps, reps: int, months: int) -> None:
     """What must be there before anything can be shown."""
-    steps: dict[str, Callable[[Tell], None]] = {
+    work: dict[str, Callable[[Tell], None]] = {
         "data": lambda tell: build_sample(home, store, tell, reps=reps, months=months),
         "win": lambda tell: train_model(home, "win", tell),
         "deals": lambda tell: score_home(home, store, tell),
     }
     titles = {"data": "Sample company", "win": "Win model", "deals": "Open deals"}
-    for name, step in steps.items():
-        if jobs.is_done(name):
+    for name, do in work.items():
+        if steps.is_done(name):
             continue
         started = time.monotonic()
-        with jobs.running(name), progress(titles[name]) as tell:
-            step(tell)
+        with steps.running(name), progress(titles[name]) as tell:
+            do(tell)
         print(f"{titles[name]}: done in {time.monotonic() - started:.0f} s", flush=True)  # noqa: T201
 
 
@@ -163,9 +163,9 @@ def score_home(home: Home, store: Store, tell: Tell) -> None:
 def do_rest(home: Home) -> None:
     """What is done while pages are served: the other models, all scores, forecasts of the past, effects."""
     store = Store(home.database_url)
-    jobs = Jobs(store)
+    steps = Steps(store)
     until: datetime = _newest(home)
-    steps: dict[str, Callable[[Tell], object]] = {
+    work: dict[str, Callable[[Tell], object]] = {
         "attainment": lambda tell: train_model(home, "attainment", tell),
         "churn": lambda tell: train_model(home, "churn", tell),
         "scores": lambda tell: score_home(home, store, tell),
@@ -174,14 +174,14 @@ def do_rest(home: Home) -> None:
     }
     with home.lock("demo"):
         newer = False  # a model that failed before and is made now calls for new scores
-        for name, step in steps.items():
-            if jobs.is_done(name) and not (newer and name == "scores"):
+        for name, do in work.items():
+            if steps.is_done(name) and not (newer and name == "scores"):
                 continue
             try:
-                with jobs.running(name):
-                    step(_teller(jobs, name))
+                with steps.running(name):
+                    do(_teller(steps, name))
                 newer = newer or name in ("attainment", "churn")
-            except Exception:  # said in the job; the others may still work
+            except Exception:  # said in the step; the others may still work
                 traceback.print_exc()
     store.close()
 
@@ -210,14 +210,14 @@ def _newest(home: Home) -> datetime:
     return newest_event(home.lake.view())
 
 
-def _teller(jobs: Jobs, name: str) -> Tell:
-    return partial(jobs.tell, name)
+def _teller(steps: Steps, name: str) -> Tell:
+    return partial(steps.tell, name)
 
 
 @contextmanager
-def _rest_in_background(settings: Settings, jobs: Jobs) -> Iterator[None]:
+def _rest_in_background(settings: Settings, steps: Steps) -> Iterator[None]:
     """A process of its own, ended with this one: training must not make pages wait."""
-    if all(jobs.is_done(name) for name in REST):
+    if all(steps.is_done(name) for name in REST):
         yield
         return
     home = Home.of(settings)
@@ -226,7 +226,7 @@ def _rest_in_background(settings: Settings, jobs: Jobs) -> Iterator[None]:
     worker = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=Path.cwd(), start_new_session=True
     )
-    watcher = threading.Thread(target=_watch, args=(worker, jobs), daemon=True)
+    watcher = threading.Thread(target=_watch, args=(worker, steps), daemon=True)
     watcher.start()
     try:
         yield
@@ -240,10 +240,10 @@ def _rest_in_background(settings: Settings, jobs: Jobs) -> Iterator[None]:
         log.close()
 
 
-def _watch(worker: subprocess.Popen[bytes], jobs: Jobs) -> None:
+def _watch(worker: subprocess.Popen[bytes], steps: Steps) -> None:
     """Pages must not say 'still working' when the process that works is gone."""
     if worker.wait() not in (0, -signal.SIGTERM):
-        jobs.fail_unfinished("The work stopped unexpectedly; 'make run' goes on where it was.")
+        steps.fail_unfinished("The work stopped unexpectedly; 'make run' goes on where it was.")
 
 
 def _end_with(parent: int) -> None:

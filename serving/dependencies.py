@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cached_property
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
 
 from crm.company import Company
 from crm.lake import LakeView, connect
+from serving import sign_in
 from serving.access import (
     GUEST,
     SessionNeeded,
@@ -23,9 +25,10 @@ from serving.access import (
     sight_of,
 )
 from serving.accuracy import Accuracy, accuracy
+from serving.asked import Asked
 from serving.first_start import is_loopback
 from serving.home import Home
-from serving.jobs import Jobs
+from serving.jobs import Steps
 from serving.jobs.queue import Queue
 from serving.ledger import Kind, Ledger
 from serving.live import Live
@@ -33,7 +36,6 @@ from serving.people import StorePeople
 from serving.reports import SalesBook
 from serving.scores import ScoreBook, Scores
 from serving.settings import Settings
-from serving.sign_in import viewer_of
 from serving.store import Store
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 COOKIE = "bellwether_session"
 LOOK_COOKIE = "bellwether_look"
 SAFE = ("GET", "HEAD", "OPTIONS")
+_VIEWERS_KEPT = 200
 
 
 @dataclass
@@ -54,8 +57,11 @@ class Server:
     store: Store
     _company: tuple[object, Company] | None = None
     _accuracy: dict[Kind, tuple[object, Accuracy]] = field(default_factory=dict)
-    _rep_keys: tuple[int, dict[str, str]] | None = None
+    _names: tuple[object, dict[str, str]] | None = None
     _sights: dict[tuple[object, ...], Sight] = field(default_factory=dict)
+    _asked: dict[tuple[object, ...], Asked] = field(default_factory=dict)
+    _guests: dict[tuple[object, ...], Viewer] = field(default_factory=dict)
+    _view: tuple[str, LakeView] | None = None
     stopping: Event = field(default_factory=Event)  # set when the server is about to end
     _lock: Lock = field(default_factory=Lock)
 
@@ -72,9 +78,9 @@ class Server:
         return Ledger(self.store)
 
     @cached_property
-    def jobs(self) -> Jobs:
-        """Work that goes on."""
-        return Jobs(self.store)
+    def steps(self) -> Steps:
+        """How far a home's first build has come."""
+        return Steps(self.store)
 
     @cached_property
     def queue(self) -> Queue:
@@ -105,40 +111,76 @@ class Server:
 
     def company(self) -> Company:
         """The company's settings; read again when the file has changed."""
+        return self._company_now()[1]
+
+    def _company_now(self) -> tuple[object, Company]:
         path = self.home.company_file
-        mark = path.stat().st_mtime_ns if path.exists() else None
-        if self._company is None or self._company[0] != mark:
-            self._company = (mark, self.home.company())
-        return self._company[1]
+        found = path.stat() if path.exists() else None
+        mark = (found.st_mtime_ns, found.st_size) if found else None
+        kept = self._company
+        if kept is None or kept[0] != mark:
+            kept = self._company = (mark, self.home.company())
+        return kept
 
     def view(self) -> LakeView:
         """The lake at the data cut of the newest scores, so that all figures of a page fit together."""
-        newest = self.book.newest(self.company())
-        lake = self.home.lake
-        return lake.at(int(newest.meta["data_cut"])) if newest.mark else lake.view()
+        return self._view_of(self.book.newest(self.company()))
+
+    def _view_of(self, newest: Scores) -> LakeView:
+        lake, kept = self.home.lake, self._view
+        if not newest.mark:
+            return lake.view()
+        if kept is None or kept[0] != newest.mark:
+            kept = self._view = (newest.mark, lake.at(int(newest.meta["data_cut"])))
+        return kept[1]
 
     def sight(self, viewer: Viewer, company: Company) -> Sight:
         """What a viewer may see today; kept for the data cut and day."""
-        view, day = self.view(), datetime.now(UTC).astimezone(company.zone).date()
-        key = (viewer, view.cut.number, day, company.people.level)
+        return self._sight_on(viewer, company, self.view(), _today(company))
+
+    def _sight_on(self, viewer: Viewer, company: Company, view: LakeView, day: date) -> Sight:
+        key = (viewer, view.cut.number, day, company.people.level, company.people.min_group)
         with self._lock:
             if key not in self._sights:
-                if len(self._sights) > 200:
+                if len(self._sights) > _VIEWERS_KEPT:
                     self._sights.clear()
                 self._sights[key] = sight_of(viewer, view, company, day=day)
             return self._sights[key]
+
+    def asked(self, viewer: Viewer, people: str) -> Asked:
+        """What a viewer may see now, with all that answers made from scores rest on.
+
+        Parameters
+        ----------
+        people : str
+            The mark of names as they are.
+        """
+        settings, company = self._company_now()
+        today, newest = _today(company), self.book.newest(company)
+        key = (viewer, settings, people, today)
+        found = self._asked.get(key)
+        if found is None or found.scores.whole is not newest or not newest.mark:
+            view = self._view_of(newest)
+            sight = self._sight_on(viewer, company, view, today)
+            names = self._names_in_sight(sight, view, people)
+            scores = self.book.cut(newest, sight)
+            found = Asked(viewer, company, sight, scores, view, names, today, (settings, people))
+            # What rests on older scores would keep them in memory.
+            current = {k: one for k, one in self._asked.items() if one.scores.whole is newest}
+            self._asked = {**current, key: found} if len(current) < _VIEWERS_KEPT else {key: found}
+        return found
 
     def guest(self, rep_id: str | None) -> Viewer:
         """A visitor of the sample company, who may have chosen through whose eyes to look."""
         if not rep_id:
             return GUEST
-        with connect() as con:
-            self.view().attach(con)
-            leads = con.execute("select 1 from teams where manager_rep_id = $rep limit 1", {"rep": rep_id}).fetchone()
-            known = con.execute("select 1 from reps where rep_id = $rep", {"rep": rep_id}).fetchone()
-        if known is None:
-            return GUEST
-        return Viewer("manager" if leads else "rep", rep_id=rep_id)
+        view = self.view()
+        key = (view.cut.number, rep_id)
+        if key not in self._guests:
+            if len(self._guests) > _VIEWERS_KEPT:
+                self._guests = {}
+            self._guests[key] = _guest_as(rep_id, view)
+        return self._guests[key]
 
     def accuracy(self, kind: Kind) -> Accuracy:
         """How good forecasts were; worked out once for the ledger and data cut as they are."""
@@ -152,14 +194,40 @@ class Server:
 
     def names(self, view: LakeView) -> dict[str, str]:
         """Name of each rep whose name is known, by rep_id."""
-        people = StorePeople(self.store).names("rep")
-        if not people:
+        return self._names_as(view, StorePeople(self.store).mark())
+
+    def names_in_sight(self, sight: Sight, view: LakeView) -> dict[str, str]:
+        """Name of each rep whom a viewer may see by name."""
+        return self._names_in_sight(sight, view, StorePeople(self.store).mark())
+
+    def _names_in_sight(self, sight: Sight, view: LakeView, mark: str) -> dict[str, str]:
+        if not sight.names:
             return {}
-        cut, kept = view.cut.number, self._rep_keys
-        if kept is None or kept[0] != cut:
-            reps = view.arrow("reps").select(["rep_id", "person_key"]).to_pydict()
-            kept = self._rep_keys = (cut, dict(zip(reps["rep_id"], reps["person_key"], strict=True)))
-        return {rep: people[key] for rep, key in kept[1].items() if key in people}
+        return {rep: name for rep, name in self._names_as(view, mark).items() if sight.owner(rep)}
+
+    def _names_as(self, view: LakeView, mark: str) -> dict[str, str]:
+        """Names as they are under a mark, which is read before them: they are never older than it."""
+        key, kept = (view.cut.number, mark), self._names
+        if kept is None or kept[0] != key:
+            people = StorePeople(self.store).names("rep")
+            reps = view.arrow("reps").select(["rep_id", "person_key"]).to_pydict() if people else {}
+            keys = zip(reps.get("rep_id", ()), reps.get("person_key", ()), strict=True)
+            kept = self._names = (key, {rep: people[key] for rep, key in keys if key in people})
+        return kept[1]
+
+
+def _today(company: Company) -> date:
+    return datetime.now(UTC).astimezone(company.zone).date()
+
+
+def _guest_as(rep_id: str, view: LakeView) -> Viewer:
+    with connect() as con:
+        view.attach(con)
+        leads = con.execute("select 1 from teams where manager_rep_id = $rep limit 1", {"rep": rep_id}).fetchone()
+        known = con.execute("select 1 from reps where rep_id = $rep", {"rep": rep_id}).fetchone()
+    if known is None:
+        return GUEST
+    return Viewer("manager" if leads else "rep", rep_id=rep_id)
 
 
 def server_of(request: Request) -> Server:
@@ -179,10 +247,10 @@ def token_of(request: Request) -> str | None:
 
 def find_viewer(request: Request, server: ServerDep) -> Viewer | None:
     """Who asks; None where nobody is signed in and nothing may be shown to strangers."""
-    found = viewer_of(server.store, token_of(request))
+    found = sign_in.look_up(server.store, token_of(request))
     if found is not None:
-        request.state.viewer = found
-        return found
+        request.state.viewer, request.state.people_mark = found
+        return found[0]
     if not server.company().sample:
         return None
     return server.guest(request.cookies.get(LOOK_COOKIE)) if at_this_machine(request) else None
@@ -289,11 +357,11 @@ def _ledger(server: ServerDep) -> Ledger:
 LedgerDep = Annotated[Ledger, Depends(_ledger)]
 
 
-def _jobs(server: ServerDep) -> Jobs:
-    return server.jobs
+def _steps(server: ServerDep) -> Steps:
+    return server.steps
 
 
-JobsDep = Annotated[Jobs, Depends(_jobs)]
+StepsDep = Annotated[Steps, Depends(_steps)]
 
 
 def _queue(server: ServerDep) -> Queue:
@@ -304,9 +372,28 @@ QueueDep = Annotated[Queue, Depends(_queue)]
 
 
 def _names(server: ServerDep, sight: SightDep, view: ViewDep) -> dict[str, str]:
-    if not sight.names:
-        return {}
-    return {rep: name for rep, name in server.names(view).items() if sight.owner(rep)}
+    return server.names_in_sight(sight, view)
 
 
 NamesDep = Annotated[dict[str, str], Depends(_names)]
+
+
+def look_up(request: Request) -> Asked:
+    """Who asks and what the answer rests on; found once a request."""
+    server = server_of(request)
+    if (found := getattr(request.state, "asked", None)) is None:
+        viewer = need_viewer(find_viewer(request, server))
+        mark = getattr(request.state, "people_mark", None)
+        found = server.asked(viewer, StorePeople(server.store).mark() if mark is None else mark)
+        request.state.asked = found
+        request.state.as_of = found.scores.as_of
+    return found
+
+
+async def find_asked(request: Request) -> Asked:
+    """As `look_up`; a thread is taken only where it has not been looked up yet."""
+    found: Asked | None = getattr(request.state, "asked", None)
+    return found if found is not None else await run_in_threadpool(look_up, request)
+
+
+AskedDep = Annotated[Asked, Depends(find_asked)]

@@ -21,6 +21,11 @@ def example(value: object, status: int = 200) -> Responses:
     return {status: {"content": {"application/json": {"example": value}}}}
 
 
+def found_once(value: object) -> Responses:
+    """An answer in JSON as it may look, or unchanged."""
+    return {**example(value), **_UNCHANGED}
+
+
 def listed(value: object) -> Responses:
     """A list: in JSON as it may look, as files, or unchanged."""
     texts = {CSV: {"schema": {"type": "string"}}, XLSX: {"schema": {"type": "string", "format": "binary"}}}

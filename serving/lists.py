@@ -16,6 +16,7 @@ from crm.errors import BadInput
 from serving.exports import Format
 
 MOST_ROWS = 200
+_VALUE, _KEY = "_value", "_key"  # columns that rows in order have more
 
 
 class BadCursor(BadInput):
@@ -68,10 +69,11 @@ class Order:
         return self.wish.startswith("-")
 
     def sorted(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """All rows in this order."""
-        values = rows.assign(_value=comparable(rows[self.column]), _key=rows[self.key].astype(str))
-        ordered = values.sort_values(["_value", "_key"], ascending=[not self.falling, True], na_position="last")
-        return ordered.drop(columns=["_value", "_key"])
+        """All rows in this order, each with what it is compared by; those that have been sorted by it stay so."""
+        if _VALUE in rows:
+            return rows
+        values = rows.assign(**{_VALUE: comparable(rows[self.column]), _KEY: rows[self.key].astype(str)})
+        return values.sort_values([_VALUE, _KEY], ascending=[not self.falling, True], na_position="last")
 
     def page(self, rows: pd.DataFrame, paging: Paging) -> tuple[pd.DataFrame, str | None]:
         """The page's rows and the cursor of the next page; None at the end.
@@ -79,20 +81,22 @@ class Order:
         Parameters
         ----------
         rows : shape (n, >= 2)
-            In any order.
+            In any order, or sorted by this one.
 
         Raises
         ------
         BadCursor
             If the cursor was not given for this order.
         """
-        ordered = self.sorted(rows if paging.cursor is None else rows[self._after(rows, paging.cursor)])
+        ordered = self.sorted(rows)
+        if paging.cursor is not None:
+            ordered = ordered[self._after(ordered, paging.cursor)]
         page = ordered.iloc[: paging.limit]
         return page, self._cursor(page) if len(ordered) > paging.limit else None
 
     def _after(self, rows: pd.DataFrame, cursor: str) -> pd.Series:
         value, key = self._read(cursor)
-        values, later = comparable(rows[self.column]), rows[self.key].astype(str) > key
+        values, later = rows[_VALUE], rows[_KEY] > key
         if value is None:
             return values.isna() & later
         if isinstance(value, float) != pd.api.types.is_numeric_dtype(values):
@@ -101,10 +105,10 @@ class Order:
         return values.isna() | beyond | ((values == value) & later)
 
     def _cursor(self, page: pd.DataFrame) -> str:
-        last = page.iloc[[-1]]
-        value = comparable(last[self.column]).iloc[0]
+        last = page.iloc[-1]
+        value = last[_VALUE]
         known = None if pd.isna(value) else value if isinstance(value, str) else float(value)
-        text = json.dumps([self.wish, known, str(last[self.key].iloc[0])], ensure_ascii=False)
+        text = json.dumps([self.wish, known, last[_KEY]], ensure_ascii=False)
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
     def _read(self, cursor: str) -> tuple[float | str | None, str]:

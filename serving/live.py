@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from features.online import Online
 
 DAYS = (30, 60, 90)
-_LOOK_AGAIN = 10.0  # seconds after which a newer champion is asked for
+LOOK_AGAIN = 10.0  # seconds after which a newer champion is asked for
 
 
 @dataclass(frozen=True)
@@ -116,14 +116,12 @@ class Live:
         """Load the model before anybody asks, and say in `state` what came of it."""
         self.state = ("loading", "the win model is being loaded")
         try:
-            ready = self.ready(view, company)
+            self.ready(view, company)
         except BellwetherError as error:  # what was scored before can still be served
             self.state = ("waiting", str(error))
         except BaseException as error:
             self.state = ("waiting", type(error).__name__)
             raise
-        else:
-            self.state = ("ok", f"win {ready.champion.version}")
 
     def ready(self, view: LakeView, company: Company) -> Ready:
         """The model on a view.
@@ -140,6 +138,7 @@ class Live:
             key = (champion.run_id, view.cut.number, company.model_dump_json())
             if self._kept is None or self._kept[0] != key:
                 self._kept = key, self._load(champion, view, company)
+                self.state = ("ok", f"win {champion.version}")
             return self._kept[1]
 
     def forget(self) -> None:
@@ -149,7 +148,7 @@ class Live:
 
     def _newest(self) -> registry.Champion:
         if self._champion is None or time.monotonic() > self._champion[0]:
-            self._champion = time.monotonic() + _LOOK_AGAIN, registry.champion("win", tracking=self._home.tracking)
+            self._champion = time.monotonic() + LOOK_AGAIN, registry.champion("win", tracking=self._home.tracking)
         return self._champion[1]
 
     def _load(self, champion: registry.Champion, view: LakeView, company: Company) -> Ready:

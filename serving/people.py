@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from crm.errors import NotFound
@@ -17,6 +17,9 @@ from serving.store import Store
 from serving.tables.people import ErasedPerson, Person, Secret
 
 _BATCH = 500
+_MARK = "people_mark"
+_READ_MARK = select(Secret.value).where(Secret.name == _MARK)
+MARK = func.coalesce(_READ_MARK.scalar_subquery(), "")  # as a column beside what is asked for anyhow
 
 
 class UnknownPerson(NotFound):
@@ -38,7 +41,7 @@ class StorePeople:
             erased = _erased(session)
             salt = _salt(session)
             known = _known(session, kind, ids)
-            keys = []
+            keys, changed = [], False
             for ident, values in zip(ids, details, strict=True):
                 if (gone := erased.get(_hash(salt, kind, ident))) is not None:
                     keys.append(gone)
@@ -50,9 +53,16 @@ class StorePeople:
                     session.add(person)
                 merged = {**person.details, **values}
                 if merged != person.details:
-                    person.details = merged
+                    person.details, changed = merged, True
                 keys.append(person.person_key)
+            if changed:
+                _renew_mark(session)
         return keys
+
+    def mark(self) -> str:
+        """Another one after each change of a name, for those who keep names; '' as long as there are none."""
+        found = self._store.look_up(_READ_MARK)
+        return found[0] if found else ""
 
     def names(self, kind: PersonKind | None = None) -> dict[str, str]:
         """Name by person key, of all persons or those of a kind, as far as they are known."""
@@ -81,6 +91,11 @@ class StorePeople:
                 )
             )
             session.delete(person)
+            _renew_mark(session)
+
+
+def _renew_mark(session: Session) -> None:
+    session.merge(Secret(name=_MARK, value=secrets.token_hex(16)))
 
 
 def _known(session: Session, kind: str, ids: Sequence[str]) -> dict[str, Person]:

@@ -15,7 +15,6 @@ from starlette.exceptions import HTTPException
 from crm.errors import BadInput, BellwetherError, NotAllowed, NotFound, NotReady
 from serving.access import SignInNeeded
 from serving.faults import fault_of
-from serving.freshness import NotModified, answer_not_modified
 from serving.goals import GoalMoved
 from serving.logs import REQUEST
 from serving.pages.problems import problem_page, wants_page
@@ -75,7 +74,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(BellwetherError, _known)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(NotModified, answer_not_modified)
 
 
 def answer(

@@ -255,7 +255,7 @@ class AccuracyBoth(BaseModel):
 
 def plain(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of a frame as plain values, missing ones as None."""
-    return {key: _plain(value) for key, value in row.items()}
+    return {key: plain_value(value) for key, value in row.items()}
 
 
 def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -292,7 +292,8 @@ def json_or_text(value: Any) -> Any:
         return value
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
+    """A value as Python has it, a missing one as None."""
     if value is None or value is pd.NaT or value is pd.NA:
         return None
     if isinstance(value, float | np.floating):

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from crm.company import Company, People
@@ -22,11 +21,13 @@ from crm.lake import Lake, View, connect
 from crm.money import attach_rates
 from features.catalogue import OTHERS, WHO
 from serving.access import Sight, seen_rows, team_tree
+from serving.deal_rows import INDEX, DealRows
+from serving.lists import Order
 from serving.people_data.groups import withheld
 
 COMPANY = "company"  # the team of everybody
-_NOWHERE = np.array([], dtype=np.intp)
 POINTER = "current"
+_VIEWERS_KEPT, _ORDERS_KEPT = 50, 6
 FILES = ("deals", "leads", "reps", "teams", "accounts", "advice", "reasons", "curves")
 
 
@@ -55,6 +56,10 @@ class Scores:
         Reps in each team and those below it on the day of the scores.
     parents : mapping of str to str or None
         The team above each.
+    sight : Sight
+        To what the rows are cut.
+    whole : Scores, optional
+        What they were cut from.
     """
 
     frames: Mapping[str, pd.DataFrame] = field(default_factory=dict)
@@ -63,12 +68,39 @@ class Scores:
     mark: str = ""
     members: Mapping[str, frozenset[str]] = field(default_factory=dict)
     parents: Mapping[str, str | None] = field(default_factory=dict)
+    sight: Sight = field(default_factory=Sight)
+    whole: Scores | None = None
+
+    @cached_property
+    def rows(self) -> DealRows:
+        """Deals by key, those of all viewers: to be asked with `sight`."""
+        return DealRows(self.frames, self.index) if self.whole is None else self.whole.rows
 
     @cached_property
     def as_of(self) -> datetime | None:
         """Moment of the scores."""
         found = self.meta.get("as_of")
         return datetime.fromisoformat(found) if found else None
+
+    def listed(self, name: str, order: Order) -> pd.DataFrame:
+        """Deals or leads with what they are, in an order; kept for the next list.
+
+        Raises
+        ------
+        NoScores
+            If they have not been scored.
+        """
+        if self.whole is not None and self.sight.reps is None:  # all rows: the same for all who see all
+            return self.whole.listed(name, order)
+        if (name, order) not in self._listed:
+            while len(self._listed) >= _ORDERS_KEPT:
+                self._listed.pop(next(iter(self._listed)), None)
+            self._listed[name, order] = order.sorted(self.frame(name).join(self.index[INDEX], on="deal_id"))
+        return self._listed[name, order]
+
+    @cached_property
+    def _listed(self) -> dict[tuple[str, Order], pd.DataFrame]:
+        return {}
 
     def frame(self, name: str) -> pd.DataFrame:
         """One score file.
@@ -82,35 +114,13 @@ class Scores:
             raise NoScores
         return self.frames[name]
 
-    def of(self, name: str, keys: Iterable[str], column: str = "deal_id") -> pd.DataFrame:
-        """The rows of some deals (or whatever `column` names) in a score file, by an index that is made once.
-
-        Raises
-        ------
-        NoScores
-            If the file has not been made.
-        """
-        frame = self.frame(name)
-        if (name, column) not in self._places:
-            self._places[name, column] = frame.groupby(column, sort=False).indices
-        places = self._places[name, column]
-        return frame.take(np.concatenate([_NOWHERE, *(places[key] for key in keys if key in places)]))
-
-    @cached_property
-    def _places(self) -> dict[tuple[str, str], Mapping[Any, np.ndarray]]:
-        return {}
-
     def seen_by(self, sight: Sight) -> Scores:
         """Only the rows that a viewer may see."""
-        seen = self._in_sight(sight)
-        frames = dict(seen.frames)
-        if "reps" in frames:
-            frames["reps"] = seen_rows(frames["reps"], "rep_id", sight.persons)
-        if "teams" in frames:
-            frames["teams"] = frames["teams"][~frames["teams"]["team_id"].isin(self._withheld(sight))]
-        if "reasons" in frames:
-            frames["reasons"] = self._reasons(frames["reasons"], sight)
-        return replace(seen, frames=frames)
+        index = self.index
+        if sight.reps is not None and len(index):
+            index = index[index["owner_id"].isin(sight.reps)]
+        frames = _Cut(self.frames, partial(self._cut, sight, index))
+        return replace(self, frames=frames, index=index, sight=sight, whole=self)
 
     def seen_at_machine(self, people: People) -> Scores:
         """What the command line shows and writes: whoever works there is none of the persons."""
@@ -118,27 +128,15 @@ class Scores:
             return self
         return self.seen_by(Sight(persons=frozenset(), least=people.min_group))
 
-    def _in_sight(self, sight: Sight) -> Scores:
-        if sight.reps is None:
-            return self
-        owners = self.index["owner_id"] if len(self.index) else pd.Series(dtype=object)
-        deals = frozenset(owners.index[owners.isin(sight.reps)])
-        allowed = {
-            "deals": ("deal_id", deals),
-            "leads": ("deal_id", deals),
-            "advice": ("deal_id", deals),
-            "curves": ("deal_id", deals),
-            "reps": ("rep_id", sight.reps),
-            "teams": ("team_id", sight.teams),
-            "accounts": ("account_id", sight.accounts),
-        }
-        frames = {name: seen_rows(frame, *allowed[name]) for name, frame in self.frames.items() if name in allowed}
-        if "reasons" in self.frames:
-            frames["reasons"] = _seen_reasons(
-                self.frames["reasons"], {"deal": deals, "rep": sight.reps, "account": sight.accounts or frozenset()}
-            )
-        index = self.index[self.index["owner_id"].isin(sight.reps)] if len(self.index) else self.index
-        return replace(self, frames=frames, index=index)
+    def _cut(self, sight: Sight, index: pd.DataFrame, name: str, frame: pd.DataFrame) -> pd.DataFrame:
+        """The rows of one file that a viewer may see; `index` has the deals in sight."""
+        if sight.reps is not None:
+            frame = _in_sight(name, frame, sight, frozenset(index.index))
+        if name == "reps":
+            return seen_rows(frame, "rep_id", sight.persons)
+        if name == "teams":
+            return frame[~frame["team_id"].isin(self._withheld(sight))]
+        return self._reasons(frame, sight) if name == "reasons" else frame
 
     def _withheld(self, sight: Sight) -> set[str]:
         """Teams of too few people, or from which a figure of too few could be found."""
@@ -152,20 +150,51 @@ class Scores:
         return withheld(members | everyone, parents | {COMPANY: None}, least=sight.least, known=known)
 
     def _reasons(self, reasons: pd.DataFrame, sight: Sight) -> pd.DataFrame:
-        """Without those of persons whose figures are not shown.
-
-        What is owed to a deal's owner is told to the owner and the managers above alone: others see it among the rest.
-        """
+        """Without those of persons whose figures are not shown; see `Sight.told_what_is_owed`."""
         if sight.persons is not None:
             reasons = reasons[(reasons["entity"] != "rep") | reasons["entity_id"].isin(sight.persons)]
-        shown = sight.persons
-        if shown is None and sight.reps is None:
-            shown = frozenset({sight.own} if sight.own else ())
+        shown = sight.told_what_is_owed
         if shown is None:
             return reasons
         mine = frozenset(self.index.index[self.index["owner_id"].isin(shown)]) if len(self.index) else frozenset()
         told = (reasons["feature"] != WHO.name) | ((reasons["entity"] == "deal") & reasons["entity_id"].isin(mine))
         return reasons.assign(feature=reasons["feature"].where(told, OTHERS.name))
+
+
+class _Cut(Mapping[str, pd.DataFrame]):
+    """Score files, each cut to what may be seen when it is first asked for."""
+
+    def __init__(self, whole: Mapping[str, pd.DataFrame], cut: Callable[[str, pd.DataFrame], pd.DataFrame]) -> None:
+        self._whole, self._cut = whole, cut
+        self._made: dict[str, pd.DataFrame] = {}
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        if name not in self._made:
+            self._made[name] = self._cut(name, self._whole[name])
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._whole)
+
+    def __len__(self) -> int:
+        return len(self._whole)
+
+
+def _in_sight(name: str, frame: pd.DataFrame, sight: Sight, deals: frozenset[str]) -> pd.DataFrame:
+    """The rows of one file on deals, reps, teams and accounts in sight; of a file that is not known, none."""
+    if name == "reasons":
+        reps, accounts = sight.reps or frozenset(), sight.accounts or frozenset()
+        return _seen_reasons(frame, {"deal": deals, "rep": reps, "account": accounts})
+    allowed = {
+        "deals": ("deal_id", deals),
+        "leads": ("deal_id", deals),
+        "advice": ("deal_id", deals),
+        "curves": ("deal_id", deals),
+        "reps": ("rep_id", sight.reps),
+        "teams": ("team_id", sight.teams),
+        "accounts": ("account_id", sight.accounts),
+    }
+    return seen_rows(frame, *allowed[name]) if name in allowed else frame.head(0)
 
 
 def _seen_reasons(reasons: pd.DataFrame, allowed: Mapping[str, frozenset[str]]) -> pd.DataFrame:
@@ -194,27 +223,34 @@ class ScoreBook:
 
     def __init__(self, folder: Path, lake: Lake) -> None:
         self._folder, self._lake = folder, lake
-        self._lock = Lock()
+        self._lock, self._loading = Lock(), Lock()
         self._newest = Scores()
         self._seen: OrderedDict[Sight, Scores] = OrderedDict()
 
     def newest(self, company: Company) -> Scores:
-        """The newest scores; empty ones where there are none."""
+        """The newest scores; empty ones where there are none. While one request loads them, others get those before."""
         mark = read_pointer(self._folder)
-        with self._lock:
+        if mark == (kept := self._newest).mark or not self._loading.acquire(blocking=not kept.mark):
+            return kept
+        try:
             if mark != self._newest.mark:
                 self._newest = self._load(mark, company)
-                self._seen.clear()
             return self._newest
+        finally:
+            self._loading.release()
 
     def seen_by(self, sight: Sight, company: Company) -> Scores:
         """The newest scores as far as a viewer may see them."""
-        newest = self.newest(company)
+        return self.cut(self.newest(company), sight)
+
+    def cut(self, newest: Scores, sight: Sight) -> Scores:
+        """Scores that `newest` gave, as far as a viewer may see them."""
         with self._lock:
-            if sight not in self._seen or self._seen[sight].mark != newest.mark:
+            if sight not in self._seen or self._seen[sight].whole is not newest:
                 self._seen[sight] = newest.seen_by(sight)
-                while len(self._seen) > 50:
-                    self._seen.popitem(last=False)
+            self._seen.move_to_end(sight)
+            while len(self._seen) > _VIEWERS_KEPT:
+                self._seen.popitem(last=False)
             return self._seen[sight]
 
     def _load(self, mark: str, company: Company) -> Scores:
@@ -222,7 +258,9 @@ class ScoreBook:
             return Scores()
         frames, meta = read_folder(self._folder / mark)
         view, as_of = self._lake.at(int(meta["data_cut"])), datetime.fromisoformat(meta["as_of"])
-        return scores_of(view, company, frames, meta, as_of=as_of, mark=mark)
+        made = scores_of(view, company, frames, meta, as_of=as_of, mark=mark)
+        _ = made.rows  # now, not at the first question
+        return made
 
 
 def scores_of(

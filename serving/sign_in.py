@@ -10,6 +10,7 @@ from crm.errors import NotAllowed
 from serving import tokens
 from serving.access import Viewer
 from serving.passwords import digest, is_right, new_token
+from serving.people import MARK
 from serving.store import Store
 from serving.tables.users import SignIn, User
 from serving.tries import Try
@@ -62,18 +63,23 @@ def start_session(store: Store, user_id: int, *, days: int, label: str) -> str:
 
 def viewer_of(store: Store, token: str | None) -> Viewer | None:
     """Who a token stands for; None where it is unknown or has ended, or the user was ended."""
+    found = look_up(store, token)
+    return found[0] if found else None
+
+
+def look_up(store: Store, token: str | None) -> tuple[Viewer, str] | None:
+    """As `viewer_of`, together with the mark of names (`StorePeople.mark`)."""
     if not token:
         return None
     if tokens.is_one(token):
-        return tokens.viewer_of(store, token)
+        return tokens.look_up(store, token)
     query = (
-        select(User)
+        select(*tokens.WHO, MARK.label("mark"))
         .join(SignIn, SignIn.user_id == User.user_id)
         .where(SignIn.token_hash == digest(token), SignIn.ends_at > datetime.now(UTC), User.ended_at.is_(None))
     )
-    with store.reading() as session:
-        user = session.scalar(query)
-    return Viewer(user.role, user.email, user.user_id, user.rep_id) if user else None
+    row = store.look_up(query)
+    return (Viewer(row.role, row.email, row.user_id, row.rep_id), row.mark) if row else None
 
 
 def sign_out(store: Store, token: str | None) -> None:

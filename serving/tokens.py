@@ -10,12 +10,14 @@ from sqlalchemy import select, update
 from crm.errors import BadInput, NotFound
 from serving.access import SCOPES, Viewer
 from serving.passwords import digest, new_token
+from serving.people import MARK
 from serving.store import Store
 from serving.tables.users import ApiToken, User
 
 _MARK = "bw_"
 _USED_EVERY = timedelta(minutes=1)
 MOST_DAYS = 366
+WHO = (User.role, User.email, User.user_id, User.rep_id)  # what a viewer is made of
 
 
 class BadToken(BadInput):
@@ -103,9 +105,15 @@ def revoke(store: Store, user_id: int, token_id: int) -> None:
 
 def viewer_of(store: Store, token: str) -> Viewer | None:
     """Who a token stands for and what it may do; None where it is unknown, ended or revoked."""
+    found = look_up(store, token)
+    return found[0] if found else None
+
+
+def look_up(store: Store, token: str) -> tuple[Viewer, str] | None:
+    """As `viewer_of`, together with the mark of names (`StorePeople.mark`)."""
     now = datetime.now(UTC)
     query = (
-        select(User, ApiToken)
+        select(*WHO, ApiToken.token_id, ApiToken.scopes, ApiToken.used_at, MARK.label("mark"))
         .join(ApiToken, ApiToken.user_id == User.user_id)
         .where(
             ApiToken.token_hash == digest(token),
@@ -114,14 +122,12 @@ def viewer_of(store: Store, token: str) -> Viewer | None:
             User.ended_at.is_(None),
         )
     )
-    with store.reading() as session:
-        found = session.execute(query).one_or_none()
-    if found is None:
+    row = store.look_up(query)
+    if row is None:
         return None
-    user, row = found
     if row.used_at is None or row.used_at < now - _USED_EVERY:
         with store.session() as session:
             session.execute(update(ApiToken).where(ApiToken.token_id == row.token_id).values(used_at=now))
     # The role may be a lesser one by now than when the token was made.
-    scopes = frozenset(row.scopes.split()) & may_have(user.role)
-    return Viewer(user.role, user.email, user.user_id, user.rep_id, scopes, by_token=True)
+    scopes = frozenset(row.scopes.split()) & may_have(row.role)
+    return Viewer(row.role, row.email, row.user_id, row.rep_id, scopes, by_token=True), row.mark

@@ -24,7 +24,7 @@ class Step:
     text: str
 
 
-class Jobs:
+class Steps:
     """Steps of the first build of one home; states: waiting, running, done, failed."""
 
     def __init__(self, store: Store) -> None:
@@ -33,20 +33,20 @@ class Jobs:
     def plan(self, names: Sequence[str]) -> None:
         """Set the steps; those that are done stay done."""
         with self._store.session() as session:
-            kept = {job.name: job for job in session.scalars(select(BuildStep))}
+            kept = {step.name: step for step in session.scalars(select(BuildStep))}
             session.execute(delete(BuildStep).where(BuildStep.name.not_in(names)))
             for place, name in enumerate(names):
-                job = kept.get(name) or BuildStep(name=name, state="waiting", done=0.0, text="")
-                job.place = place
-                if job.state != "done":
-                    job.state, job.done, job.text = "waiting", 0.0, ""
-                session.add(job)
+                step = kept.get(name) or BuildStep(name=name, state="waiting", done=0.0, text="")
+                step.place = place
+                if step.state != "done":
+                    step.state, step.done, step.text = "waiting", 0.0, ""
+                session.add(step)
 
-    def steps(self) -> list[Step]:
+    def all(self) -> list[Step]:
         """All steps in their order."""
         with self._store.reading() as session:
-            jobs = session.scalars(select(BuildStep).order_by(BuildStep.place)).all()
-        return [Step(job.name, job.state, job.done, job.text) for job in jobs]
+            steps = session.scalars(select(BuildStep).order_by(BuildStep.place)).all()
+        return [Step(step.name, step.state, step.done, step.text) for step in steps]
 
     def is_done(self, name: str) -> bool:
         """Whether a step has been finished."""

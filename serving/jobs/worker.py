@@ -26,7 +26,7 @@ from serving.crms import channels_of
 from serving.home import Home
 from serving.jobs.leases import LEASE_SECONDS, process_name
 from serving.jobs.queue import Job, JobLost, Queue
-from serving.jobs.steps import Jobs
+from serving.jobs.steps import Steps
 from serving.jobs.tasks import drop_forgotten, drop_upload
 from serving.people_data.tidying import tidy
 from serving.settings import Settings
@@ -158,7 +158,7 @@ class Worker:
         if time.monotonic() < self._look_at:
             return
         self._look_at = time.monotonic() + _CLOCK
-        if any(step.state in ("waiting", "running") for step in Jobs(self.store).steps()):
+        if any(step.state in ("waiting", "running") for step in Steps(self.store).all()):
             return  # the first build has the machine
         try:
             company = self.home.company()

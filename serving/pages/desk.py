@@ -314,7 +314,7 @@ def _desk(
 ) -> Desk:
     seen = visit(request, company, as_of=scores.as_of, role=viewer.role)
     seen.shell.viewer, seen.shell.signed_in = viewer.name, viewer.signed_in
-    show_work(seen, server.jobs.steps(), scores.mark)
+    show_work(seen, server.steps.all(), scores.mark)
     if scores.as_of is not None and not company.sample:
         seen.shell.old = _old(seen, scores.as_of, server.settings.old_after_hours)
     cut = view.cut.number

@@ -21,7 +21,7 @@ def read_work(
 ) -> HTMLResponse:
     """The banner alone."""
     seen = visit(request, company, as_of=scores.as_of, role=viewer.role)
-    show_work(seen, server.jobs.steps(), scores.mark)
+    show_work(seen, server.steps.all(), scores.mark)
     return seen.show("work.html", "")
 
 

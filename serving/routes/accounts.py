@@ -10,11 +10,10 @@ from pydantic import Field
 
 from crm.errors import NotFound
 from crm.lake import LakeView, connect
-from serving.dependencies import ScoresDep, ViewDep
-from serving.documents import example, listed
+from serving.dependencies import AskedDep
+from serving.documents import found_once, listed
 from serving.examples import ACCOUNT_DETAIL, ACCOUNTS
 from serving.exports import file_answer, format_of
-from serving.freshness import FreshDep
 from serving.lists import Order, Paging, within
 from serving.problems import NOTHING_HERE
 from serving.schemas import AccountDetail, AccountList, AccountRow, reasons_of, rows_of
@@ -41,24 +40,23 @@ class AccountWish(Paging):
 
 
 @router.get("", response_model=AccountList, responses=listed(ACCOUNTS))
-def list_accounts(
-    request: Request, wish: Annotated[AccountWish, Query()], scores: ScoresDep, view: ViewDep, fresh: FreshDep
-) -> AccountList | Response:
+def list_accounts(request: Request, wish: Annotated[AccountWish, Query()], asked: AskedDep) -> AccountList | Response:
     """Customers by value at risk, the most first; JSON by page, or a whole file."""
-    order = Order(wish.sort, "account_id")
+    order, scores, view = Order(wish.sort, "account_id"), asked.scores, asked.view
     bounds = wish.min_churn_probability, wish.max_churn_probability
     every = within(scores.frame("accounts"), "churn_probability", *bounds)
     form = format_of(wish.format, request.headers.get("accept", ""))
     if form != "json":
-        return file_answer(_rows(order.sorted(every), view), AccountRow, "accounts", form, fresh)
+        return file_answer(_rows(order.sorted(every), view), AccountRow, "accounts", form, {})
     page, following = order.page(every, wish)
     as_of: Any = scores.as_of
     return AccountList(as_of=as_of, total=len(every), accounts=_rows(page, view), next_cursor=following)
 
 
-@router.get("/{account_id}", responses=example(ACCOUNT_DETAIL))
-def read_account(account_id: str, scores: ScoresDep, view: ViewDep) -> AccountDetail:
+@router.get("/{account_id}", responses=found_once(ACCOUNT_DETAIL))
+def read_account(account_id: str, asked: AskedDep) -> AccountDetail:
     """One customer with the reasons."""
+    scores, view = asked.scores, asked.view
     accounts, reasons = scores.frame("accounts"), scores.frame("reasons")
     row = accounts[accounts["account_id"] == account_id]
     if row.empty:

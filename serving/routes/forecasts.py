@@ -8,8 +8,8 @@ import pandas as pd
 from fastapi import APIRouter
 
 from crm.errors import NotFound
-from serving.dependencies import NamesDep, ScoresDep, StoreDep, ViewDep, ViewerDep
-from serving.documents import example
+from serving.dependencies import AskedDep, NamesDep, ScoresDep, StoreDep, ViewDep, ViewerDep
+from serving.documents import example, found_once
 from serving.examples import REP, TEAM
 from serving.people_data.subjects import keys_of
 from serving.people_data.views import note_looks
@@ -44,9 +44,10 @@ def read_rep_forecast(
     )
 
 
-@router.get("/teams/{team_id}/forecast", responses=example(TEAM))
-def read_team_forecast(team_id: str, scores: ScoresDep) -> TeamForecast:
+@router.get("/teams/{team_id}/forecast", responses=found_once(TEAM))
+def read_team_forecast(team_id: str, asked: AskedDep) -> TeamForecast:
     """Where one team ends the period; 'company' is everyone."""
+    scores = asked.scores
     rows = _rows(scores, "teams", "team_id", team_id)
     return TeamForecast(team_id=team_id, as_of=_as_of(scores), forecasts=_forecasts(rows))
 

@@ -17,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 
 from serving.access import Viewer, may_see_jobs, may_start_jobs
 from serving.crms import CrmName
-from serving.dependencies import JobsDep, QueueDep, ServerDep, SignedInDep, ViewerDep
+from serving.dependencies import QueueDep, ServerDep, SignedInDep, StepsDep, ViewerDep
 from serving.documents import example
 from serving.examples import JOB, JOBS
 from serving.jobs.queue import ENDED, Event, Job, Kind, Queue, State
@@ -91,19 +91,19 @@ class JobList(BaseModel):
 
 @router.get("", responses=example(JOBS))
 def read_jobs(
-    jobs: JobsDep,
+    steps: StepsDep,
     queue: QueueDep,
     viewer: ViewerDep,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     before: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="Jobs with a lower number alone.")] = None,
 ) -> JobList:
     """Jobs, newest first; for analysts and administrators. Others see the steps of the first build alone."""
-    steps = jobs.steps()
+    build = steps.all()
     found = queue.newest(limit=limit + 1, before=before) if viewer.sees_all else []
     page = found[:limit]
     return JobList(
-        working=any(step.state in ("waiting", "running") for step in steps),
-        steps=[JobStep(name=s.name, state=s.state, done=s.done, text=s.text) for s in steps],
+        working=any(step.state in ("waiting", "running") for step in build),
+        steps=[JobStep(name=s.name, state=s.state, done=s.done, text=s.text) for s in build],
         jobs=[row_of(job, results=False) for job in page],
         next_before=page[-1].job_id if len(found) > limit else None,
     )

@@ -8,7 +8,7 @@ import time
 import httpx
 import pytest
 
-from serving.jobs import Jobs
+from serving.jobs import Steps
 from serving.ledger import Ledger
 from serving.store import Store
 from tests.e2e.chain import built, free_port
@@ -98,6 +98,6 @@ def test_a_restart_is_quick_and_keeps_everything(home):
     assert not any("shown only now" in line for line in third.said)
     assert third.end(2) == 0
     assert [row.number for row in Ledger(store).sealed()][: len(before)] == before
-    assert [s.state for s in Jobs(store).steps()[:3]] == ["done"] * 3
+    assert [s.state for s in Steps(store).all()[:3]] == ["done"] * 3
     store.close()
     assert took < 30  # on an idle machine about 3 s; here others may be at work

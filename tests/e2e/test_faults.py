@@ -111,7 +111,7 @@ def check_whole(store, kept):
 def kill_the_server(forks, folder, moments):
     """Kill a server while it writes, at moments drawn from equal parts of the time that some 40 writes take."""
     home, store = small_home(folder)
-    draw, kept, span, steps = random.Random(5), [], None, []
+    draw, kept, span, steps, untold = random.Random(5), [], None, [], 0
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     for moment in range(moments + 1):
@@ -132,8 +132,11 @@ def kill_the_server(forks, folder, moments):
         check_whole(store, kept)
         with store.reading() as session:
             there = session.scalar(select(func.count()).select_from(StoredJob))
+        at_work, before = load.sent - len(load.kept), untold
+        untold = there - len(kept)
         steps.append(
-            f"moment {moment}: {load.sent} sent, {len(load.kept)} told, {there - len(kept)} kept untold so far"
+            f"moment {moment}, {time.monotonic() - started:.2f} s: {len(load.kept)} answered; of {at_work} at work "
+            f"{untold - before} were in the store already, the others not yet"
         )
         assert load.other == []
     with sqlite3.connect(home.root / "store.db") as raw:
@@ -147,8 +150,8 @@ def test_a_killed_server_loses_nothing_that_it_acknowledged(forks, tmp_path):
 
 
 @pytest.mark.slow_study
-def test_a_server_killed_25_times_loses_nothing_that_it_acknowledged(forks, tmp_path):
-    print("\n".join(kill_the_server(forks, tmp_path / "home", 25)))  # noqa: T201
+def test_a_server_killed_50_times_loses_nothing_that_it_acknowledged(forks, tmp_path):
+    print("\n".join(kill_the_server(forks, tmp_path / "home", 50)))  # noqa: T201
 
 
 def add_event(home):
@@ -240,8 +243,8 @@ def test_a_killed_scoring_job_leaves_no_half_state_and_goes_on(forks, live_home,
 
 
 @pytest.mark.slow_study
-def test_a_scoring_job_killed_25_times_leaves_no_half_state(forks, live_home, tmp_path):
-    print("\n".join(kill_the_job(forks, tmp_path / "home", live_home, 25)))  # noqa: T201
+def test_a_scoring_job_killed_50_times_leaves_no_half_state(forks, live_home, tmp_path):
+    print("\n".join(kill_the_job(forks, tmp_path / "home", live_home, 50)))  # noqa: T201
 
 
 def test_a_locked_store_is_said_so_and_comes_back(tmp_path):

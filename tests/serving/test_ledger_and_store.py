@@ -8,7 +8,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from serving.jobs import Jobs
+from serving.jobs import Steps
 from serving.ledger import Ledger
 from serving.passwords import BadPassword
 from serving.people import StorePeople, UnknownPerson
@@ -167,18 +167,18 @@ def test_an_e_mail_is_given_once(store):
         add_user(store, "ANN@example.com", "a long password", "admin")
 
 
-def test_jobs_show_what_is_done_what_failed_and_what_is_left(store):
-    jobs = Jobs(store)
-    jobs.plan(["one", "two", "three"])
-    with jobs.running("one"):
-        jobs.tell("one", "half way", 0.5)
-        assert (jobs.steps()[0].state, jobs.steps()[0].done, jobs.steps()[0].text) == ("running", 0.5, "half way")
-    with pytest.raises(UnknownPerson), jobs.running("two"):
+def test_steps_show_what_is_done_what_failed_and_what_is_left(store):
+    steps = Steps(store)
+    steps.plan(["one", "two", "three"])
+    with steps.running("one"):
+        steps.tell("one", "half way", 0.5)
+        assert (steps.all()[0].state, steps.all()[0].done, steps.all()[0].text) == ("running", 0.5, "half way")
+    with pytest.raises(UnknownPerson), steps.running("two"):
         raise UnknownPerson("p_1")
-    assert [s.state for s in jobs.steps()] == ["done", "failed", "waiting"]
-    assert "p_1" in jobs.steps()[1].text
-    jobs.plan(["one", "two"])  # as after a restart: what is done stays so, the rest begins anew
-    assert [(s.name, s.state) for s in jobs.steps()] == [("one", "done"), ("two", "waiting")]
+    assert [s.state for s in steps.all()] == ["done", "failed", "waiting"]
+    assert "p_1" in steps.all()[1].text
+    steps.plan(["one", "two"])  # as after a restart: what is done stays so, the rest begins anew
+    assert [(s.name, s.state) for s in steps.all()] == [("one", "done"), ("two", "waiting")]
 
 
 def test_one_deals_forecasts_come_back_the_first_of_each_day_and_kinds_marked(store):

@@ -3,12 +3,15 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Event
 
 import httpx
@@ -19,10 +22,12 @@ from serving.app import create_app
 from serving.home import Home
 from serving.jobs.leases import take
 from serving.jobs.queue import WRITES, Queue
+from serving.live import LOOK_AGAIN
 from serving.settings import Settings
 from serving.store import Store
 from serving.tokens import make_token
 from serving.users import add_user, read_user
+from tests.serving.live_site import train_win
 from tests.serving.small_site import fill, write_scores
 
 
@@ -33,22 +38,18 @@ def free_port() -> int:
 
 
 class Running:
-    """`bellwether serve` of a small company."""
+    """`bellwether serve` of a home, and a token of an administrator."""
 
-    def __init__(self, root, *, workers: int) -> None:
-        home = Home(root)
-        home.make()
-        fill(home)
-        write_scores(home)
+    def __init__(self, home: Home, *, workers: int) -> None:
         self.store = Store(home.database_url)
         number = add_user(self.store, "admin@example.com", None, "admin")
         token = make_token(self.store, read_user(self.store, number), "t", ["read", "write"], days=1)[1]
         self.headers = {"authorization": f"Bearer {token}"}
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
-        self.log = root / "serve.log"
+        self.log = home.root / "serve.log"
         settings = {"BELLWETHER_LOG_FORMAT": "json", "PYTHONWARNINGS": "ignore"}
-        command = [sys.executable, "-c", "from serving.cli import main; main()", "serve", "--home", str(root)]
+        command = [sys.executable, "-c", "from serving.cli import main; main()", "serve", "--home", str(home.root)]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [*command, "--port", str(self.port), "--workers", str(workers)],
@@ -72,9 +73,9 @@ class Running:
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    made = Running(tmp_path_factory.mktemp("running") / "home", workers=2)
+@contextmanager
+def served(home: Home, *, workers: int) -> Iterator[Running]:
+    made = Running(home, workers=workers)
     try:
         made.wait()
         yield made
@@ -83,6 +84,16 @@ def running(tmp_path_factory):
             made.process.terminate()
             made.process.wait(60)
         made.store.close()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    home = Home(tmp_path_factory.mktemp("running") / "home")
+    home.make()
+    fill(home)
+    write_scores(home)
+    with served(home, workers=2) as made:
+        yield made
 
 
 def test_counts_of_all_processes_come_together(running):
@@ -154,6 +165,32 @@ def test_at_the_end_what_is_at_work_is_answered_and_streams_end(running):
     assert running.process.wait(60) == 0
     assert time.monotonic() - began < 30
     assert "Traceback" not in running.log.read_text()
+
+
+def test_a_model_put_in_use_or_rolled_back_is_used_by_each_process_without_a_restart(live_home, tmp_path):
+    shutil.copytree(live_home.root, tmp_path / "home")
+    home = Home(tmp_path / "home")
+    assert train_win(home) == "2"
+    deal = {"stage": "Propose", "created_at": "2025-01-01T00:00:00Z"}
+
+    def used(_: int = 0) -> str:  # each on a connection of its own, which either process may take
+        answer = httpx.post(f"{running.address}/api/v1/score", json={"deals": [deal]}, timeout=120)
+        return answer.json()["model_version"]
+
+    def put(path: str) -> None:
+        where = f"{running.address}/api/v1/models/win/{path}"
+        assert httpx.post(where, json={"why": "a test"}, headers=running.headers, timeout=60).status_code < 300
+
+    def all_use(version: str, pool: ThreadPoolExecutor) -> bool:
+        return set(pool.map(used, range(24))) == {version}
+
+    with served(home, workers=2) as running, ThreadPoolExecutor(4) as pool:
+        assert all_use("2", pool)
+        for path, version in (("versions/1/promote", "1"), ("roll-back", "2")):
+            put(path)
+            assert used() in ("1", "2")  # the process that did not put it in use may still have the other
+            time.sleep(LOOK_AGAIN)
+            assert all_use(version, pool)
 
 
 def test_a_model_that_is_still_loading_is_waited_for_before_the_store_closes(tmp_path):

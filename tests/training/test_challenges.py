@@ -111,7 +111,7 @@ def nearly_all(rows):
 
 
 def test_each_challenger_gets_its_verdict_and_only_a_better_one_is_served(ring, monkeypatch):
-    monkeypatch.setattr("serving.live._LOOK_AGAIN", 0.0)  # the poll for a newer champion, else every ten seconds
+    monkeypatch.setattr("serving.live.LOOK_AGAIN", 0.0)  # the poll for a newer champion, else every ten seconds
     home = ring.site.home
     plain, sharp = WinParams(identity=False), WinParams(identity=True)
 

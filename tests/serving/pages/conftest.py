@@ -17,7 +17,7 @@ from crm.lake import connect, newest_event
 from crm.schema import PERSON_KEY
 from crm.simulate import SampleCompany, lake_view, simulate
 from serving.home import Home
-from serving.jobs import Jobs
+from serving.jobs import Steps
 from serving.people import StorePeople
 from serving.scores import swap_pointer
 from serving.store import Store
@@ -66,7 +66,7 @@ def site(company: SampleCompany, tmp_path_factory: pytest.TempPathFactory) -> It
     as_of = newest_event(home.lake.view()).replace(microsecond=0)
     frames = score_files(home, as_of)
     write_scores(home, frames, as_of)
-    Jobs(store).plan([])
+    Steps(store).plan([])
     deal = str(frames["deals"]["deal_id"].iloc[0])
     rep = str(frames["reps"]["rep_id"].iloc[0])
     team = next(str(t) for t in frames["teams"]["team_id"] if t != "company")

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from serving.home import Home
-from serving.jobs import Jobs
+from serving.jobs import Steps
 
 PAGES = [
     "/today",
@@ -208,17 +208,17 @@ def test_before_the_first_scoring_every_page_says_what_is_to_be_done(tmp_path, s
 
 
 def test_work_that_goes_on_is_shown_until_it_is_done(site):
-    jobs = Jobs(site.store)
-    jobs.plan(["deals", "churn"])
+    steps = Steps(site.store)
+    steps.plan(["deals", "churn"])
     try:
-        with site.client() as client, jobs.running("deals"):
-            jobs.tell("deals", "Rating deals", 0.5)
+        with site.client() as client, steps.running("deals"):
+            steps.tell("deals", "Rating deals", 0.5)
             page, banner = client.get("/deals").text, client.get("/work").text
             assert "Step 1 of 2: Scoring the deals" in text_of(page)
             assert 'value="0.25"' in page  # half of the first of two steps
             assert "data-working=" in banner
             assert "<html" not in banner
     finally:
-        jobs.plan([])
+        steps.plan([])
     with site.client() as client:
         assert "data-working" not in client.get("/work").text
