@@ -125,6 +125,8 @@ def _mapped(raw: RawTable, table: TableMap, form: Format, zone: str) -> str:
             only = " and ".join(_among(c, words) for c, words in column.where.items())
             picked = f"arg_{'max' if column.pick == 'last' else 'min'}({value}, ({order}))"
             value = f"{picked} filter (where {only})" if only else picked
+        elif column.where:
+            value = f"case when {' and '.join(_among(c, words) for c, words in column.where.items())} then {value} end"
         parts.append(f"{_otherwise(value, column)} as {_name(name)}")
     grouped = f"group by {group}" if table.per and not within else ""
     row = f"min({ROW}) as {ROW}" if grouped else ROW

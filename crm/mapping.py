@@ -84,7 +84,9 @@ class ColumnMap(_Part):
     pick: Literal["first", "last", "previous"] | None = Field(
         None, description="With `per`: the group's first or last; `previous`: the row before in its group."
     )
-    where: dict[str, list[str]] = Field(default_factory=dict, description="With `pick`: only rows with such values.")
+    where: dict[str, list[str]] = Field(
+        default_factory=dict, description="A value in rows with such values alone; with `pick`, these are picked from."
+    )
     dates: list[str] = Field(default_factory=list, description="Date formats of this column alone.")
 
     @model_validator(mode="before")

@@ -217,6 +217,22 @@ JOB: Example = {
     "params": {"what": "win", "trials": 12},
     "result": {"models": [{"what": "win", "version": "4", "in_use": True}], "missing": {}, "score_job": 13},
 }
+GUESS: Example = {
+    "crm": "Salesforce",
+    "yaml": "name: Salesforce\ntables:\n  - table: deals\n    file: opportunities.csv\n    columns: ...\n",
+    "columns": [
+        {
+            "table": "deals",
+            "file": "opportunities.csv",
+            "column": "stage",
+            "source": ["StageName"],
+            "sure": "known",
+            "why": "Salesforce's name for it",
+            "others": [],
+        }
+    ],
+    "unknown": [],
+}
 IMPORT: Example = {
     "import_id": 14,
     "state": "done",

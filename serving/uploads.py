@@ -14,7 +14,8 @@ from starlette.formparsers import MultiPartException
 from starlette.types import Message
 
 from crm.errors import BadInput
-from crm.mapping import shipped
+from crm.guessing import Proposal, propose
+from crm.mapping import parse, shipped
 from crm.reading import SUFFIXES
 from crm.reading.archives import MOST_FILES, Room, TooLarge, copy, see_unpacked_size, unpack
 from serving.home import Home
@@ -113,3 +114,30 @@ def _new(folder: Path, name: str) -> Path:
     if (folder / name).exists():
         raise BadUpload(f"There are two files {name}. Send one of them.")
     return folder / name
+
+
+def proposed(home: Home, upload: str) -> Proposal:
+    """The mapping that kept files ask for."""
+    return propose(upload_folder(home, upload) / "files")
+
+
+def keep_mapping(home: Home, upload: str, text: str) -> None:
+    """Put a mapping beside files that were kept before.
+
+    Raises
+    ------
+    BadMapping
+        If the text is none.
+    BadUpload
+        If the files are kept no longer.
+    """
+    folder = upload_folder(home, upload)
+    if not (folder / "files").is_dir():
+        raise BadUpload("The files sent are kept no longer. Send them again.")
+    parse(text)
+    (folder / "mapping.yaml").write_text(text, encoding="utf-8")
+
+
+def drop(home: Home, upload: str) -> None:
+    """Delete kept files."""
+    shutil.rmtree(upload_folder(home, upload), ignore_errors=True)

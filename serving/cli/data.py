@@ -30,6 +30,13 @@ class Setting(StrEnum):
     drifting = "drifting"
 
 
+class Kept(BadInput):
+    """A file that someone may have worked on would be written over."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"--guess is '{path}', which is there already. Give another name, or move it away.")
+
+
 class NoSuchPath(BadInput):
     """There is nothing to import."""
 
@@ -83,15 +90,23 @@ def import_(
         ),
     ] = None,
     report: Annotated[Path | None, typer.Option("--report", help="Write the whole report here, as JSON.")] = None,
+    guess: Annotated[
+        Path | None,
+        typer.Option("--guess", help="Import nothing: write a mapping proposed from the files here, to look through."),
+    ] = None,
 ) -> None:
     """Read CSV, Excel, JSON Lines, Parquet or zip into the lake; bad rows go to the quarantine, each with its reason.
 
-    A folder of files named after the canonical tables needs no mapping; a company.yaml in it sets up a new home.
+    A folder of files named after the canonical tables needs no mapping; a company.yaml in it sets up a new home. For an
+    export of Zoho CRM, Fxiaoke, Salesforce, HubSpot, Dynamics, Odoo, Pipedrive or any other, --guess proposes one.
 
     Example: bellwether import exports/2026-02 --mapping my-crm.yaml
     """
     if not path.exists():
         raise NoSuchPath(path)
+    if guess is not None:
+        _propose(path, guess)
+        return
     place = home_of(home)
     place.prepare_import(path)
     found = run_import(place, path, mapping)
@@ -102,6 +117,25 @@ def import_(
         typer.echo(line)
     what = "" if "deals" in place.lake.view().present else " churn"
     typer.echo(f"{found.taken:,} rows taken into {place.root}. Next: bellwether train{what}{home_option(home)}")
+
+
+def _propose(path: Path, out: Path) -> None:
+    """Write a proposed mapping, and say of each column how sure it is."""
+    from crm.guessing import as_yaml, propose
+
+    if out.exists():
+        raise Kept(out)
+    found = propose(path)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(as_yaml(found), encoding="utf-8")
+    typer.echo(f"Looks like an export of {found.crm}." if found.crm else "Looks like no CRM that is known by name.")
+    for table in found.tables:
+        by_sure = {sure: [p.column for p in table.columns if p.sure == sure] for sure in ("known", "likely", "unsure")}
+        said = "; ".join(f"{sure}: {', '.join(names)}" for sure, names in by_sure.items() if names)
+        typer.echo(f"{table.file} fills {table.table}. {said}")
+    for file in found.unknown:
+        typer.echo(f"{file} fits no table that is known.")
+    typer.echo(f"Look through {out}. Next: bellwether import {path} --mapping {out}")
 
 
 def run_import(home: Home, path: Path, mapping: str | None) -> ImportReport:

@@ -6,14 +6,15 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
 
-from fastapi import APIRouter, Form, Query, Request
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi import APIRouter, Form, Path, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from crm.company import Company
+from crm.guessing import Proposal, as_yaml
 from crm.lake import LakeView, connect
-from crm.mapping import shipped
+from crm.mapping import BadMapping, shipped
 from crm.quality import Finding, findings
 from crm.schema import TABLES
 from serving import mending
@@ -23,9 +24,10 @@ from serving.dependencies import QueueDep, Server, ServerDep, SignedInDep
 from serving.jobs.queue import Job
 from serving.pages.desk import Desk, DeskDep
 from serving.pages.rail import Rail
+from serving.problems import status_of
 from serving.routes.imports import ask_import
 from serving.routes.jobs import stop
-from serving.uploads import form_of, keep_upload
+from serving.uploads import drop, form_of, keep_mapping, keep_upload, proposed
 
 router = APIRouter(include_in_schema=False)
 RAIL = Rail("data", "lab", 2, lambda say: say("Data"), "/data", frozenset({"analyst", "admin"}))
@@ -104,6 +106,51 @@ async def import_files(request: Request, server: ServerDep, queue: QueueDep, vie
         dry_run = form.get("dry_run") is not None
         name = await run_in_threadpool(keep_upload, server.home, files, mapping_file, named, limit)
     await run_in_threadpool(ask_import, queue, server, viewer, name, named, dry_run=dry_run)
+    return _back()
+
+
+@router.post("/data/guess")
+async def guess(desk: DeskDep, request: Request, server: ServerDep, viewer: SignedInDep) -> HTMLResponse:
+    """Propose a mapping for files from the form, to be corrected on the page and imported by."""
+    may_start_jobs(viewer)
+    limit = server.settings.upload_mb * 1_000_000
+    async with form_of(request, limit) as form:
+        files = [part for part in form.getlist("files") if isinstance(part, UploadFile) and part.filename]
+        name = await run_in_threadpool(keep_upload, server.home, files, None, None, limit)
+    try:
+        found = await run_in_threadpool(proposed, server.home, name)
+    except BaseException:
+        await run_in_threadpool(drop, server.home, name)
+        raise
+    return _guessed(desk, name, found, as_yaml(found))
+
+
+def _guessed(desk: Desk, upload: str, found: Proposal, text: str, error: str = "") -> HTMLResponse:
+    unsure = [(t.table, p) for t in found.tables for p in t.columns if p.sure == "unsure"]
+    rows = text.count("\n")
+    return desk.show("guess.html", "data", upload=upload, found=found, text=text, rows=rows, unsure=unsure, error=error)
+
+
+@router.post("/data/guess/{upload}")
+def import_by_guess(
+    desk: DeskDep,
+    server: ServerDep,
+    queue: QueueDep,
+    viewer: SignedInDep,
+    upload: Annotated[str, Path(pattern="^[0-9a-f]{24}$")],
+    mapping: Annotated[str, Form(max_length=200_000)],
+    dry_run: Annotated[str | None, Form()] = None,
+) -> Response:
+    """Import the files by the mapping as it was corrected, and go back to the page; show it again where it is none."""
+    may_start_jobs(viewer)
+    text = mapping.replace("\r\n", "\n")
+    try:
+        keep_mapping(server.home, upload, text)
+    except BadMapping as error:
+        shown = _guessed(desk, upload, proposed(server.home, upload), text, str(error))
+        shown.status_code = status_of(error)
+        return shown
+    ask_import(queue, server, viewer, upload, None, dry_run=dry_run is not None)
     return _back()
 
 

@@ -10,38 +10,36 @@ from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
+from crm.guessing import Sure, as_yaml
 from crm.quarantine import read_file
 from serving.access import Viewer, may_see_jobs, may_start_jobs
 from serving.dependencies import QueueDep, Server, ServerDep, SignedInDep, ViewerDep
 from serving.documents import example, listed
-from serving.examples import IMPORT, IMPORTS, REFUSED
+from serving.examples import GUESS, IMPORT, IMPORTS, REFUSED
 from serving.exports import Format, file_answer, format_of
 from serving.jobs.queue import Job, NoSuchJob, Queue, State
 from serving.routes.jobs import JobNumber
 from serving.schemas import Probability
-from serving.uploads import form_of, keep_upload
+from serving.uploads import drop, form_of, keep_upload, proposed
 
 router = APIRouter(prefix="/imports", tags=["jobs"])
-_BODY = {
-    "content": {
-        "multipart/form-data": {
-            "schema": {
-                "type": "object",
-                "required": ["files"],
-                "properties": {
-                    "files": {
-                        "type": "array",
-                        "items": {"type": "string", "format": "binary"},
-                        "description": "CSV, Excel, JSON Lines, Parquet files named after the tables, or a zip.",
-                    },
-                    "mapping": {"type": "string", "description": "Name of a shipped mapping."},
-                    "mapping_file": {"type": "string", "format": "binary", "description": "A mapping of your own."},
-                },
-            }
-        }
-    },
-    "required": True,
+_SENT = {
+    "type": "array",
+    "items": {"type": "string", "format": "binary"},
+    "description": "CSV, Excel, JSON Lines, Parquet files, or a zip of them.",
 }
+
+
+def _form(**fields: object) -> dict[str, object]:
+    schema = {"type": "object", "required": ["files"], "properties": {"files": _SENT, **fields}}
+    return {"content": {"multipart/form-data": {"schema": schema}}, "required": True}
+
+
+_FILES = _form()
+_BODY = _form(
+    mapping={"type": "string", "description": "Name of a shipped mapping; unset: files are named after the tables."},
+    mapping_file={"type": "string", "format": "binary", "description": "A mapping of your own."},
+)
 
 
 class ImportRow(BaseModel):
@@ -65,6 +63,27 @@ class ImportList(BaseModel):
 
     imports: list[ImportRow]
     next_before: Annotated[int | None, Field(description="Give it as `before` for the next page.")]
+
+
+class ProposedColumn(BaseModel):
+    """Where one canonical column may come from."""
+
+    table: str
+    file: str
+    column: str
+    source: Annotated[list[str], Field(description="Columns of the file; none where it could not be told.")]
+    sure: Annotated[Sure, Field(description="known: the CRM's own name; likely: a usual one; unsure: yours to decide.")]
+    why: str
+    others: Annotated[list[str], Field(description="Columns of the file that could fill it, where it is unsure.")]
+
+
+class ProposedMapping(BaseModel):
+    """A mapping to look through, as text and column by column."""
+
+    crm: Annotated[str | None, Field(description="The CRM that the files look like an export of.")]
+    yaml: Annotated[str, Field(description="Correct it, and send it as `mapping_file` of an import.")]
+    columns: list[ProposedColumn]
+    unknown: Annotated[list[str], Field(description="Files that fit no table that is known.")]
 
 
 class RefusedRow(BaseModel):
@@ -120,6 +139,29 @@ def ask_import(
     job = queue.ask("import", params, by=viewer.user_id)
     server.store.audit(f"user {viewer.user_id}", "ask for job", job=job.job_id, kind="import", dry_run=dry_run)
     return job
+
+
+@router.post("/guess", responses=example(GUESS), openapi_extra={"requestBody": _FILES})
+async def guess_mapping(request: Request, server: ServerDep, viewer: SignedInDep) -> ProposedMapping:
+    """Propose a mapping for files of an export; nothing is imported. For analysts and administrators."""
+    may_start_jobs(viewer)
+    limit = server.settings.upload_mb * 1_000_000
+    async with form_of(request, limit) as form:
+        files = [part for part in form.getlist("files") if isinstance(part, UploadFile)]
+        name = await run_in_threadpool(keep_upload, server.home, files, None, None, limit)
+    try:
+        found = await run_in_threadpool(proposed, server.home, name)
+    finally:
+        await run_in_threadpool(drop, server.home, name)
+    columns = [
+        ProposedColumn(
+            table=table.table, file=table.file, column=p.column, sure=p.sure, why=p.why, others=list(p.others),
+            source=[p.source] if isinstance(p.source, str) else list(p.source or ()),
+        )
+        for table in found.tables
+        for p in table.columns
+    ]  # fmt: skip
+    return ProposedMapping(crm=found.crm or None, yaml=as_yaml(found), columns=columns, unknown=list(found.unknown))
 
 
 @router.get("", responses=example(IMPORTS))

@@ -411,6 +411,26 @@ def test_rows_that_a_mapping_leaves_out_are_counted(place):
     assert any("1 rows left out" in line for line in report.lines())
 
 
+def test_a_column_may_count_in_some_rows_alone(place):
+    place.put(d__csv="id,phase,made,day\n1,Won,2025-01-01,2025-02-01\n2,Talk,2025-01-02,2025-03-01\n")
+    place.run("""
+tables:
+  - table: deals
+    file: d.csv
+    columns:
+      deal_id: id
+      stage: phase
+      created_at: made
+      outcome: {from: phase, values: {Won: won, "*": open}}
+      close_date: day
+      closed_at: {from: day, where: {phase: [Won, Lost]}}
+""")
+    assert place.rows("deals", "deal_id", "close_date", "closed_at") == [
+        ("1", date(2025, 2, 1), datetime(2025, 2, 1, tzinfo=UTC)),
+        ("2", date(2025, 3, 1), None),
+    ]
+
+
 def test_the_report_says_what_is_absent_and_what_is_odd(place):
     place.put(deals__csv=HEAD + GOOD + "d3,Talk,soon,open,1,x\nd4,Talk,later,open,1,x\n")
     report = place.run()

@@ -7,6 +7,7 @@ import zipfile
 import pytest
 from starlette.datastructures import UploadFile
 
+from crm.mapping import parse
 from crm.reading.archives import BadArchive, TooLarge
 from serving.home import Home
 from serving.jobs.child import main
@@ -182,3 +183,17 @@ def test_more_than_the_limit_is_not_read(tmp_path):
     assert "larger than 1 MB" in told.json()["detail"]
     assert "larger than 1 MB" in untold.json()["detail"]
     store.close()
+
+
+def test_a_mapping_is_proposed_and_nothing_kept(own):
+    deals = "Deal ID,Stage,Outcome,Created,Amount\n1,Talk,open,2026-01-01,5\n2,Offer,won,2026-01-02,6\n"
+    with own.client("analyst@example.com") as client:
+        cut = own.home.lake.cut()
+        found = client.post("/imports/guess", files=csv_parts(deals=deals)).json()
+        assert client.post("/imports/guess", files=csv_parts(other="a,b\n1,2\n")).status_code == 400
+    assert {c["column"]: c["source"] for c in found["columns"]}["created_at"] == ["Created"]
+    assert parse(found["yaml"]).tables[0].table == "deals"
+    assert own.home.lake.cut() == cut
+    assert not list((own.home.root / "uploads").glob("*"))
+    with own.client("r1@example.com") as client:
+        assert client.post("/imports/guess", files=csv_parts(deals=deals)).status_code == 403

@@ -1,5 +1,6 @@
 """The page of the data: what it shows, jobs asked for and stopped without a script, a refused row mended in place."""
 
+import html
 import json
 import re
 
@@ -128,3 +129,31 @@ def test_pages_warn_of_data_that_is_old(own, page):
     assert int(answer.headers["bellwether-data-age"]) > 3 * 86400
     meta = home.scores / "first" / "meta.json"
     assert json.loads(meta.read_text())["as_of"] == AS_OF.isoformat()
+
+
+def test_a_mapping_is_proposed_corrected_on_the_page_and_imported_by(own, page):
+    home, store, _ = own
+    export = (
+        "Opportunity ID,Opportunity Name,Account Name,Stage,Amount,Close Date,begun\n"
+        "006a,Alpha <b>,a1,Closed Won,10,2026-01-20,2025-11-03\n006b,Beta,a1,Talk,20,2026-05-01,2025-11-04\n"
+        "006c,Gamma,a1,Closed Lost,30,2026-01-21,2025-11-05\n"
+    )
+    shown = page.post("/data/guess", files=[("files", ("report.csv", export.encode(), "text/csv"))])
+    assert shown.status_code == 200
+    assert "<b>created_at" not in shown.text
+    assert "deals.created_at" in shown.text
+    assert "could be: " in shown.text
+    address = re.search(r'action="(/data/guess/[0-9a-f]{24})"', shown.text)[1]
+    text = html.unescape(re.search(r"<textarea[^>]*>(.*?)</textarea>", shown.text, re.DOTALL)[1])
+    refused = page.post(address, data={"mapping": text})
+    assert refused.status_code == 400
+    assert "deals needs created_at" in refused.text
+    assert "# created_at:" in refused.text  # what was written is still there
+    mended = re.sub(r"# created_at:.*", "created_at: begun", text)
+    assert page.post(address, data={"mapping": mended}).status_code == 303
+    do_all(home, store)
+    rows = {r["deal_id"]: r["outcome"] for r in home.lake.view().arrow("deals").to_pylist()}
+    assert (rows["006a"], rows["006b"], rows["006c"]) == ("won", "open", "lost")
+    gone = page.post(address, data={"mapping": mended})  # the job has taken the files and dropped them
+    assert gone.status_code == 400
+    assert "Send them again" in gone.text
