@@ -8,7 +8,6 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator
 
 from crm.company import Company
@@ -17,13 +16,14 @@ from crm.lake import View
 from features.build import build, open_deals
 from models.amounts import AmountModel
 from models.attainment_compare import WAYS, compare, pinball
+from models.attainment_draw import PeriodInputs
 from models.attainment_errors import Errors, learn, raised
-from models.attainment_new import NewBusiness, new_business
+from models.attainment_new import new_business
 from models.attainment_past import AGES, PastCut, past_cuts
 from models.attainment_rows import PeriodForecast, explained, first_period, joined, rows_of
 from models.learners import Floats
 from models.rollup import COMPANY, booked, credit_matrix, credits_of, is_sale, people_at, targets
-from models.simulation import DRAWS, Draws, Losses, draw_period
+from models.simulation import DRAWS
 from models.win import WinModel
 from models.win_calendar import seconds_of
 
@@ -168,6 +168,19 @@ class AttainmentModel(BaseEstimator):
         periods: list[tuple[date, date, str]],
     ) -> list[PeriodForecast]:
         """The simulations behind `score`, one for each (first day, first day after, metric)."""
+        found = self.inputs(view, company, as_of=as_of, deals_scored=deals_scored, periods=periods)
+        return [one.forecast() for one in found]
+
+    def inputs(
+        self,
+        view: View,
+        company: Company,
+        *,
+        as_of: pd.Timestamp,
+        deals_scored: pd.DataFrame,
+        periods: list[tuple[date, date, str]],
+    ) -> list[PeriodInputs]:
+        """What `forecasts` draws from, so that it can be drawn again with a change; parameters as there."""
         at = pd.Timestamp(as_of)
         today = at.tz_convert(company.time_zone).date()
         shares = credits_of(view, company)
@@ -190,21 +203,13 @@ class AttainmentModel(BaseEstimator):
             new = new.raised(level)
             last = min(at, closes - pd.Timedelta(microseconds=1))
             so_far = {m: booked(shares, people, opens, last, m) for m in ("bookings", "won_deals", "lost_deals")}
-            draws = self._draws(metric, so_far, chances, deals, credit, new, errors)
-            worth = np.nan_to_num(self.amounts_.when_won(deals)) if metric == "bookings" else np.ones(len(deals))
-            found.append(PeriodForecast(start, end, metric, people, deals, draws, chances[0] * worth, new.expected))
+            found.append(
+                PeriodInputs(
+                    start, end, metric, people, deals, credit, so_far, chances, new, errors, self.amounts_,
+                    self.random_state, self.draws,
+                )
+            )  # fmt: skip
         return found
-
-    def _draws(
-        self, metric: str, so_far: dict[str, Floats], chances: tuple[Floats, Floats], deals: pd.DataFrame,
-        credit: csr_array, new: NewBusiness, errors: Errors,
-    ) -> Draws:  # fmt: skip
-        return draw_period(
-            so_far["bookings" if metric == "bookings" else "won_deals"], chances[0], deals, credit, new,
-            amounts=self.amounts_ if metric == "bookings" else None,
-            lost=Losses(so_far["lost_deals"], chances[1], errors.lost) if metric == "conversion_rate" else None,
-            spread=errors.won, seed=self.random_state, draws=self.draws,
-        )  # fmt: skip
 
     def _chances(self, deals: pd.DataFrame, days: float, way: str, deals_scored: pd.DataFrame) -> tuple[Floats, Floats]:
         """Of each open deal, to be won and to be lost within so many days: two of shape (n,)."""

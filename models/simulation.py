@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,8 @@ from models.attainment_new import NewBusiness
 from models.learners import Floats, probability, safe_logit
 
 DRAWS = 2_000
+Change = Callable[[Floats], Floats]
+"""From the chances of open deals in all draws, shape (deals, draws), to other ones."""
 _SLOPE = 1.5  # how a common error of the win rate acts on the log odds of a deal
 
 
@@ -95,6 +98,7 @@ def draw_period(
     lost: Losses | None = None,
     seed: int = 0,
     draws: int = DRAWS,
+    change: Change | None = None,
 ) -> Draws:
     """Draw how a period ends.
 
@@ -111,12 +115,14 @@ def draw_period(
         look far too sure.
     lost : Losses, optional
         The draws are then of the share won.
+    change : Change, optional
+        Moves each deal's chance in each draw, whose luck stays the same: what it leaves alone ends as it did without.
     """
     rng = np.random.default_rng(seed)
     shape = len(closed), draws
     owner = np.asarray(credit.argmax(axis=0)).ravel() if len(deals) else np.zeros(0, dtype=np.intp)
     shift = _shift(spread, shape, rng)
-    won = _happens(win, spread, shift[owner], rng)
+    won = _happens(win, spread, shift[owner], rng, change)
     value = won.astype(np.float64)
     if amounts is not None:
         value *= np.nan_to_num(amounts.draw(deals, rng, draws))
@@ -141,8 +147,12 @@ def _half(spread: Spread) -> float:
     return (spread.common**2 + spread.own**2) / 2
 
 
-def _happens(chance: Floats, spread: Spread, shift: Floats, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+def _happens(
+    chance: Floats, spread: Spread, shift: Floats, rng: np.random.Generator, change: Change | None = None
+) -> npt.NDArray[np.bool_]:
     """Whether it happens to each deal in each draw, shape (n, draws): log odds stretched so that the mean stays."""
     stretched = safe_logit(chance) * np.sqrt(1 + 0.346 * 2 * _half(spread) * _SLOPE**2)
     moved = probability(stretched[:, None] + _SLOPE * shift)
+    if change is not None:
+        moved = change(moved)
     return np.asarray((rng.random(moved.shape) < moved) & (chance > 0)[:, None])

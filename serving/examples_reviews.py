@@ -47,3 +47,29 @@ FEED: Example = {
     "token_id": 4,
     "address": "https://bellwether.example.com/api/v1/reviews/calendar.ics?token=bw_example",
 }
+_BEFORE: Example = {"mean": 101.0, "p10": 88.0, "p50": 100.0, "p90": 115.0, "target": 105.0, "p_attain": 0.38}
+SCENARIO: Example = {
+    "period_start": "2026-01-01",
+    "period_end": "2026-04-01",
+    "totals": [
+        {
+            "owner": "company", "before": _BEFORE, "after": {**_BEFORE, "mean": 107.0, "p_attain": 0.52}, "gain": 6.0,
+            "gain_low": 1.0, "gain_high": 12.0, "better": 0.94, "worse": 0.0, "unchanged": False,
+        }
+    ],
+    "cost": 2.0,
+    "net": 4.0,
+    "basis": ["assumption"],
+}  # fmt: skip
+SIGNALS: Example = {
+    "signals": [
+        {
+            "kind": "product_behind", "subject": "P9", "actual": 41000.0, "expected": 90000.0, "low": 62000.0,
+            "basis": "own past periods",
+        }
+    ],
+    "trend": {
+        "month": "2026-01", "method": "seasonal naive", "expected": 310000.0, "low": 250000.0, "high": 365000.0,
+        "actual": 298000.0, "outside": False,
+    },
+}  # fmt: skip

@@ -21,6 +21,7 @@ from serving.cli import (
     reports,
     review,
     risks,
+    scenario,
     users,
     watch,
     work,
@@ -38,7 +39,8 @@ app = typer.Typer(
     add_completion=False,
 )
 for module in (
-    data, learn, features, forecast, plan, reports, review, risks, operate, keep, users, people, work, write, watch,
+    data, learn, features, forecast, plan, scenario, reports, review, risks, operate, keep, users, people, work, write,
+    watch,
 ):  # fmt: skip
     module.add_to(app)
 

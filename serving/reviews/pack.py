@@ -12,6 +12,7 @@ import pandas as pd
 from planning.goals import COMPANY, MONEY_METRICS, Goal, actual
 from planning.pace import standing
 from planning.periods import SUMS, curve_of, name_of
+from planning.record import Result, last_quarter, results
 from planning.reviews import Rhythm, since, worth_talking
 from serving.ledger import Kind
 from serving.pages import facts as lake_facts
@@ -136,6 +137,7 @@ class Pack:
     risks: list[Risk] = field(default_factory=list)
     products: list[MixLine] = field(default_factory=list)
     competitors: list[MixLine] = field(default_factory=list)
+    results: list[Result] = field(default_factory=list)
 
     @property
     def persons(self) -> list[str]:
@@ -181,6 +183,7 @@ def make_pack(material: Material, rhythm: Rhythm, team_id: str = COMPANY, last: 
         risks,
         _mix(material, team_id, begun, "product") if mixed else [],
         _mix(material, team_id, begun, "competitor") if mixed else [],
+        _results(material, team_id) if rhythm == "quarterly" else [],
     )
 
 
@@ -378,6 +381,17 @@ def _leaving(material: Material, team_id: str) -> Iterable[Risk]:
         yield Risk(
             "account_leaving", key, str(known["name"].get(key, key)), chance, float(row["value_at_risk"]) / chance
         )
+
+
+def _results(material: Material, team_id: str) -> list[Result]:
+    """Goals of the last quarter against what came: the team's and those of the teams below; products for the whole."""
+    period = last_quarter(material.reached, material.company)
+    if period is None:
+        return []
+    teams = material.scores.frames.get("teams")
+    shown = {team_id, *material.children(team_id)} & (set(teams["team_id"]) if teams is not None else set())
+    found = results(material.reached, material.plan.goals, material.company, period)
+    return [r for r in found if r.owner_id in shown and (r.part == "goal" or team_id == COMPANY)]
 
 
 def _mix(material: Material, team_id: str, begun: date, by: Literal["product", "competitor"]) -> list[MixLine]:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from planning.goals import COMPANY, MONEY_METRICS, RATIO_METRICS, wilson
+from planning.record import Result
 from planning.reviews import LENGTH, OPENING, Rhythm, agenda
 from serving.charts import Figure
 from serving.format import MISSING, Formats
@@ -50,6 +51,7 @@ def sheet_of(pack: Pack, material: Material, f: Formats, actions: Sequence[OpenA
         _deals(f, material, pack),
         _risks(f, pack),
         *(_mixes(f, pack) if pack.rhythm != "weekly" else []),
+        *([_results(f, material, pack)] if pack.rhythm == "quarterly" else []),
         Section("decisions", say("Decisions and actions"), (say("What was decided, who does what by when:"),), (),
                 BLANK_LINES),
     ]  # fmt: skip
@@ -413,6 +415,39 @@ def _risks(f: Formats, pack: Pack) -> Section:
     said = say_n("{n} risk; sums of several say nothing, since they overlap.",
                  "{n} risks; sums of several say nothing, since they overlap.", len(rows))  # fmt: skip
     return Section("risks", title, (said,), (Table(head, rows, frozenset({1, 2, 3})),))
+
+
+def _results(f: Formats, material: Material, pack: Pack) -> Section:
+    """The plan's own record of the last quarter."""
+    say = f.language.say
+    title = say("Is the plan working?")
+    goals = [r for r in pack.results if r.part == "goal" and r.attainment is not None]
+    if not pack.results:
+        return Section("results", title, (say("No goal of the last quarter is on record for you."),))
+    reached = sum((r.attainment or 0) >= 1 for r in goals)
+    said = say("{n} of {all} goals of the last quarter were reached.", n=f.number(reached), all=f.number(len(goals)))
+    head = (say("What"), say("Target"), say("Result"), say("Reached"), say("Quarter before"))
+    rows = tuple(_result_row(f, material, one) for one in pack.results)
+    return Section("results", title, (said,), (Table(head, rows, frozenset({1, 2, 3, 4})),))
+
+
+def _result_row(f: Formats, material: Material, one: Result) -> tuple[Cell, ...]:
+    value = amount_of(f, one.metric)
+    return (
+        text_cell(result_name(f, material, one)), Cell(value(one.target), one.target),
+        Cell(value(one.result), one.result),
+        Cell(f.percent(one.attainment), one.attainment), Cell(value(one.before), one.before),
+    )  # fmt: skip
+
+
+def result_name(f: Formats, material: Material, one: Result) -> str:
+    """What a result is about: whose goal of what, or the product or segment."""
+    scope = material.facts.products.get(one.scope, one.scope)
+    if one.part != "goal":
+        return scope
+    owner = material.team_name(one.owner_id) if one.owner_kind == "team" else None
+    parts = (owner or f.language.say("Company"), metric_name(f, one.metric), scope)
+    return " · ".join(part for part in parts if part)
 
 
 def _mixes(f: Formats, pack: Pack) -> list[Section]:
