@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
+from crm.errors import NotReady
 from crm.lake import View
 from planning.capacity import people_of
 from planning.goals import COMPANY, teams_on
@@ -38,6 +39,16 @@ from training import registry
 Kind = Literal["promotion", "move", "hire", "leave", "hand_over", "retarget"]
 _kept: OrderedDict[tuple[object, ...], Any] = OrderedDict()
 _lock = Lock()
+
+
+class NoAttainment(NotReady):
+    """The scores were made without a model of where periods end."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "No model tells where the quarter ends, so it cannot be drawn anew. Make one, then score again: bellwether "
+            "train attainment, then bellwether score."
+        )
 
 
 class GivenLever(BaseModel):
@@ -95,6 +106,8 @@ def ground_of(material: Material, scores: Scores, tracking: str) -> Ground:
         If nothing is scored or no attainment model is in use.
     """
     deals = scores.frame("deals")
+    if "attainment" not in (scores.meta.get("models") or {}):
+        raise NoAttainment
     champion = registry.champion("attainment", tracking=tracking)
     key = (material.cut, scores.mark, champion.run_id, material.company.model_dump_json())
     with _lock:
