@@ -8,14 +8,18 @@ import pytest
 from typer.testing import CliRunner
 
 from crm.connectors.base import BadCrmKey
+from crm.connectors.fxiaoke import FxiaokeKeys
+from crm.connectors.salesforce import SalesforceKeys
 from crm.connectors.tryton import TrytonKeys
 from crm.connectors.tryton.rpc import TrytonRpc
 from crm.connectors.zoho import ZohoKeys
 from crm.lake import Lake
 from serving.cli import app
-from serving.crm_keys import BadKeyFile, NoCrmKey, OpenKeyFile, tryton_keys, zoho_keys
+from serving.crm_keys import BadKeyFile, NoCrmKey, OpenKeyFile, fxiaoke_keys, salesforce_keys, tryton_keys, zoho_keys
 from serving.home import SampleHome
 from serving.settings import Settings
+from tests.crm.connectors.fxiaoke_server import KEYS as FXIAOKE
+from tests.crm.connectors.fxiaoke_server import FxiaokeCrm, serve
 from tests.crm.connectors.zoho_server import KEYS, ZohoCrm, ZohoServer
 
 FILE = "zoho:\n  client_id: client-1\n  client_secret: hush-secret\n  refresh_token: hush-refresh\n  data_centre: eu\n"
@@ -80,6 +84,36 @@ def test_keys_of_tryton(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert "hush" not in repr(keys)
     with pytest.raises(BadCrmKey, match=r"'http://erp.example.org' is not encrypted"):
         TrytonRpc(replace(keys, url="http://erp.example.org"), max_calls=1)
+
+
+def test_keys_of_fxiaoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "fxiaoke: {app_id: a, app_secret: hush, permanent_code: hush2, user_id: '1000', cloud: ali}"
+    assert fxiaoke_keys(key_file(tmp_path, text)) == FxiaokeKeys("a", "hush", "hush2", "1000", "ali", "Asia/Shanghai")
+    monkeypatch.setenv("BELLWETHER_FXIAOKE_CLOUD", "huawei")
+    assert fxiaoke_keys(key_file(tmp_path, text)).cloud == "huawei"
+    with pytest.raises(BadKeyFile, match="says time_zone 'Mars' for fxiaoke, which is none"):
+        fxiaoke_keys(key_file(tmp_path, text.replace("cloud: ali", "time_zone: Mars")))
+
+
+def test_keys_of_salesforce(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "salesforce: {login: https://firm.example.com, client_id: a, client_secret: hush}"
+    assert salesforce_keys(key_file(tmp_path, text)) == SalesforceKeys("https://firm.example.com", "a", "hush")
+    monkeypatch.setenv("BELLWETHER_SALESFORCE_REFRESH_TOKEN", "hush-refresh")
+    assert salesforce_keys(key_file(tmp_path, text)).refresh_token == "hush-refresh"
+
+
+def test_a_sync_of_fxiaoke_keeps_its_token_in_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    crm = FxiaokeCrm()
+    crm.put("NewOpportunityObj", "a1", name="One", sales_stage="s1", owner=["1000"])
+    for name, value in FXIAOKE.items():
+        monkeypatch.setenv(f"BELLWETHER_FXIAOKE_{name.upper()}", value)
+    with serve(crm) as url:
+        monkeypatch.setenv("BELLWETHER_FXIAOKE_HOST", url)
+        said = CliRunner().invoke(app, ["sync", "fxiaoke", "--home", str(tmp_path)], catch_exceptions=False).output
+    assert "deals: 1 new" in said
+    [token] = (tmp_path / "tokens").glob("*.token")
+    others = [f for f in tmp_path.rglob("*") if f.is_file() and f != token]
+    assert not any(b"hush" in f.read_bytes() for f in others)
 
 
 def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,8 @@ from crm.company import Company
 from crm.connectors import sync
 from crm.connectors.base import BadCrmKey
 from crm.connectors.tryton import Tryton, TrytonKeys
+from crm.connectors.tryton.writer import TrytonWriter
+from crm.connectors.writing import NoSuchField, Written
 from crm.lake import Lake
 from crm.mapping import load
 from crm.people import MemoryPeopleBook
@@ -81,3 +83,17 @@ def test_the_lake_follows_tryton(admin: TrytonAdmin, tmp_path: Path) -> None:
     with pytest.raises(BadCrmKey, match="refused the sign-in") as caught:
         run("hush-wrong")
     assert "hush" not in str(caught.value)
+
+
+def test_chance_and_step_are_written_into_opportunities(admin: TrytonAdmin) -> None:
+    one = admin.add("Firm D", "10")
+    writer = TrytonWriter(Tryton(TrytonKeys(admin.url, "bell", "admin", PASSWORD)))
+    writer.check(["conversion_probability"], ["comment"])
+    with pytest.raises(NoSuchField, match="the field 'luck' is not there in opportunities"):
+        writer.check(["luck"], [])
+    with pytest.raises(NoSuchField, match="the field 'comment' of opportunities is no number"):
+        writer.check(["comment"], [])
+    values = {str(one): {"conversion_probability": 0.37, "comment": "Call by Mar 8"}, "999999": {"comment": "none"}}
+    assert list(writer.write(values)) == [Written(str(one)), Written("999999", "there is no such opportunity")]
+    [record] = admin.call("model.sale.opportunity.read", [one], ["conversion_probability", "comment"])
+    assert (record["conversion_probability"], record["comment"]) == (0.37, "Call by Mar 8")
