@@ -237,5 +237,5 @@ def test_what_was_written_does_not_come_back_as_something_known(crm: ZohoCrm) ->
         zoho = Zoho(ZohoKeys(**zoho_server.KEYS), accounts=address)
         mapping = load(zoho.declaration.mapping)
         whole = with_own_fields(mapping, zoho.own_fields(), but=company.write_back["zoho"].fields)
-    [deals] = [t for t in whole.tables if t.table == "deals"]
+    [deals] = [t for t in whole.tables if t.file == "Deals.parquet"]
     assert [c for c in deals.columns if c.startswith("x_")] == ["x_size_class"]
