@@ -260,4 +260,9 @@ HELPS: dict[str, Callable[[Say], Help]] = {
         say("Closed so far against the goal's share that past years had reached by this day."),
         say("Closed deals of this and earlier years, and the goal."),
     ),
+    "risks": lambda say: Help(
+        say("Each open risk by its chance and the money at stake."),
+        say("The chance comes from the newest forecasts; expected loss is the chance times the money."),
+        say("Goals, forecasts of deals, people and customers as of the moment in the top bar."),
+    ),
 }
