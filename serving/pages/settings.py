@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic import BaseModel
 
 from serving.company_changes import EDITABLE, change_setting, value_of, written
 from serving.dependencies import AdminDep, ServerDep
@@ -80,9 +81,11 @@ def _groups(desk: Desk) -> list[Group]:
         "plan": say("Goals and pace"),
         "advice": say("Next steps"),
     }
-    every = meanings(desk)
+    every = {**_described(type(desk.company)), **meanings(desk)}
+    sections = dict.fromkeys(key.rpartition(".")[0] for key in every)
     found = []
-    for section, name in names.items():
+    for section in [*names, *(s for s in sections if s not in names)]:
+        name = names.get(section, section.replace("_", " ").capitalize())
         keys = [key for key in every if (key.rpartition(".")[0] if "." in key else "") == section]
         found.append(Group(name, [_setting(desk, key, *every[key]) for key in keys]))
     return found
@@ -110,8 +113,20 @@ def _choices(key: str) -> list[str]:
     return ["off", "team", "person"] if key == "people.level" else []
 
 
+def _described(model: type[BaseModel], prefix: str = "") -> dict[str, tuple[str, str]]:
+    """Name and meaning of every setting as company.yaml's own model has them, in English, by key."""
+    found: dict[str, tuple[str, str]] = {}
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            found |= _described(inner, f"{name}.")
+        else:
+            found[prefix + name] = (name.replace("_", " ").capitalize(), field.description or "")
+    return found
+
+
 def meanings(desk: Desk) -> dict[str, tuple[str, str]]:
-    """Name and meaning of each setting, by key; a test holds that none is left out."""
+    """Name and meaning of settings in the visitor's language, by key; others come with the model's own words."""
     say = desk.language.say
     return {
         "name": (say("Name"), say("Stands on pages and reports.")),
