@@ -350,7 +350,7 @@ class Desk:
     def _check(self, fields: Mapping[str, Any]) -> None:
         kind, owner = str(fields["owner_kind"]), str(fields["owner_id"])
         self._need_to_set(kind, owner)
-        if kind != COMPANY and owner not in self._view.arrow(f"{kind}s")[f"{kind}_id"].to_pylist():
+        if kind != COMPANY and owner not in self._owners[kind]:
             raise NoSuchOwner(kind, owner)
         if kind == COMPANY and owner != COMPANY:
             raise BadGoal(f"owner_id: '{owner[:80]}' is not the company. Give the word company.")
@@ -359,7 +359,7 @@ class Desk:
         product, parent = fields["product_id"], fields["parent_goal_id"]
         if product is not None and product not in self._view.arrow("products")["product_id"].to_pylist():
             raise BadGoal(f"product_id: there is no product '{product[:80]}'.")
-        if parent is not None and parent not in set(self.table()["goal_id"]):
+        if parent is not None and parent not in {row["goal_id"] for row in self._known}:
             raise BadGoal(f"parent_goal_id: there is no goal '{parent[:80]}' that you can see.")
 
     def _check_sense(self, fields: Mapping[str, Any]) -> None:
@@ -384,13 +384,23 @@ class Desk:
                               "(exclusive), and neither holds the other. Move the days.")  # fmt: skip
 
     def _of_crm(self, fields: Mapping[str, Any]) -> str | None:
-        names = [name for name in FIELDS if name not in ("target", "currency", "parent_goal_id")]
-        for row in _records(self.table()):
-            if row["source"] == CRM and all(row[name] == fields[name] for name in names):
-                return str(row["goal_id"])
-        return None
+        return self._crm_goals.get(tuple(fields[name] for name in _KEY))
+
+    @cached_property
+    def _known(self) -> list[dict[str, Any]]:
+        """The goals of `table`, as they were when this was first asked: a split asks for each of its rows."""
+        return _records(self.table())
+
+    @cached_property
+    def _crm_goals(self) -> dict[tuple[Any, ...], str]:
+        return {tuple(row[n] for n in _KEY): str(row["goal_id"]) for row in self._known if row["source"] == CRM}
+
+    @cached_property
+    def _owners(self) -> dict[str, frozenset[str]]:
+        return {k: frozenset(self._view.arrow(f"{k}s")[f"{k}_id"].to_pylist()) for k in ("team", "rep")}
 
 
+_KEY = tuple(name for name in FIELDS if name not in ("target", "currency", "parent_goal_id"))
 COLUMNS = ["goal_id", "source", *FIELDS, "hides", "version", "recorded_at", "ended_at", "may_change"]
 
 
