@@ -14,7 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.churn import ChurnModel
+from models.churn_core import ChurnCore, ChurnMix
 from models.win import WinModel
+from models.win_params import WinParams
 from tests.models.snapshot_company import END, snapshots
 from training import portable, registry
 
@@ -28,7 +31,10 @@ def small():
 def large():
     """Enough deals for trees, few of them: every learner has a share."""
     rows = snapshots(1_300, seed=5)
-    return WinModel(replicates=2, trees=40, rows=4_000, cuts=1).fit(rows, until=END)
+    params = WinParams(trees_share=0.5, ever_share=0.5)
+    model = WinModel(replicates=2, trees=40, rows=4_000, cuts=1, params=params).fit(rows, until=END)
+    assert model.fields_.won_.booster_ is not None
+    return model
 
 
 def saved(model, what, folder):
@@ -66,6 +72,22 @@ def test_the_one_file_says_what_the_package_says(size, request, tmp_path):
     low, high = model.interval(rows)
     np.testing.assert_allclose(found["win_probability_low"], low, rtol=0, atol=1e-9)
     np.testing.assert_allclose(found["win_probability_high"], high, rtol=0, atol=1e-9)
+
+
+def test_a_churn_model_says_the_same_too(tmp_path):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"account_id": np.arange(600).astype(str), "silence_to_usual": rng.exponential(1, 600)})
+    X["spend_90d"] = np.where(rng.random(600) < 0.2, np.nan, rng.lognormal(8, 2, 600))
+    X["segment"] = pd.Categorical(rng.choice(["small", "large"], 600))
+    X["as_of"] = pd.Series(END, index=X.index).astype("datetime64[us, UTC]")
+    model = ChurnModel()
+    left = rng.random(600) < 0.1 + 0.2 * (X["silence_to_usual"].to_numpy() > 1)
+    model.core_ = ChurnCore(0).fit(X, left)
+    model.mix_, model.base_ = ChurnMix(by_rhythm=True, trees=0.5, strength=0.7), float(left.mean())
+    folder = saved(model, "churn", tmp_path / "model")
+    columns = json.loads((folder / "input_example.json").read_text())["columns"]
+    found = predictions(folder, asked(X, columns))["churn_probability"]
+    np.testing.assert_allclose(found, model.predict_proba_left(X), rtol=0, atol=1e-9)
 
 
 def test_no_file_of_a_model_is_a_pickle(small, tmp_path):

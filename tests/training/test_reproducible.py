@@ -11,8 +11,11 @@ import sys
 from pathlib import Path
 from models import at_rest
 from models.win import WinModel
+from models.win_params import WinParams
 from tests.models.snapshot_company import END, snapshots
-model = WinModel(random_state=7, replicates=1, trees=30, rows=3000, cuts=1).fit(snapshots(1300, seed=5), until=END)
+params = WinParams(trees_share=0.5, ever_share=0.5)
+model = WinModel(random_state=7, replicates=1, trees=30, rows=3000, cuts=1, params=params)
+model.fit(snapshots(1300, seed=5), until=END)
 at_rest.save(model, Path(sys.argv[1]))
 """
 
