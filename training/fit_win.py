@@ -128,6 +128,8 @@ def _challenge(run: _Run, recipe: Recipe, extra: _Extra, seed: int) -> TrainResu
     newest = newest_slice(run.rows, until, recipe.model, run.policy)
     rival = champion_recipe(champion) if champion else None
     judged = _judged(run, recipe, rival, newest, seed)
+    if champion and judged.verdict.outcome == "same":
+        judged = replace(judged, verdict=gate.same_recipe(other_definitions=_defined_otherwise(run, champion)))
     settled = recipe.settled(judged.twin) if judged.twin is not None else recipe
     model = _fitted(run, settled)  # before anything is logged, as it raises where the data does not suffice
     judged_run = _log_judged(run, judged, newest)
@@ -162,8 +164,10 @@ def _made_alike(one: WinModel, other: WinModel) -> bool:
 
 def _outdated(run: _Run, champion: registry.Champion) -> bool:
     """Whether the champion saw less than there is now, or reads features as they were defined before."""
-    if champion.model.until_ < pd.Timestamp(run.as_of):
-        return True
+    return champion.model.until_ < pd.Timestamp(run.as_of) or _defined_otherwise(run, champion)
+
+
+def _defined_otherwise(run: _Run, champion: registry.Champion) -> bool:
     try:
         check_definitions("win", champion, run.company, tracking=run.tracking)
     except OtherDefinitions:

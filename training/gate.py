@@ -46,9 +46,10 @@ class Verdict:
     checks: tuple[Check, ...] = ()
 
 
-def same_recipe() -> Verdict:
-    """The verdict where only the data is newer."""
-    return Verdict(True, "same", "Promoted: made like the champion, on newer or the same data.")
+def same_recipe(*, other_definitions: bool = False) -> Verdict:
+    """The verdict where only the data is newer, or the features are defined otherwise now."""
+    on = "other definitions of the features" if other_definitions else "newer or the same data"
+    return Verdict(True, "same", f"Promoted: made like the champion, on {on}.")
 
 
 def installed(note: str, *, signal: bool | None) -> Verdict:
