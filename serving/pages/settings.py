@@ -119,7 +119,7 @@ def _described(model: type[BaseModel], prefix: str = "") -> dict[str, tuple[str,
     for name, field in model.model_fields.items():
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
-            found |= _described(inner, f"{name}.")
+            found |= _described(inner, f"{prefix}{name}.")
         else:
             found[prefix + name] = (name.replace("_", " ").capitalize(), field.description or "")
     return found

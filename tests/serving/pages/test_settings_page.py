@@ -22,7 +22,7 @@ def keys(model: type[BaseModel], prefix: str = "") -> set[str]:
     for name, field in model.model_fields.items():
         inner = field.annotation
         below = isinstance(inner, type) and issubclass(inner, BaseModel)
-        found |= keys(inner, f"{name}.") if below else {f"{prefix}{name}"}
+        found |= keys(inner, f"{prefix}{name}.") if below else {f"{prefix}{name}"}
     return found
 
 
