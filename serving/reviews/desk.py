@@ -15,7 +15,7 @@ from serving.access import NotYours, Viewer
 from serving.dependencies import NamesDep, ScoresDep, Server, ServerDep, SightDep, ViewDep, ViewerDep
 from serving.format import Formats
 from serving.mail import Mail
-from serving.pages.outlook import Outcome
+from serving.pages.outlook import Outcome, as_day
 from serving.people_data.subjects import keys_of
 from serving.people_data.views import note_looks
 from serving.reviews.material import Material, NoSuchTeam
@@ -209,9 +209,8 @@ class ReviewDesk:
     def owners(self, team_id: str) -> dict[str, str]:
         """Who can have an action: people of the team, its managers and the viewer; names by rep_id."""
         sight, reps, teams = self.material.sight, self.material.facts.reps, self.material.facts.teams
-        left = {
-            str(rep) for rep, day in reps["left_on"].items() if day is not None and day == day and day <= self.today
-        }
+        gone = reps["left_on"].dropna()
+        left = {str(rep) for rep, day in gone.items() if as_day(day) <= self.today}
         found = {rep for rep in self.material.members(team_id) if sight.owner(rep)} - left
         manager = teams["manager_rep_id"].get(team_id) if team_id != COMPANY else None
         extra = {manager, self.viewer.rep_id}
