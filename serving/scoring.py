@@ -364,12 +364,12 @@ def _issue(run: _Run, store: Store | None, say: Progress) -> Path:
     part.rename(folder)
     opened = store or Store(run.home.database_url)
     _seal(run, Ledger(opened))
+    swap_pointer(run.home.scores, name)
     say("Looking for risks", 0.95)
     where = situation_of(run.view, run.company, run.as_of.to_pydatetime(), run.frames, run.outcomes)
     review_risks(opened, where, run.frames.get("curves"))
     if store is None:
         opened.close()
-    swap_pointer(run.home.scores, name)
     _drop_old_runs(run.home.scores)
     return folder
 
