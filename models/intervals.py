@@ -33,8 +33,11 @@ def spread_around(p: Floats, replicates: Floats) -> tuple[Floats, Floats]:
     replicates : shape (models, n)
         Probabilities of the models on resampled deals. Smaller models lean to the mean; centring takes that out.
     """
+    low, high = np.quantile(moved_around(p, replicates), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    return np.minimum(low, p), np.maximum(high, p)
+
+
+def moved_around(p: Floats, replicates: Floats) -> Floats:
+    """Where the full model's probabilities might be with other data, shapes as for `spread_around`: (models, n)."""
     logits = safe_logit(replicates)
-    moved = logits - logits.mean(axis=0)
-    low, high = np.quantile(moved, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    middle = safe_logit(p)
-    return np.minimum(probability(middle + low), p), np.maximum(probability(middle + high), p)
+    return probability(safe_logit(p) + logits - logits.mean(axis=0))

@@ -32,7 +32,7 @@ FEWEST_TREES = 30
 FEW_DEALS = 1_000  # closed deals below which trees lost to the ridge
 _CHEAP_DEALS = 4_000  # closed deals below which twice as many past dates are looked at
 _REFERENCE_ROWS = 500
-_REPLICATE_ROWS = 12_000
+_REPLICATE_ROWS = 300_000
 
 
 class OneOutcomeOnly(NotReady):
@@ -119,7 +119,7 @@ class WinModel(BaseEstimator):
         self.cuts = cuts
         self.params = params
 
-    def fit(self, snapshots: pd.DataFrame, *, until: pd.Timestamp) -> Self:
+    def fit(self, snapshots: pd.DataFrame, *, until: pd.Timestamp, ranges: bool = True) -> Self:
         """Learn from snapshots as `training.snapshots.deal_snapshots` makes them.
 
         Parameters
@@ -128,6 +128,8 @@ class WinModel(BaseEstimator):
             `deal_id`, `as_of`, features, `_closed_at`, `_outcome`; several rows a deal, one a date while it was open.
         until : Timestamp, UTC
             Up to when outcomes are known; what lies later is not looked at.
+        ranges : bool
+            False: the models behind the interval are left to `fit_ranges`, so that this one can be used before.
 
         Raises
         ------
@@ -156,9 +158,20 @@ class WinModel(BaseEstimator):
             trees_share=mix.trees, ever_share=mix.ever, calibrator=self.calibrator_name_
         )
         self.without_identity_ = self._fit_without_identity(rows, what)
-        self.replicates_ = self._fit_replicates(rows, what)
+        self.replicates_ = self._fit_replicates(rows, what) if ranges else []
         self._set_typical(rows)
         return self
+
+    def fit_ranges(self, snapshots: pd.DataFrame) -> Self:
+        """Fit the models behind the interval, on the snapshots that `fit` was given; nothing else changes."""
+        rows = snapshots[snapshots["as_of"] <= self.until_].reset_index(drop=True)
+        self.replicates_ = self._fit_replicates(rows, fate(rows, self.until_))
+        return self
+
+    @property
+    def ranges_missing(self) -> bool:
+        """Whether the models behind the interval are still to be fitted."""
+        return self.replicates > 0 and not self.replicates_
 
     def without_people(self, snapshots: pd.DataFrame) -> Self:
         """The same model, every choice alike, whose learners do not look at who works on a deal; it has no interval.
@@ -196,6 +209,14 @@ class WinModel(BaseEstimator):
         It does not promise to hold a single deal's true odds. NaN where no replicates were fitted.
         """
         return self._interval(X, self.predict_proba_won(X))
+
+    def redrawn(self, X: pd.DataFrame) -> Floats:
+        """Probability of being won by each of the models on deals drawn with replacement, shape (models, n)."""
+        said = []
+        for replicate in self.replicates_:
+            rate = replicate.rate.curves(X)
+            said.append(leant(self._fields_curves(replicate.fields, X, rate), rate, self.choice_.strength).ever)
+        return np.array(said)
 
     def score(
         self,
@@ -295,13 +316,7 @@ class WinModel(BaseEstimator):
         return rate.scaled(probability(fields.logits(X)))
 
     def _interval(self, X: pd.DataFrame, p: Floats) -> tuple[Floats, Floats]:
-        if not self.replicates_:
-            return _no_interval(len(X))
-        replicates = []
-        for replicate in self.replicates_:
-            rate = replicate.rate.curves(X)
-            replicates.append(leant(self._fields_curves(replicate.fields, X, rate), rate, self.choice_.strength).ever)
-        return spread_around(p, np.array(replicates))
+        return spread_around(p, self.redrawn(X)) if self.replicates_ else _no_interval(len(X))
 
     def _look_back(self, rows: pd.DataFrame, until: pd.Timestamp) -> Choice:
         default = default_mix(rows, until, self.params_)
@@ -392,7 +407,8 @@ class WinModel(BaseEstimator):
             if len(np.unique(what.won[drawn][what.closed[drawn]])) < 2:
                 return _Replicate(None, rate)
             return _Replicate(SmallModel(random_state=self.random_state).fit(X.iloc[drawn], what.take(drawn)), rate)
-        effort = self._effort(rows=_REPLICATE_ROWS, linear_rows=5_000, part=0.5).only(self.choice_.mix)
+        rows = min(self.rows, _REPLICATE_ROWS)
+        effort = self._effort(rows=rows, linear_rows=min(20_000, rows // 3), part=0.5).only(self.choice_.mix)
         core = self._core(effort, self.calendar_)
         return _Replicate(core.fit(X, what, weight=times * weight, leave_out=self._left_out), rate)
 

@@ -135,7 +135,7 @@ class Live:
         """
         with self._lock:
             champion = self._newest()
-            key = (champion.run_id, view.cut.number, company.model_dump_json())
+            key = (champion.run_id, champion.model.ranges_missing, view.cut.number, company.model_dump_json())
             if self._kept is None or self._kept[0] != key:
                 self._kept = key, self._load(champion, view, company)
                 self.state = ("ok", f"win {champion.version}")

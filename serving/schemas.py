@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, computed_field
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Moment = Annotated[datetime, Field(description="UTC.")]
@@ -31,6 +31,15 @@ class Reasons(BaseModel):
     contributions: list[Reason]
 
 
+RangeState = Literal["known", "being computed"]
+RANGE_STATE = "A model is in use before its ranges are there; they follow by themselves."
+
+
+def range_state(low: float | None) -> RangeState:
+    """Whether a win probability has its range."""
+    return "known" if low is not None else "being computed"
+
+
 class DealRow(BaseModel):
     """An open deal with its forecast."""
 
@@ -46,7 +55,7 @@ class DealRow(BaseModel):
     close_date: date | None
     as_of: datetime
     win_probability: Probability
-    win_probability_low: Annotated[float | None, Field(description="90 % range.")]
+    win_probability_low: Annotated[float | None, Field(description="90 % range; null while it is being computed.")]
     win_probability_high: float | None
     expected_amount: Annotated[float | None, Field(description="Win probability times the amount expected when won.")]
     expected_close_date: date | None
@@ -56,6 +65,12 @@ class DealRow(BaseModel):
     model_version: str
     main_reason: Reason | None
     next_action: str | None
+
+    @computed_field(description=RANGE_STATE)  # type: ignore[prop-decorator]
+    @property
+    def win_probability_range(self) -> RangeState:
+        """Whether the range is there."""
+        return range_state(self.win_probability_low)
 
 
 class DealList(BaseModel):

@@ -90,6 +90,7 @@ class _Run:
         win = self.champions.get("win")
         return conditions(
             model=win.run_id if win else None,
+            ranges=bool(win and not win.model.ranges_missing),
             as_of=self.as_of,
             period_end=self.period_end,
             company=self.company.model_dump_json(),
@@ -100,7 +101,7 @@ class _Run:
     def everything(self) -> str:
         """Digest of what all scores hang on: the data, the models in use, the settings."""
         models = {what: c.run_id for what, c in self.champions.items()}
-        measured = None if self.effects is None else self.effects.table.to_json()
+        measured = None if self.effects is None else self.effects.table.to_json(date_format="iso")
         return conditions(deals=self.conditions, cut=self.view.cut.number, models=models, effects=measured)
 
     @property

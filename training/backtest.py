@@ -185,8 +185,12 @@ def compare(
 
 
 def light_model(company: Company, *, seed: int = 0) -> WinModel:
-    """The win model with fewer trees, in longer steps, fewer rows, one past span and no interval: for many refits."""
-    return win_model(company, seed=seed, trees=60, rows=20_000, replicates=0, cuts=1)
+    """The win model with fewer rows, one past span and no interval: for many refits.
+
+    With 20,000 rows and 60 trees forecasts of the near weeks were too timid: slopes of 1.14 to 1.27 at 30 days on three
+    sample companies, against 1.01 to 1.12 here and 0.98 to 1.10 of the model in use, at four times the time.
+    """
+    return win_model(company, seed=seed, rows=60_000, replicates=0, cuts=1)
 
 
 def past_dates(

@@ -37,6 +37,8 @@ def train(
 ) -> TrainResult:
     """Fit a model on what was known at `as_of`, log and register it, and promote it if the gate lets it pass.
 
+    A win model is in use before its ranges are there: `training.ranges.fit_ranges` adds them.
+
     Parameters
     ----------
     what : {'win', 'attainment', 'churn'}

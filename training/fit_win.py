@@ -192,7 +192,7 @@ def _log_judged(run: _Run, judged: recipes.Judged, newest: recipes.Slice | None)
 
 def _fitted(run: _Run, recipe: Recipe) -> WinModel:
     run.say(f"Fitting the win model on {len(run.rows):,} snapshots")
-    return recipe.fit(run.rows, pd.Timestamp(run.as_of))
+    return recipe.fit(run.rows, pd.Timestamp(run.as_of), ranges=not recipe.is_plain)
 
 
 def _kept(run: _Run, model: WinModel, verdict: gate.Verdict, extra: _Extra) -> TrainResult:

@@ -39,10 +39,15 @@ class Recipe:
     model: WinModel
     prepare: Callable[[pd.DataFrame], pd.DataFrame] = _as_they_are
 
-    def fit(self, rows: pd.DataFrame, until: pd.Timestamp, **settings: Any) -> WinModel:
-        """A new model by this recipe from rows, shape (n, p), and what was known at `until`."""
+    @property
+    def is_plain(self) -> bool:
+        """Whether the product's own model is fitted on rows as they are: `training.ranges` can add to such a one."""
+        return type(self.model) is WinModel and self.prepare is _as_they_are
+
+    def fit(self, rows: pd.DataFrame, until: pd.Timestamp, *, ranges: bool = True, **settings: Any) -> WinModel:
+        """A new model by this recipe from rows, shape (n, p), and what was known at `until`; see `WinModel.fit`."""
         made: WinModel = clone(self.model).set_params(**settings)
-        return made.fit(self.prepare(rows), until=until)
+        return made.fit(self.prepare(rows), until=until, ranges=ranges)
 
     def twin(self, rows: pd.DataFrame, cut: pd.Timestamp) -> WinModel:
         """The model as it could have been made at `cut`; without intervals, which the gate does not ask for."""

@@ -104,6 +104,21 @@ def _train(home: Home, what: What, as_of: datetime | None, seed: int, trials: in
         typer.echo(f"  Warning: {warning}")
     for name, value in sorted(result.metrics.items()):
         typer.echo(f"  {name}: {value:.4g}")
+    if what == "win" and result.promoted:
+        _fit_ranges(home)
+
+
+def _fit_ranges(home: Home) -> None:
+    """The model is in use by then: who stops here loses the ranges alone, and the next scoring job makes up for it."""
+    from serving.jobs.leases import held
+    from training.ranges import fit_ranges
+
+    with store_of(home) as store, held(store, "models"), progress("Ranges of the win model") as tell:
+        fit_ranges(
+            home.lake.view(), home.company(), tracking=home.tracking, snapshots=home.snapshots,
+            progress=lambda text: tell(text, None),
+        )  # fmt: skip
+    typer.echo("  Ranges: ready.")
 
 
 def backtest(

@@ -67,7 +67,9 @@ def do(work: Work) -> Outcome:
     BellwetherError
         What is wrong, with the mend.
     """
-    tasks = {"import": import_files, "sync": sync_crm, "train": train_model, "score": score}
+    tasks = {
+        "import": import_files, "sync": sync_crm, "train": train_model, "ranges": fit_ranges, "score": score,
+    }  # fmt: skip
     return tasks[work.job.kind](work)
 
 
@@ -250,13 +252,26 @@ def _train(work: Work, what: What) -> TrainResult:
     )
 
 
+def fit_ranges(work: Work) -> Outcome:
+    """Fit the ranges of the win model in use, where they are missing; then ask for scores that have them."""
+    from training.ranges import fit_ranges as fit
+
+    home = work.home
+    made = fit(
+        home.lake.view(), home.company(), tracking=home.tracking, snapshots=home.snapshots,
+        progress=lambda text: work.tell(text, None),
+    )  # fmt: skip
+    said = "the win model has its ranges" if made else "the ranges were there already"
+    return Outcome(said, {"made": made, "score_job": score_after(work) if made else None})
+
+
 def score(work: Work) -> Outcome:
-    """Score with the models in use; where nothing changed since the last scores, they stay."""
+    """Score with the models in use, the last scores staying where nothing changed; then ask for ranges that miss."""
     from serving.scoring import score_all
 
     found = score_all(work.home, store=work.store, reuse=True, progress=work.tell)
     deals, result = found.rows.get("deals", 0) + found.rows.get("leads", 0), asdict(found)
-    result |= {"as_of": found.as_of.isoformat(), "folder": found.folder.name}
+    result |= {"as_of": found.as_of.isoformat(), "folder": found.folder.name, "ranges_job": _ranges_after(work)}
     return Outcome(f"{deals:,} deals, {found.rated:,} of them rated anew", result)
 
 
@@ -270,6 +285,17 @@ def score_after(work: Work) -> int | None:
     waiting = queue.waiting("score")
     job = waiting or queue.ask("score", {}, by=work.job.asked_by, how=f"after job {work.job.job_id}")
     return job.job_id
+
+
+def _ranges_after(work: Work) -> int | None:
+    """Ask for the ranges of the win model in use, once a model; None where they are there."""
+    from training.ranges import ranges_missing
+
+    run_id = ranges_missing(tracking=work.home.tracking)
+    if run_id is None:
+        return None
+    how = f"after job {work.job.job_id}"
+    return Queue(work.store).ask("ranges", {}, by=work.job.asked_by, how=how, once=f"ranges of {run_id}").job_id
 
 
 def drop_upload(home: Home, job: Job) -> None:

@@ -277,7 +277,11 @@ def _line(desk: Desk, job: Job) -> JobLine:
         "failed": say("failed"),
         "cancelled": say("cancelled"),
     }
-    names = {"import": say("Import"), "sync": say("Sync"), "train": say("Training"), "score": say("Scores")}
+    names = {
+        "import": say("Import"), "sync": say("Sync"), "train": say("Training"),
+        "ranges": say("Ranges of the win model"),
+        "score": say("Scores"),
+    }  # fmt: skip
     name = say("Import, dry run") if job.params.get("dry_run") else names[job.kind]
     detail = job.params.get("what") or job.params.get("crm") or ""
     return JobLine(

@@ -127,6 +127,8 @@ def _finding(desk: Desk, fact: dict[str, Any], score: dict[str, Any] | None) -> 
     chance, span = number(score["win_probability"]), (score["win_probability_low"], score["win_probability_high"])
     likely, soon = words.moment(score["expected_close_date"]), number(score["p_win_in_period"])
     values = {"chance": f.chance(chance), "range": f.chance_range(*span), "soon": f.chance(soon)}
+    if number(span[0]) is None:
+        return say("{chance} to be won (its range is being computed); {soon} before the quarter ends.", **values)
     if likely is None:
         return say("{chance} to be won (90% range {range}); {soon} before the quarter ends.", **values)
     return say(

@@ -62,6 +62,7 @@ def name_of(language: Language, step: str) -> str:
         "deals": say("Scoring the deals"),
         "attainment": say("Training the attainment model"),
         "churn": say("Training the churn model"),
+        "ranges": say("Working out the ranges of win chances"),
         "scores": say("Scoring people, teams and customers"),
         "history": say("Reconstructing past forecasts"),
         "effects": say("Measuring what actions do"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, computed_field
 
 from serving.access import Sight
 from serving.dependencies import CompanyDep, ScoresDep, ServerDep, SightDep, ViewDep, ViewerDep
@@ -13,7 +13,7 @@ from serving.documents import example
 from serving.examples import SCORED
 from serving.live import DAYS, Answer, Ready, moment_of
 from serving.posted import Looked, PostedDeal, ScoreRequest, check, tables_of
-from serving.schemas import Moment, PeriodShare, Probability
+from serving.schemas import RANGE_STATE, Moment, PeriodShare, Probability, RangeState, range_state
 
 router = APIRouter(tags=["deals"])
 Lookup = Literal["found", "not_found", "not_given"]
@@ -24,7 +24,7 @@ class DealScore(BaseModel):
 
     deal_id: str | None
     win_probability: Probability
-    win_probability_low: Annotated[float | None, Field(description="90 % range.")]
+    win_probability_low: Annotated[float | None, Field(description="90 % range; null while it is being computed.")]
     win_probability_high: float | None
     p_win_in_period: Probability
     p_lose_in_period: Probability
@@ -33,6 +33,12 @@ class DealScore(BaseModel):
     account: Annotated[Lookup, Field(description="Whether account_id is a customer that you may see.")]
     owner: Annotated[Lookup, Field(description="Whether owner_id is a rep whose figures you may see.")]
     missing: Annotated[list[str], Field(description="Features that are not known of this deal.")]
+
+    @computed_field(description=RANGE_STATE)  # type: ignore[prop-decorator]
+    @property
+    def win_probability_range(self) -> RangeState:
+        """Whether the range is there."""
+        return range_state(self.win_probability_low)
 
 
 class ScoreAnswer(BaseModel):

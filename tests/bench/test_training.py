@@ -1,6 +1,7 @@
 """Training's time: a fit against LightGBM's own on the same matrix, and a large company with recorded parameters."""
 
 import time
+import warnings
 
 import lightgbm as lgb
 import numpy as np
@@ -19,6 +20,13 @@ pytestmark = pytest.mark.bench
 ROWS, FIELDS = 60_000, 100
 DEALS = 40_000
 _AIM = 2 * 5 * 60  # seconds of two cores for five minutes: a busy machine has no say in it
+
+
+def tree_explainer(booster):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # shap sets up matplotlib colours in a way that matplotlib is about to drop
+        import shap
+    return shap.TreeExplainer(booster)
 
 
 def cpu_seconds(work) -> float:
@@ -55,6 +63,19 @@ def test_a_fit_of_both_learners_takes_little_more_than_lightgbm_alone(matrix):
     ours_s, bare_s = cpu_seconds(ours), cpu_seconds(lambda: bare(both.trees, won, TreeShape()))
     print(f"trees and logistic {ours_s:.1f} s of one core, LightGBM alone {bare_s:.1f} s: {ours_s / bare_s:.2f} times")  # noqa: T201
     assert ours_s <= 1.5 * bare_s
+
+
+@pytest.mark.filterwarnings("ignore:LightGBM binary:UserWarning")  # what shap_values gives is what is wanted
+def test_reasons_of_ten_thousand_deals_take_no_longer_than_shap_s_own_explainer(matrix):
+    both, won, _ = matrix
+    blend = Blend(trees=150, ridge=0).fit(Matrix(both.trees, np.empty((ROWS, 0))), won, categorical=[])
+    deals = Matrix(both.trees[:10_000], np.empty((10_000, 0)))
+    explainer = tree_explainer(blend.booster_)
+    nobody = np.empty(0, dtype=np.intp)
+    ours_s = min(cpu_seconds(lambda: blend.contributions(deals, 1.0, nobody)) for _ in range(3))
+    shap_s = min(cpu_seconds(lambda: explainer.shap_values(deals.trees)) for _ in range(3))
+    print(f"reasons {ours_s:.2f} s, shap.TreeExplainer {shap_s:.2f} s: {ours_s / shap_s:.2f} times")  # noqa: T201
+    assert ours_s <= 1.05 * shap_s  # both ask LightGBM; the rest is the clock
 
 
 def test_forty_thousand_deals_with_recorded_parameters():

@@ -1,10 +1,12 @@
 """Reasons add up, in the outcome's own unit."""
 
+import warnings
+
 import numpy as np
 import pytest
 
 from models.explain import by_theme, explanation, in_probability, shared_remainder
-from models.learners import probability
+from models.learners import Blend, Matrix, probability
 
 
 def test_contributions_in_probability_add_up_and_keep_sign_and_order():
@@ -14,6 +16,24 @@ def test_contributions_in_probability_add_up_and_keep_sign_and_order():
     np.testing.assert_allclose(start + values.sum(axis=1), probability(-0.7 + parts.sum(axis=1)), atol=1e-12)
     assert (np.sign(values) == np.sign(parts)).all()
     assert (np.argsort(values, axis=1) == np.argsort(parts, axis=1)).all()
+
+
+@pytest.mark.filterwarnings("ignore:LightGBM binary:UserWarning")  # what shap_values gives is what is wanted
+def test_contributions_of_the_trees_are_those_of_shap_s_own_explainer():
+    rng = np.random.default_rng(1)
+    fields = rng.normal(size=(2_000, 8))
+    fields[:, 3] = rng.integers(0, 5, 2_000)  # a category's code
+    fields[rng.random((2_000, 8)) < 0.1] = np.nan
+    won = rng.random(2_000) < probability(np.nan_to_num(fields[:, 0]) + (fields[:, 3] > 2))
+    blend = Blend(trees=40, ridge=0).fit(Matrix(fields, np.empty((2_000, 0))), won, categorical=[3])
+    ours = blend.contributions(Matrix(fields, np.empty((2_000, 0))), 1.0, np.empty(0, dtype=np.intp))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # shap sets up matplotlib colours in a way that matplotlib is about to drop
+        import shap
+    explainer = shap.TreeExplainer(blend.booster_)
+    np.testing.assert_allclose(ours[:, :-1], explainer.shap_values(fields), atol=1e-5)
+    np.testing.assert_allclose(ours[:, -1], explainer.expected_value, atol=1e-5)
+    np.testing.assert_allclose(ours.sum(axis=1), blend.booster_.predict(fields, raw_score=True), atol=1e-6)
 
 
 def test_parts_that_cancel_out_take_the_slope_at_the_base():

@@ -7,6 +7,7 @@ import pytest
 from crm.company import Company
 from crm.lake import newest_event
 from crm.simulate import lake_view, simulate
+from models.intervals import moved_around
 from models.win import WinModel
 from models.win_params import WinParams
 from training.segments import SEGMENTS, deal_segments, team_of
@@ -32,10 +33,13 @@ def groups_of(seed) -> pd.DataFrame:
     table = deal_segments(deals, team_of(view, deals)).assign(deal_id=deals["deal_id"], all="all")
     table["third"] = pd.qcut(said["win_probability"].to_numpy(), 3, labels=False)
     table = table.join(said, on="deal_id").join(truth, on="deal_id")
+    moved = moved_around(said["win_probability"].to_numpy(), model.redrawn(deals))  # a row a model, deals as in table
     found = [
         {
             "seed": seed, "by": by, "value": value, "deals": len(part), "forecast": part["win_probability"].mean(),
             "low": part["win_probability_low"].mean(), "high": part["win_probability_high"].mean(),
+            "group_low": np.quantile(moved[:, part.index].mean(axis=1), 0.05),
+            "group_high": np.quantile(moved[:, part.index].mean(axis=1), 0.95),
             "truth": part["p_won_given_record"].mean(), "hidden_truth": part["p_won"].mean(),
         }
         for by in ("all", "third", *SEGMENTS) for value, part in table.groupby(by, observed=True) if len(part) >= LEAST
@@ -50,6 +54,8 @@ def test_the_mean_truth_of_groups_lies_in_their_mean_interval():
     print(found.assign(held=held).round(3).to_string())  # noqa: T201 - a study is run for its figures
     width = (found["high"] - found["low"]).mean()
     print(f"{held.mean():.3f} of {len(found)} groups hold the truth, mean width {width:.3f}")  # noqa: T201
+    own = found["truth"].between(found["group_low"], found["group_high"])
+    print(f"{own.mean():.3f} lie in the interval of the group's mean itself")  # noqa: T201
     print(held.groupby(found["by"]).mean().to_string())  # noqa: T201
     assert found["truth"].notna().all()
     assert len(found) >= 40

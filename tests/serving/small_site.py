@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pandas as pd
 import pytest
 import uvicorn
@@ -153,6 +154,7 @@ def score_frames() -> dict[str, pd.DataFrame]:
     chance = [int(d[1]) / 10 for d in deals]
     scored = pd.DataFrame({"deal_id": deals, "as_of": AS_OF, "win_probability": chance})
     scored["win_probability_low"], scored["win_probability_high"] = scored.win_probability / 2, 0.9
+    scored.loc[scored["deal_id"] == "d1", ["win_probability_low", "win_probability_high"]] = np.nan  # computed still
     scored["expected_amount"] = scored.win_probability * 1000
     scored["expected_close_date"] = pd.Timestamp("2026-03-20").date()
     scored["p_win_in_period"], scored["p_lose_in_period"], scored["p_slip"] = 0.25, 0.25, 0.5

@@ -45,6 +45,14 @@ def test_a_deal_has_reasons_that_add_up_and_its_curve(client):
     assert deal["note"] == "Tested."
 
 
+def test_a_range_that_is_not_there_yet_is_said_to_be_computed(client):
+    found = {d["deal_id"]: d for d in client.get("/deals").json()["deals"]}
+    states = {deal: row["win_probability_range"] for deal, row in found.items()}
+    assert states == {"d1": "being computed"} | dict.fromkeys(["d2", "d3", "d4", "d5", "d6"], "known")
+    assert (found["d1"]["win_probability_low"], found["d1"]["win_probability_high"]) == (None, None)
+    assert client.get("/deals/d1").json()["win_probability_range"] == "being computed"
+
+
 def test_advice_says_what_it_rests_on_and_its_horizon(client):
     answer = client.get("/deals/d1/advice").json()
     assert answer["horizon_days"] == 60 * 7  # the company's default

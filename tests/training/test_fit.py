@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 
 from crm.errors import NotReady
 from crm.lake import TableView
@@ -11,6 +12,7 @@ from models.win_params import WinParams
 from training import registry
 from training.fit import train
 from training.fit_win import win_model
+from training.ranges import fit_ranges, ranges_missing
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +73,27 @@ def test_an_earlier_run_s_parameters_are_taken_as_they_are(trained, tiny):
     assert model.params == model.params_ == first.model.params_
     # Made like the champion on the same data: nothing to compare.
     assert "made like the champion" in again.verdict
+
+
+def test_a_win_model_is_in_use_before_its_ranges_which_then_are_those_of_a_fit_in_one_go(tiny, tiny_rows, tmp_path):
+    tracking = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    assert ranges_missing(tracking=tracking) is None
+    settings = {"view": tiny.view, "company": tiny.company, "tracking": tracking, "snapshots": None}
+    trained = train("win", **settings, as_of=tiny.until, trials=0)
+    deals = tiny_rows[tiny_rows["as_of"] == tiny.until]
+    before = registry.champion("win", tracking=tracking)
+    assert ranges_missing(tracking=tracking) == before.run_id == trained.run_id
+    assert all(np.isnan(end).all() for end in before.model.interval(deals))
+
+    assert fit_ranges(**settings)
+    after = registry.champion("win", tracking=tracking).model
+    assert ranges_missing(tracking=tracking) is None
+    assert not fit_ranges(**settings)
+    np.testing.assert_array_equal(after.predict_proba_won(deals), before.model.predict_proba_won(deals))
+    whole = clone(after).fit(tiny_rows, until=tiny.until)
+    np.testing.assert_allclose(after.interval(deals), whole.interval(deals), rtol=1e-9)
+    low, high = after.interval(deals)
+    assert (low < high).all()
 
 
 @pytest.mark.parametrize("like", ["999", "no-such-run"])

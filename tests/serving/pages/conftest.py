@@ -99,7 +99,7 @@ def fill_lake(home: Home, store: Store, company: SampleCompany) -> None:
 
 
 def score_files(home: Home, as_of: datetime) -> dict[str, pd.DataFrame]:
-    """Every open deal at 40 % (30 to 50), every goal at 90 %, every customer at 10 %."""
+    """Every open deal at 40 % (30 to 50; the last one has no range yet), every goal at 90 %, every customer at 10 %."""
     company = home.company()
     period = company.period_of(as_of.date())
     with connect() as con:
@@ -126,6 +126,7 @@ def score_files(home: Home, as_of: datetime) -> dict[str, pd.DataFrame]:
             "model_version": "1",
         }
     )
+    scored.loc[scored.index[-1], ["win_probability_low", "win_probability_high"]] = np.nan
     days = np.arange(0, 421, 7)
     curves = pd.concat(
         pd.DataFrame({"deal_id": d, "day": days, "won": 0.4 * days / 420, "lost": 0.5 * days / 420})

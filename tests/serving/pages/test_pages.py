@@ -5,10 +5,12 @@ from html import unescape
 from typing import Any
 
 import httpx
+import pandas as pd
 import pytest
 
 from serving.home import Home
 from serving.jobs import Steps
+from serving.scores import read_pointer
 
 PAGES = [
     "/today",
@@ -89,6 +91,15 @@ def test_a_deal_says_chance_range_and_why_it_adds_up(site):
     assert "Why 40%: from 30% for any open deal, these add 10 points." in text
     assert re.search(r"30% .*\+15 points .*Stage: Proposal −5 points .*Chance to be won 40%", text)
     assert "No better than the base rate." in text  # the model's own note
+
+
+def test_a_deal_whose_range_is_not_there_yet_says_so(site):
+    open_deals = pd.read_parquet(site.home.scores / read_pointer(site.home.scores) / "deals.parquet")
+    with site.client() as client:
+        text = text_of(client.get(f"/deals/{open_deals['deal_id'].iloc[-1]}").text)
+        chinese = client.get(f"/deals/{open_deals['deal_id'].iloc[-1]}", headers={"accept-language": "zh"}).text
+    assert "40% to be won (its range is being computed); 20% before the quarter ends." in text
+    assert "赢单概率40%（区间正在计算）" in text_of(chinese)
 
 
 def test_advice_shows_range_and_basis_and_claims_no_cause(site):
