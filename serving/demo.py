@@ -179,17 +179,10 @@ def do_rest(home: Home) -> None:
             if steps.is_done(name) and not (newer and name == "scores"):
                 continue
             try:
-<<<<<<< HEAD
                 with steps.running(name):
                     do(_teller(steps, name))
-                newer = newer or name in ("attainment", "churn")
-            except Exception:  # said in the step; the others may still work
-=======
-                with jobs.running(name):
-                    step(_teller(jobs, name))
                 newer = newer or name in ("attainment", "churn", "ranges")
-            except Exception:  # said in the job; the others may still work
->>>>>>> 7dd3837 (A win model is in use before its ranges, which follow by themselves; backtests see enough rows of the near weeks)
+            except Exception:  # said in the step; the others may still work
                 traceback.print_exc()
     store.close()
 
