@@ -266,7 +266,7 @@ def promote_model(
 ) -> None:
     """Put a version in use, whatever the gate said; name and reason are kept.
 
-    Example: bellwether models promote win 3 --by ana --why 'checked by hand'
+    Example: bellwether models promote win 3 --by ana --why checked
     """
     from serving.model_changes import PROMOTED
     from training import registry
@@ -287,7 +287,7 @@ def roll_back_model(
 ) -> None:
     """Put the version back in use that was in use before.
 
-    Example: bellwether models rollback win --why 'forecasts too low in East'
+    Example: bellwether models rollback win --why calibration
     """
     from serving.model_changes import ROLLED_BACK
     from training import registry
