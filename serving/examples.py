@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 Example = dict[str, Any]
-_AS_OF = "2026-03-01T12:00:00Z"
+AS_OF = "2026-03-01T12:00:00Z"
 _REASON: Example = {"feature": "touches_30d", "value": 6.0, "contribution": 0.08}
 _REASONS: Example = {"base_value": 0.31, "prediction": 0.39, "contributions": [_REASON]}
 
@@ -20,7 +20,7 @@ DEAL: Example = {
     "amount": 48000.0,
     "created_at": "2026-01-12T02:15:00Z",
     "close_date": "2026-03-27",
-    "as_of": _AS_OF,
+    "as_of": AS_OF,
     "win_probability": 0.39,
     "win_probability_low": 0.28,
     "win_probability_high": 0.5,
@@ -34,7 +34,7 @@ DEAL: Example = {
     "main_reason": _REASON,
     "next_action": "call",
 }
-DEALS: Example = {"as_of": _AS_OF, "total": 1, "deals": [DEAL], "next_cursor": None}
+DEALS: Example = {"as_of": AS_OF, "total": 1, "deals": [DEAL], "next_cursor": None}
 DEAL_DETAIL: Example = {
     **DEAL,
     "reasons": _REASONS,
@@ -43,7 +43,7 @@ DEAL_DETAIL: Example = {
 }
 ADVICE: Example = {
     "deal_id": "D-1042",
-    "as_of": _AS_OF,
+    "as_of": AS_OF,
     "horizon_days": 420,
     "advice": [
         {
@@ -72,7 +72,7 @@ _CHANCES: Example = {
     "p_slip": 0.6,
 }
 SCORED: Example = {
-    "as_of": _AS_OF,
+    "as_of": AS_OF,
     "model_version": "3",
     "deals": [
         {
@@ -88,7 +88,7 @@ SCORED: Example = {
 _OUTLOOK: Example = {"win_probability": 0.39, "p_win_in_period": 0.22, "p_slip": 0.6, "curve": _SHARES}
 WHAT_IF: Example = {
     "deal_id": "D-1042",
-    "as_of": _AS_OF,
+    "as_of": AS_OF,
     "model_version": "3",
     "before": _OUTLOOK,
     "after": {**_OUTLOOK, "win_probability": 0.42},
@@ -113,11 +113,11 @@ _PERIOD: Example = {
 REP: Example = {
     "rep_id": "R-5",
     "name": "Wang Fang",
-    "as_of": _AS_OF,
+    "as_of": AS_OF,
     "forecasts": [_PERIOD],
     "reasons": {"base_value": 236000.0, "prediction": 236000.0, "contributions": []},
 }
-TEAM: Example = {"team_id": "west", "as_of": _AS_OF, "forecasts": [_PERIOD]}
+TEAM: Example = {"team_id": "west", "as_of": AS_OF, "forecasts": [_PERIOD]}
 SCORE_HISTORY: Example = {
     "deal_id": "D-1042",
     "scores": [
@@ -141,7 +141,7 @@ CALL: Example = {
     "why": "Two large renewals are as good as signed.",
     "by": "manager",
     "rep_id": "R-9",
-    "as_of": _AS_OF,
+    "as_of": AS_OF,
     "made_at": "2026-02-14T08:30:00Z",
 }
 CALLS: Example = {"calls": [CALL]}
@@ -168,13 +168,13 @@ CALL_ACCURACY: Example = {
 ACCOUNT: Example = {
     "account_id": "A-77",
     "name": "Harbour Pumps",
-    "as_of": _AS_OF,
+    "as_of": AS_OF,
     "churn_probability": 0.17,
     "horizon_days": 90,
     "value_at_risk": 10200.0,
     "model_version": "1",
 }
-ACCOUNTS: Example = {"as_of": _AS_OF, "total": 1, "accounts": [ACCOUNT], "next_cursor": None}
+ACCOUNTS: Example = {"as_of": AS_OF, "total": 1, "accounts": [ACCOUNT], "next_cursor": None}
 ACCOUNT_DETAIL: Example = {**ACCOUNT, "reasons": _REASONS, "note": "Better than the base rate."}
 _NO_FIGURES: Example = {"figures": {}}
 _ACCURACY: Example = {
@@ -277,7 +277,7 @@ _TRIAL: Example = {
     "difference": {"value": 0.02, "low": -0.11, "high": 0.15}, "proves": False, "more_needed": 21800,
 }  # fmt: skip
 EFFECTS: Example = {
-    "until": _AS_OF,
+    "until": AS_OF,
     "horizon_weeks": 18,
     "compared": "week",
     "hold_back": 0.1,
@@ -313,7 +313,7 @@ AUDIT: Example = {
     "entries": [
         {
             "audit_id": 12,
-            "at": _AS_OF,
+            "at": AS_OF,
             "who": "ann@example.com",
             "what": "export",
             "detail": {"route": "/api/v1/deals", "query": "format=csv"},
@@ -328,7 +328,7 @@ USER: Example = {
     "rep_id": "R-5",
     "active": True,
     "has_password": False,
-    "made_at": _AS_OF,
+    "made_at": AS_OF,
     "ended_at": None,
 }
 USERS: Example = {"total": 1, "users": [USER]}
@@ -338,7 +338,7 @@ _KEPT_TOKEN: Example = {
     "token_id": 3,
     "name": "nightly export",
     "scopes": ["read"],
-    "made_at": _AS_OF,
+    "made_at": AS_OF,
     "ends_at": "2026-05-30T12:00:00Z",
     "used_at": None,
     "revoked_at": None,
@@ -348,183 +348,3 @@ NEW_TOKEN: Example = {"token": "bw_Jm1x...shown-once", "kept": _KEPT_TOKEN}
 ME: Example = {"name": "ann@example.com", "role": "manager", "rep_id": "R-2", "signed_in": True}
 TAKEN: Example = {"records": 1}
 HEALTH: Example = {"status": "ok", "sample": False, "as_of": "2026-03-01T12:00:00+00:00"}
-GOAL: Example = {
-    "goal_id": "bw-12",
-    "source": "here",
-    "owner_kind": "team",
-    "owner_id": "T-2",
-    "metric": "bookings",
-    "product_id": None,
-    "product_family": None,
-    "segment": None,
-    "period_start": "2026-01-01",
-    "period_end": "2026-04-01",
-    "target": 900000.0,
-    "currency": None,
-    "parent_goal_id": "G-2026-Q1",
-    "hides": None,
-    "version": 2,
-    "recorded_at": _AS_OF,
-    "ended_at": None,
-    "may_change": True,
-}
-GOALS: Example = {"total": 1, "goals": [GOAL], "next_cursor": None}
-_BATCH = "5b0c6f0e8d7a4b1f9c2e3d4a5b6c7d8e"
-_GOAL_FIELDS: Example = {"owner_kind": "team", "owner_id": "T-2", "metric": "bookings", "target": 900000.0}
-GOAL_HISTORY: Example = {
-    "goal_id": "bw-12",
-    "changes": [
-        {
-            "version": 2,
-            "at": _AS_OF,
-            "what": "changed",
-            "why": "Two people joined in February.",
-            "user_id": 7,
-            "before": {**_GOAL_FIELDS, "target": 800000.0},
-            "after": _GOAL_FIELDS,
-            "batch": _BATCH,
-        }
-    ],
-}
-PACE: Example = {
-    "as_of": _AS_OF,
-    "total": 1,
-    "goals": [
-        {
-            "goal_id": "bw-12",
-            "owner_kind": "team",
-            "owner_id": "T-2",
-            "metric": "bookings",
-            "product_id": None,
-            "product_family": None,
-            "segment": None,
-            "period": "FY2026-Q1",
-            "period_start": "2026-01-01",
-            "period_end": "2026-04-01",
-            "target": 900000.0,
-            "actual": 520000.0,
-            "due": 0.65,
-            "expected": 585000.0,
-            "gap": -65000.0,
-            "pace": 0.889,
-            "status": "behind",
-            "expected_open": 210000.0,
-            "uncovered": 170000.0,
-            "deals": 11,
-            "opportunities": 44,
-            "activities": 528,
-            "a_day": 25.1,
-            "in_time": 90,
-            "rate_needed": None,
-            "basis": "season of 2 years before; open deals as forecast",
-        }
-    ],
-    "next_cursor": None,
-}
-UNDONE: Example = {"goals": [GOAL | {"version": 3, "target": 800000.0}]}
-SPLIT: Example = {
-    "goal_id": "bw-12",
-    "target": 900000.0,
-    "fairness": 0.93,
-    "fairness_word": "good",
-    "rows": [
-        {
-            "owner_kind": "rep",
-            "owner_id": "R-5",
-            "team_id": "T-2",
-            "weight": 58.0,
-            "target": 450000.0,
-            "today": 400000.0,
-            "mean": 431000.0,
-            "expected": 0.96,
-            "months": {"2026-01": 140000.0, "2026-02": 130000.0, "2026-03": 180000.0},
-        }
-    ],
-    "goals": [],
-    "batch": None,
-}
-
-REPORT: Example = {
-    "name": "velocity",
-    "as_of": _AS_OF,
-    "period": "FY2026-Q1",
-    "start": "2026-01-01",
-    "end": "2026-03-02",
-    "before_start": "2025-10-01",
-    "before_end": "2025-11-30",
-    "facts": {"now": 6000.0, "before": 6375.0, "change": -0.0588},
-    "notes": [],
-    "tables": [
-        {
-            "name": "parts",
-            "columns": [{"name": "part", "kind": "text"}, {"name": "now", "kind": "decimal"}],
-            "rows": [{"part": "deals", "now": 80.0}, {"part": "win_rate", "now": 0.25}],
-        }
-    ],
-}
-
-RISK: Example = {
-    "risk_id": 4,
-    "kind": "target_missed",
-    "subject_kind": "team",
-    "subject_id": "T-3",
-    "state": "open",
-    "level": "medium",
-    "likelihood": 0.4,
-    "money": 10000.0,
-    "exposed": 105000.0,
-    "expected_loss": 4000.0,
-    "owner_id": "R-5",
-    "note": "",
-    "accepted_until": None,
-    "opened_at": _AS_OF,
-    "seen_at": _AS_OF,
-    "closed_at": None,
-    "facts": {"target": 105000.0, "p50": 110000.0, "p_attain": 0.6, "gone": 0.5, "goal_id": "G1"},
-    "may_change": True,
-}
-RISKS: Example = {"as_of": _AS_OF, "total": 1, "risks": [RISK]}
-RISK_HISTORY: Example = {
-    "risk_id": 4,
-    "changes": [
-        {
-            "at": _AS_OF,
-            "what": "opened",
-            "why": "",
-            "user_id": None,
-            "before": None,
-            "after": {"state": "open"},
-            "undone": False,
-        }
-    ],
-}
-CONTINGENCY: Example = {
-    "plan_id": 2,
-    "template": "target_missed",
-    "subject_kind": "team",
-    "subject_id": "T-3",
-    "risk_id": 4,
-    "state": "started",
-    "started_at": _AS_OF,
-    "closed_at": None,
-    "trigger": {"p_attain": 0.12, "gone": 0.5, "kind": "target_missed"},
-    "filled": {
-        "gap": 40000.0,
-        "covered": 36000.0,
-        "open": 4000.0,
-        "cover": [{"deal_id": "D-1042", "what": "call", "gain": 9000.0, "hours": 1.0}],
-    },
-    "filled_at": _AS_OF,
-    "steps": [
-        {"place": 1, "what": "causes", "owner_id": "R-5", "due": "2026-03-02", "state": "open", "note": ""},
-    ],
-}
-CONTINGENCIES: Example = {"plans": [CONTINGENCY]}
-REHEARSAL: Example = {
-    "rep_id": "R-5",
-    "team": {
-        "before": {"p10": 80000.0, "p50": 100000.0, "p90": 125000.0, "mean": 101000.0, "p_attain": 0.4},
-        "after": {"p10": 60000.0, "p50": 78000.0, "p90": 99000.0, "mean": 79000.0, "p_attain": 0.1},
-    },
-    "company": None,
-}

@@ -8,9 +8,10 @@ import pandas as pd
 from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from serving import charts
-from serving.charts import Figure, win_curve
+from serving import deal_charts
+from serving.deal_charts import win_curve
 from serving.dependencies import Server, ServerDep
+from serving.drawing import Figure
 from serving.feedback import Answer
 from serving.format import Formats
 from serving.pages import listing, reasons, supposing, words
@@ -239,7 +240,7 @@ def _past(desk: Desk, server: Server, deal_id: str) -> Figure | None:
     points = pd.DataFrame({"day": rows["day"], "chance": rows["win_probability"].astype(float), "kind": rows["kind"]})
     moments = (words.moment(when) for when in desk.deal_timeline(deal_id)["happened_at"])
     events = sorted({day for day in map(f.day, moments) if day is not None})
-    return charts.score_history(f, title=title, scores=points, events=events)
+    return deal_charts.score_history(f, title=title, scores=points, events=events)
 
 
 def _reasons(desk: Desk, why: pd.DataFrame) -> reasons.ReasonList:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import altair as alt
 import pandas as pd
 
-from serving.charts import NARROW, WIDE, _name_axis, _value_axis, nice_ticks
+from serving.chart_parts import NARROW, WIDE, name_axis, nice_ticks, value_axis
 from serving.drawing import COLOURS, Drawing, Figure, made_once, make_figure
 from serving.format import MISSING, Formats
 
@@ -41,8 +41,8 @@ def bars(
         width, label = (WIDE - 230, 160) if wide else (NARROW - 110, 92)
         scale = alt.Scale(domain=[low, top], nice=False)
         every = ticks if wide else ticks[::2]
-        y = alt.Y("row:N", sort=None, title=None, axis=_name_axis(label, "slice(datum.value, 4)"))
-        x = alt.X("value:Q", scale=scale, axis=_value_axis(every, [said(t) for t in every], orient="top"))
+        y = alt.Y("row:N", sort=None, title=None, axis=name_axis(label, "slice(datum.value, 4)"))
+        x = alt.X("value:Q", scale=scale, axis=value_axis(every, [said(t) for t in every], orient="top"))
         before = data.dropna(subset=["before"])
         layers = [alt.Chart(data).mark_bar(color=COLOURS["forecast"], height=12).encode(y=y, x=x)]
         if len(before):
@@ -77,7 +77,7 @@ def months(f: Formats, *, title: str, subtitle: str, rows: pd.DataFrame, names: 
                         labelOverlap=True)  # fmt: skip
         scale = alt.Scale(domain=[0, max(top, ticks[-1])], nice=False)
         x = alt.X("row:N", sort=None, axis=axis)
-        y = alt.Y("value:Q", scale=scale, axis=_value_axis(ticks, [f.money(t) for t in ticks]))
+        y = alt.Y("value:Q", scale=scale, axis=value_axis(ticks, [f.money(t) for t in ticks]))
         layers = [alt.Chart(part).mark_bar(color=COLOURS["forecast"]).encode(x=x, y=y)]
         before = part.dropna(subset=["before"])
         if len(before):

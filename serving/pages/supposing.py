@@ -12,8 +12,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from crm.errors import BellwetherError
-from serving.charts import Figure, supposed_curve
+from serving.deal_charts import supposed_curve
 from serving.dependencies import Server, ServerDep
+from serving.drawing import Figure
 from serving.live import Answer, Ready
 from serving.pages.desk import Desk, DeskDep
 from serving.pages.outlook import as_day, number

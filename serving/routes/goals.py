@@ -15,10 +15,10 @@ from planning.cascade import Fairness
 from serving.access import Sight
 from serving.dependencies import ScoresDep, ServerDep, SightDep, SignedInDep, ViewerDep
 from serving.documents import example, listed
-from serving.examples import GOAL, GOAL_HISTORY, GOALS, SPLIT, UNDONE
 from serving.exports import file_answer, format_of
 from serving.goal_changes import BadGoal, Desk, SplitWish, row_of
 from serving.lists import Order, Paging
+from serving.plan_examples import GOAL, GOAL_HISTORY, GOALS, SPLIT, UNDONE
 from serving.schemas import Moment, rows_of
 
 router = APIRouter(prefix="/goals", tags=["goals"])

@@ -11,12 +11,12 @@ from pydantic import BaseModel, Field
 
 from serving.dependencies import ScoresDep, ServerDep, SightDep, StoreDep, ViewDep, ViewerDep
 from serving.documents import listed
-from serving.examples import PACE
 from serving.exports import file_answer, format_of
 from serving.goal_changes import Desk
 from serving.lists import Order, Paging
 from serving.people_data.subjects import keys_of
 from serving.people_data.views import note_looks
+from serving.plan_examples import PACE
 from serving.routes.goals import Metric, OwnerKind
 from serving.schemas import Moment, rows_of
 

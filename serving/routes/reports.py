@@ -12,8 +12,8 @@ from crm.lake import newest_event
 from planning.report_parts import Report
 from serving.dependencies import CompanyDep, ScoresDep, ServerDep, SightDep, ViewDep, ViewerDep
 from serving.documents import listed
-from serving.examples import REPORT
 from serving.exports import Format, as_book, as_csv, file_response, format_of
+from serving.plan_examples import REPORT
 from serving.reports import Wish, cells, chosen, plain_facts, records, report_for, shown_teams
 from serving.schemas import Moment
 

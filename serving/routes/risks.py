@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from serving.contingency import PlanView
 from serving.dependencies import ScoresDep, ServerDep, SightDep, SignedInDep, ViewerDep
 from serving.documents import example, listed
-from serving.examples import CONTINGENCIES, CONTINGENCY, REHEARSAL, RISK, RISK_HISTORY, RISKS
 from serving.exports import Format, file_answer, format_of
+from serving.plan_examples import CONTINGENCIES, CONTINGENCY, REHEARSAL, RISK, RISK_HISTORY, RISKS
 from serving.risk_desk import RiskDesk
 from serving.schemas import Moment
 from serving.tables.risks import StoredRisk

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving import charts, drawing
+from serving import chart_parts, charts, deal_charts, drawing
 from serving.charts import Figure
 from serving.format import Formats
 from serving.i18n import language
@@ -55,7 +55,7 @@ def figures(code: str) -> dict[str, Figure]:
     past = pd.DataFrame({"label": ["Q3"], "p10": [9e6], "p50": [11e6], "p90": [13e6], "actual": [12.1e6]})
     return {
         "fan": a_fan(code),
-        "win_curve": charts.win_curve(f, title="t", curve=curve, as_of=NOW.date(), period_end=date(2027, 1, 1)),
+        "win_curve": deal_charts.win_curve(f, title="t", curve=curve, as_of=NOW.date(), period_end=date(2027, 1, 1)),
         "calibration": charts.calibration(f, title="t", bins=bins),
         "at_risk": charts.at_risk(f, title="t", accounts=risky, horizon_days=90),
         "track_record": charts.track_record(f, title="t", subtitle="s", forecasts=past),
@@ -101,7 +101,7 @@ def test_pictures_need_neither_style_nor_script_and_stay_small(drawn):
 
 def test_a_crowd_is_cut_to_what_can_be_drawn(drawn):
     marks = drawn["at_risk"].wide.count("<path")
-    assert charts.MAX_MARKS <= marks < 400
+    assert chart_parts.MAX_MARKS <= marks < 400
 
 
 def test_axis_words_are_in_the_readers_language():
@@ -132,7 +132,7 @@ def test_a_table_that_differs_in_one_value_deep_inside_gives_another_figure():
     def figure(middle: float) -> Figure:
         curve = pd.DataFrame({"day": np.arange(0, 700, 7), "won": 0.2, "lost": 0.1})
         curve.loc[50, "won"] = middle
-        return charts.win_curve(formats("en"), title="t", curve=curve, as_of=NOW.date(), period_end=None)
+        return deal_charts.win_curve(formats("en"), title="t", curve=curve, as_of=NOW.date(), period_end=None)
 
     assert figure(0.2).raw != figure(0.2 + 1e-9).raw
     assert figure(0.2) is figure(0.2)
@@ -140,15 +140,15 @@ def test_a_table_that_differs_in_one_value_deep_inside_gives_another_figure():
 
 @given(st.lists(st.floats(0, 100), min_size=2, max_size=4))
 def test_end_labels_keep_apart_and_inside(values):
-    labels = charts._end_labels([("text", v, "") for v in values], top=100.0, height=240)
+    labels = chart_parts.end_labels([("text", v, "") for v in values], top=100.0, height=240)
     pixels = labels["at"].to_numpy() * 240 / 100
-    assert (np.diff(pixels) >= charts._LABEL_GAP - 1e-6).all()
+    assert (np.diff(pixels) >= chart_parts._LABEL_GAP - 1e-6).all()
     assert pixels.max() <= 240 + 1e-6
 
 
 @given(st.floats(1e-3, 1e12))
 def test_ticks_are_round_start_at_the_low_end_and_stay_inside(high):
-    ticks = charts.nice_ticks(0.0, high)
+    ticks = chart_parts.nice_ticks(0.0, high)
     assert 3 <= len(ticks) <= 6
     assert ticks[0] == 0
     assert ticks[-1] <= high * (1 + 1e-9)
@@ -158,10 +158,10 @@ def test_ticks_are_round_start_at_the_low_end_and_stay_inside(high):
 
 
 def test_time_ticks_are_month_starts_or_mondays():
-    assert charts.time_ticks(date(2026, 10, 1), date(2026, 12, 31), 6) == [
+    assert chart_parts.time_ticks(date(2026, 10, 1), date(2026, 12, 31), 6) == [
         date(2026, 10, 1),
         date(2026, 11, 1),
         date(2026, 12, 1),
     ]
     # 2026-11-02 is a Monday.
-    assert charts.time_ticks(date(2026, 11, 2), date(2026, 11, 20), 6) == [date(2026, 11, d) for d in (2, 9, 16)]
+    assert chart_parts.time_ticks(date(2026, 11, 2), date(2026, 11, 20), 6) == [date(2026, 11, d) for d in (2, 9, 16)]
