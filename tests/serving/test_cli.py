@@ -1,5 +1,6 @@
 """The command line: every verb has help that ends with an example that is a real command; it starts light."""
 
+import shlex
 import subprocess
 import sys
 
@@ -24,7 +25,7 @@ VERBS = dict(verbs(typer.main.get_command(app)))
 def test_help_ends_with_an_example_of_the_verb_itself(name):
     lines = (VERBS[name].help or "").strip().splitlines()
     assert lines[-1].startswith(f"Example: {name}")
-    words = lines[-1].removeprefix(f"Example: {name}").split()
+    words = shlex.split(lines[-1].removeprefix(f"Example: {name}"))
     VERBS[name].make_context(name, words, resilient_parsing=False)  # fails on options or words it does not take
 
 

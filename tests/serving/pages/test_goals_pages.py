@@ -109,7 +109,7 @@ def test_a_split_is_shown_fixed_kept_and_undone(site):
         done = client.get(kept.headers["location"])
         assert re.search(r"\d+ goals set · ann@example\.com\. first split", text_of(done))
         assert "Goals of people add up" in text_of(client.get(f"/goals?metric=activities&period={quarter(site)[1]}"))
-        undo(client, done.text.split('role="status"')[1].split("</div>", 1)[1])
+        undo(client, done.text.split('class="card done"')[1])
         left = rows_of(client.get("/goals?metric=activities"))
         assert [row[1] for row in left] == ["Activities"]
         client.post(f"{address}/end", data={"why": "no longer wanted"})
