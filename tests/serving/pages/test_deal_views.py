@@ -62,7 +62,7 @@ def test_what_if_is_asked_of_open_deals_alone(site):
         assert client.get("/deals/no-such/what-if?meetings=1").status_code == 404
         with connect() as con:
             site.home.lake.view().attach(con)
-            won = con.sql("select deal_id from deals where outcome = 'won' order by 1 limit 1").fetchone()[0]
+            won = con.sql("select deal_id from deals where outcome = 'won' order by 1 limit 1").fetchall()[0][0]
         assert 'id="what-if"' not in client.get(f"/deals/{won}").text
 
 
