@@ -11,7 +11,7 @@ RUN_READY := $(VENV)/.ready-run
 DEV_READY := $(VENV)/.ready-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check studies bench bench-peers notebooks mlflow pins clean
+.PHONY: help setup run test check studies pages bench bench-peers notebooks mlflow pins clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ check: $(DEV_READY) ## check style, types and the direction of imports
 
 studies: $(DEV_READY) ## run the slow statistical studies
 	@$(BIN)/python -m pytest -m slow_study -s
+
+pages: $(DEV_READY) ## walk every page as each role in both languages, at two widths
+	@tools/test-system.sh
+	@$(BIN)/python -m pytest -m every_page
 
 bench: $(DEV_READY) ## measure time and memory against their stated bounds
 	@$(BIN)/python -m pytest -m bench

@@ -222,9 +222,8 @@ def _interval(model: Any, X: pd.DataFrame, p: Floats) -> tuple[Floats, Floats]:
     if not model.replicates_:
         return np.full(len(X), np.nan), np.full(len(X), np.nan)
     logits = np.array([_logit(_win(model, one.fields, one.rate, X)[0][:, -1]) for one in model.replicates_])
-    low, high = np.quantile(logits - logits.mean(axis=0), [0.05, 0.95], axis=0)
-    middle = _logit(p)
-    return np.minimum(_expit(middle + low), p), np.maximum(_expit(middle + high), p)
+    low, high = np.quantile(_expit(_logit(p) + logits - logits.mean(axis=0)), [0.05, 0.95], axis=0)
+    return np.minimum(low, p), np.maximum(high, p)
 
 
 def _of_core(core: Any, edges: Floats, mix: Any, X: pd.DataFrame) -> Curve:

@@ -46,7 +46,7 @@ def tables(home: Path) -> set[str]:
         (b"", "deals.csv: is empty. Export it again."),
         (
             b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
-            "deals.csv: is not text. Give CSV, TSV or Parquet; save Excel sheets as CSV.",
+            "deals.csv: is not text. Give CSV, TSV, Excel (.xlsx), JSON Lines or Parquet.",
         ),
         (
             HEAD.replace(",", "^").encode() + b"d1^2025-01-01^A^open\n",

@@ -42,7 +42,7 @@ class Running:
 
     def __init__(self, home: Home, *, workers: int) -> None:
         self.store = Store(home.database_url)
-        number = add_user(self.store, "admin@example.com", None, "admin")
+        number = add_user(self.store, "running@example.com", None, "admin")
         token = make_token(self.store, read_user(self.store, number), "t", ["read", "write"], days=1)[1]
         self.headers = {"authorization": f"Bearer {token}"}
         self.port = free_port()
