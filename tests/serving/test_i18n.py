@@ -24,7 +24,7 @@ def used_sentences() -> dict[Key, str]:
     methods = [
         ("pages/**.py", "python"),
         ("reviews/**.py", "python"),
-        ("charts.py", "python"),
+        ("*chart*.py", "python"),
         ("format.py", "python"),
         ("templates/**.html", "jinja2"),
     ]
