@@ -24,7 +24,9 @@ def used_sentences() -> dict[Key, str]:
     methods = [
         ("pages/**.py", "python"),
         ("reviews/**.py", "python"),
-        ("*chart*.py", "python"),
+        ("charts.py", "python"),
+        ("chart_parts.py", "python"),
+        ("deal_charts.py", "python"),
         ("format.py", "python"),
         ("templates/**.html", "jinja2"),
     ]
