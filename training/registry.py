@@ -7,7 +7,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -17,6 +17,7 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 import pandas as pd
+from filelock import FileLock
 
 from crm.errors import NotFound, NotReady
 
@@ -94,7 +95,7 @@ def client_of(tracking: str) -> MlflowClient:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # noqa: TID251
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # noqa: TID251
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it tells of making its tables
-    with _quiet():
+    with _quiet(), _alone(tracking):
         from mlflow.tracking import MlflowClient
 
         return MlflowClient(tracking_uri=tracking, registry_uri=tracking)
@@ -180,7 +181,7 @@ def champion(what: str, *, tracking: str) -> Champion:
     NoModel
         If none was trained yet.
     """
-    found = _by_alias(client_of(tracking), what, CHAMPION)
+    found = champion_version(what, tracking=tracking)
     if found is None:
         raise NoModel(what)
     return load(what, found, tracking=tracking)
@@ -331,6 +332,12 @@ def _quiet() -> Iterator[None]:
         yield
 
 
+def _alone(tracking: str) -> AbstractContextManager[object]:
+    """Hold others off an SQLite store while it is opened: two that make its tables at once break each other's."""
+    place = _sqlite_file(tracking)
+    return FileLock(f"{place}.lock", timeout=60) if place else nullcontext()
+
+
 def _experiment(client: MlflowClient, tracking: str) -> str:
     found = client.get_experiment_by_name(EXPERIMENT)
     if found is not None:
@@ -341,14 +348,18 @@ def _experiment(client: MlflowClient, tracking: str) -> str:
 
 def _artifacts_beside(tracking: str) -> Path | None:
     """`artifacts/` beside an SQLite store; a server has its own place."""
-    if not tracking.startswith("sqlite:///"):
-        return None
-    return Path(tracking.removeprefix("sqlite:///")).resolve().parent / "artifacts"
+    place = _sqlite_file(tracking)
+    return place.resolve().parent / "artifacts" if place else None
 
 
 def _is_empty(tracking: str) -> bool:
     """Whether an SQLite store was never written; asking MLflow would make its tables first, which takes long."""
-    return tracking.startswith("sqlite:///") and not Path(tracking.removeprefix("sqlite:///")).exists()
+    place = _sqlite_file(tracking)
+    return place is not None and not place.exists()
+
+
+def _sqlite_file(tracking: str) -> Path | None:
+    return Path(tracking.removeprefix("sqlite:///")) if tracking.startswith("sqlite:///") else None
 
 
 def _log_values(
