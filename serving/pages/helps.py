@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from serving.i18n import Language
-
-
-class Help(NamedTuple):
-    """A figure's help in one language."""
-
-    what: str
-    how: str
-    data: str
-
-
-Say = Callable[[str], str]
+from serving.pages.help_text import Help, Say
+from serving.pages.helps_plan import PLAN_HELPS
 
 
 def help_of(key: str, language: Language) -> Help:
@@ -265,4 +255,5 @@ HELPS: dict[str, Callable[[Say], Help]] = {
         say("The chance comes from the newest forecasts; expected loss is the chance times the money."),
         say("Goals, forecasts of deals, people and customers as of the moment in the top bar."),
     ),
+    **PLAN_HELPS,
 }
