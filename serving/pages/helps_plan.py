@@ -17,7 +17,9 @@ PLAN_HELPS: dict[str, Callable[[Say], Help]] = {
     ),
     "goal_now": lambda say: Help(
         say("How far this goal is reached today, and how likely it is to be reached in time."),
-        say("What counts is summed from its first day on; the chance is the share of the forecast's draws at the goal."),
+        say(
+            "What counts is summed from its first day on; the chance is the share of the forecast's draws at the goal."
+        ),
         say("The records that count for this goal, and the newest forecasts."),
     ),
     "goal_check": lambda say: Help(
