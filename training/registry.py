@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -17,9 +14,9 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 import pandas as pd
-from filelock import FileLock
 
 from crm.errors import NotFound, NotReady
+from training.tracking import artifacts_beside, client_of, is_empty
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -89,18 +86,6 @@ def name_of(what: str) -> str:
     return f"bellwether-{what}"
 
 
-def client_of(tracking: str) -> MlflowClient:
-    """A client of one tracking store, such as sqlite:///var/mlflow.db or a server's address; sends no usage data."""
-    # MLflow decides on usage data when it is first imported, by the environment alone: it must be told before.
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # noqa: TID251
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # noqa: TID251
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it tells of making its tables
-    with _quiet(), _alone(tracking):
-        from mlflow.tracking import MlflowClient
-
-        return MlflowClient(tracking_uri=tracking, registry_uri=tracking)
-
-
 def log_model(
     what: str,
     model: Any,
@@ -163,7 +148,7 @@ def log_run(
 
 def champion_version(what: str, *, tracking: str) -> str | None:
     """The champion's version, or None."""
-    if _is_empty(tracking):
+    if is_empty(tracking):
         return None
     return _by_alias(client_of(tracking), what, CHAMPION)
 
@@ -266,7 +251,7 @@ def keep_ranges(run_id: str, model: Any, *, tracking: str) -> None:
 
 def list_versions(what: str | None = None, *, tracking: str) -> list[Version]:
     """All registered versions of a kind, or of all kinds, newest first."""
-    if _is_empty(tracking):
+    if is_empty(tracking):
         return []
     client = client_of(tracking)
     found: list[Version] = []
@@ -324,42 +309,12 @@ def roll_back(what: str, *, tracking: str) -> str:
     return before
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence what MLflow's import and tables warn of: its own loaders of SQLAlchemy, its own type hints."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def _alone(tracking: str) -> AbstractContextManager[object]:
-    """Hold others off an SQLite store while it is opened: two that make its tables at once break each other's."""
-    place = _sqlite_file(tracking)
-    return FileLock(f"{place}.lock", timeout=60) if place else nullcontext()
-
-
 def _experiment(client: MlflowClient, tracking: str) -> str:
     found = client.get_experiment_by_name(EXPERIMENT)
     if found is not None:
         return str(found.experiment_id)
-    place = _artifacts_beside(tracking)
+    place = artifacts_beside(tracking)
     return str(client.create_experiment(EXPERIMENT, artifact_location=place.as_uri() if place else None))
-
-
-def _artifacts_beside(tracking: str) -> Path | None:
-    """`artifacts/` beside an SQLite store; a server has its own place."""
-    place = _sqlite_file(tracking)
-    return place.resolve().parent / "artifacts" if place else None
-
-
-def _is_empty(tracking: str) -> bool:
-    """Whether an SQLite store was never written; asking MLflow would make its tables first, which takes long."""
-    place = _sqlite_file(tracking)
-    return place is not None and not place.exists()
-
-
-def _sqlite_file(tracking: str) -> Path | None:
-    return Path(tracking.removeprefix("sqlite:///")) if tracking.startswith("sqlite:///") else None
 
 
 def _log_values(

@@ -22,7 +22,7 @@ from serving.users import add_user
 from tests.serving.every_table import fill_every_table, rows_of
 from tests.serving.small_site import fill, write_scores
 from tests.serving.test_ledger_and_store import seal
-from training import registry
+from training.tracking import client_of
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_a_home_comes_back_with_lake_scores_and_settings(tmp_path):
 def test_models_are_found_where_they_are_now(tmp_path):
     home = Home(tmp_path / "home")
     home.make()
-    client = registry.client_of(home.tracking)
+    client = client_of(home.tracking)
     place = (home.root / "artifacts").as_uri()
     run = client.create_run(client.create_experiment("test", artifact_location=place))
     client.log_text(run.info.run_id, "what the model is", "model.txt")
@@ -99,7 +99,7 @@ def test_models_are_found_where_they_are_now(tmp_path):
     home.root.rename(tmp_path / "gone")
     restored = Home(tmp_path / "restored")
     restore(restored, tmp_path / "kept.tar.gz")
-    client = registry.client_of(restored.tracking)
+    client = client_of(restored.tracking)
     assert client.get_run(run.info.run_id).info.artifact_uri.startswith((restored.root / "artifacts").as_uri())
     folder = client.download_artifacts(run.info.run_id, "", str(tmp_path))
     assert "what the model is" in (tmp_path / folder / "model.txt").read_text()

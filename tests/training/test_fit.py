@@ -13,6 +13,7 @@ from training import registry
 from training.fit import train
 from training.fit_win import win_model
 from training.ranges import fit_ranges, ranges_missing
+from training.tracking import client_of
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def test_each_past_date_has_its_figure_with_an_interval(trained, tiny):
     table = registry.table_of(result.run_id, "backtest", tracking=tiny.tracking)
     assert len(dates) == table["as_of"].nunique()
     assert (dates["low"] <= dates["high"]).all()
-    kept = registry.client_of(tiny.tracking).get_metric_history(result.run_id, "skill_at_past_dates")
+    kept = client_of(tiny.tracking).get_metric_history(result.run_id, "skill_at_past_dates")
     assert [m.value for m in sorted(kept, key=lambda m: m.step)] == pytest.approx(dates["skill"].tolist())
 
 

@@ -3,8 +3,6 @@
 import gzip
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +13,7 @@ from models.at_rest import BadModelFile
 from models.win import WinModel
 from tests.models.snapshot_company import END, snapshots
 from training import registry
+from training.tracking import client_of
 
 
 @pytest.fixture(scope="module")
@@ -42,21 +41,6 @@ def log(model, tracking, what="win", **tags):
 def test_without_a_model_the_mend_is_told(tracking):
     with pytest.raises(registry.NoModel, match="bellwether train attainment"):
         registry.champion("attainment", tracking=tracking)
-
-
-def test_looking_for_a_model_makes_no_store(tmp_path):
-    with pytest.raises(registry.NoModel):
-        registry.champion("win", tracking=f"sqlite:///{tmp_path / 'none.db'}")
-    assert not list(tmp_path.iterdir())
-
-
-def test_processes_that_open_a_new_store_at_once_wait_for_each_other(tmp_path):
-    """Each would make its tables; MLflow alone then fails in all but one."""
-    code = "import sys; from training import registry; registry.client_of(sys.argv[1]).search_experiments()"
-    opened = [sys.executable, "-c", code, f"sqlite:///{tmp_path / 'new.db'}"]
-    at_once = [subprocess.Popen(opened, stderr=subprocess.PIPE, text=True) for _ in range(3)]
-    said = [process.communicate(timeout=300)[1] for process in at_once]
-    assert [process.returncode for process in at_once] == [0, 0, 0], said
 
 
 def test_a_model_comes_back_as_it_was_with_what_is_known_about_it(model, tracking):
@@ -140,7 +124,7 @@ def test_a_pickle_of_an_older_version_is_not_opened(model, tracking):
 def test_mlflow_itself_loads_the_champion(model, tracking):
     logged = log(model, tracking)
     registry.promote("win", logged.version, tracking=tracking)
-    registry.client_of(tracking)
+    client_of(tracking)
     import mlflow.pyfunc
 
     before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()

@@ -1,0 +1,77 @@
+"""MLflow's store: a client of it, its tables made once and whole, a server that does not answer."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+_SQLITE = "sqlite:///"
+_SECONDS = 300  # making the tables takes two or three
+
+
+def client_of(tracking: str) -> MlflowClient:
+    """A client of one tracking store, such as sqlite:///var/mlflow.db or a server's address; sends no usage data."""
+    # MLflow decides on usage data when it is first imported, by the environment alone: it must be told before.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # noqa: TID251
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # noqa: TID251
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it tells of making its tables
+    with _quiet():
+        from mlflow.tracking import MlflowClient
+
+        if (file := file_of(tracking)) is not None:
+            _make_tables(file)
+        return MlflowClient(tracking_uri=tracking, registry_uri=tracking)
+
+
+def file_of(tracking: str) -> Path | None:
+    """The file of an SQLite store; None for a server."""
+    return Path(tracking.removeprefix(_SQLITE)) if tracking.startswith(_SQLITE) else None
+
+
+def is_empty(tracking: str) -> bool:
+    """Whether an SQLite store was never written; asking MLflow would make its tables first, which takes long."""
+    file = file_of(tracking)
+    return file is not None and not file.exists()
+
+
+def artifacts_beside(tracking: str) -> Path | None:
+    """`artifacts/` beside an SQLite store; a server has its own place."""
+    file = file_of(tracking)
+    return None if file is None else file.resolve().parent / "artifacts"
+
+
+def _make_tables(file: Path) -> None:
+    """Make MLflow's tables beside their place and move them there, so that nobody ever finds half of them.
+
+    MLflow itself makes them where it finds none, without asking whether another process or thread is doing so.
+    """
+    if file.exists():
+        return
+    from mlflow.db import upgrade
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(file.with_suffix(".lock"), timeout=_SECONDS):
+        if file.exists():
+            return
+        part = file.with_suffix(".part")
+        part.unlink(missing_ok=True)
+        upgrade.callback(f"{_SQLITE}{part}")
+        part.replace(file)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence what MLflow's import and tables warn of: its own loaders of SQLAlchemy, its own type hints."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
