@@ -65,7 +65,7 @@ def _make_tables(file: Path) -> None:
             return
         part = file.with_suffix(".part")
         part.unlink(missing_ok=True)
-        upgrade.callback(f"{_SQLITE}{part}")
+        upgrade.main([f"{_SQLITE}{part}"], standalone_mode=False)
         part.replace(file)
 
 
