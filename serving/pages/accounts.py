@@ -1,4 +1,4 @@
-"""The customers: whom could we lose, what is at stake; and one of them."""
+"""Customers: whom could we lose, and what is at stake? One of them: is it healthy, what would keep it?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How right the forecasts were: issued ones and, apart, reconstructed ones, each beside what was known without them."""
+"""Accuracy: how right were the forecasts, issued and, apart, reconstructed ones, beside what was known without them?"""
 
 from __future__ import annotations
 

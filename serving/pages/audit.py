@@ -1,4 +1,4 @@
-"""The audit, for administrators: who changed what, and who took data out."""
+"""The audit, for administrators: who changed what, and who took data out?"""
 
 from __future__ import annotations
 

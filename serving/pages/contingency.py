@@ -1,4 +1,4 @@
-"""A contingency plan: why it started, its steps, the deals and customers that it names, and rehearsals."""
+"""A contingency plan: why did it start, which steps are whose, which deals and customers help? Rehearsals of one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data: what there is and how fresh, what is wrong with it, refused rows to mend, imports and other jobs."""
+"""The data: is it fresh, whole and right, and what was refused? Rows to mend, imports and other jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One deal: will it be won, why, what next; and what was thought of the suggestions."""
+"""One deal: will it be won, why, and what next? And what was thought of the suggestions."""
 
 from __future__ import annotations
 

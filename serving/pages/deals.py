@@ -1,4 +1,4 @@
-"""The open deals: which deserve time; as a list or a board, filtered and sorted by the address, saved by name."""
+"""The open deals: which deserve time? As a list or a board, filtered and sorted by the address, saved by name."""
 
 from __future__ import annotations
 

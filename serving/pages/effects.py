@@ -1,4 +1,4 @@
-"""Whether the advice works: each action's effect, what it rests on, why, and what is still missing."""
+"""Does the advice work? Each action's effect, what it rests on, why, and what is still missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the company, a team or a person will end the period, and why."""
+"""The forecast: where will the company, a team or a person end the period, and why?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Goals: all of them with what is reached, what is likely and what the check says; setting, changing, undoing them."""
+"""Goals: what are we aiming at, what is reached, does it add up? Setting, changing, undoing them."""
 
 from __future__ import annotations
 

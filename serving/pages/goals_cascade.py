@@ -1,4 +1,4 @@
-"""Splitting a goal: the way, numbers fixed by hand, a preview with months and fairness; kept with one reason."""
+"""Splitting a goal: who carries how much, and is that fair? A preview with months; kept with one reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One goal: what is reached, what the check says by letter, its history; the forms that set and change it."""
+"""One goal: what is reached, is it a good goal, who made it so? The forms that set and change it."""
 
 from __future__ import annotations
 

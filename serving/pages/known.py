@@ -1,4 +1,4 @@
-"""What is known about me: every figure with its value, rows of the data, who looked; comment, correction, objection."""
+"""What is known about me, from what, and who looked? Every figure; comment, correction, objection."""
 
 from __future__ import annotations
 

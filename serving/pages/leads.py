@@ -1,4 +1,4 @@
-"""Leads: which are worth pursuing first; and customers without a deal that are like those who bought."""
+"""Leads: which are worth pursuing first? And which customers without a deal are like those who bought?"""
 
 from __future__ import annotations
 

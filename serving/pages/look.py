@@ -1,4 +1,4 @@
-"""The sample company through someone's eyes: whom to choose, and the choice."""
+"""The sample company: through whose eyes do I look at it?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a forecast is computed, down to single deals; and every deal behind what moved it."""
+"""How does a forecast come about, down to single deals? And which deals stand behind what moved it?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The models: whether the one in use is still right, and a newer one better."""
+"""The models: is the one in use still right, and is a newer one better?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One's own account: role, password, and tokens for programs."""
+"""One's own account: who am I here, and what may act in my name? Role, password, and tokens for programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choosing a password by a one-time link; the first administrator is made this way too."""
+"""Which password do I choose? By a one-time link; the first administrator is made this way too."""
 
 from __future__ import annotations
 

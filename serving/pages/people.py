@@ -1,4 +1,4 @@
-"""People: attainment and pace, the week against each one's own usual, and load; as far as the company shows persons."""
+"""People: who is on pace, what did each do this week, who carries too much? As far as the company shows persons."""
 
 from __future__ import annotations
 

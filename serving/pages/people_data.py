@@ -1,4 +1,4 @@
-"""Persons' data, for administrators: requests to answer, uses agreed to, what is kept exported or erased."""
+"""Persons' data, for administrators: what do people ask for, what are figures used for, what is kept or erased?"""
 
 from __future__ import annotations
 

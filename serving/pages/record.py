@@ -1,4 +1,4 @@
-"""Is the plan working: goal against result of the last quarter, what was changed and what came, customers, rivals."""
+"""Is the plan working? Goal against result of the last quarter, what was changed and what came, customers, rivals."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def show_record(desk: DeskDep, meetings: ReviewDeskDep) -> HTMLResponse:
         "record",
         period=f.period(period) if period else "",
         finding=_finding(desk, shown, bool(period)),
-        parts=[
+        tables=[
             (title, [_line(desk, meetings, r) for r in shown if r.part == part])
             for part, title in (
                 ("goal", say("Goals")), ("product", say("By product")), ("segment", say("By segment"))

@@ -1,4 +1,4 @@
-"""Reports: each leads with its finding, then the figure, then the tables, with files of them."""
+"""Reports: how did sales go, where are they stuck, who buys what? Each leads with its finding; files of the tables."""
 
 from __future__ import annotations
 

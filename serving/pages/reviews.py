@@ -1,4 +1,4 @@
-"""Reviews: what is planned, what is open from last time, the meeting with its pack, decisions, actions and minutes."""
+"""Reviews: what do we talk about next, what is open from last time, what did we decide? The meeting and its pack."""
 
 from __future__ import annotations
 

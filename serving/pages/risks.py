@@ -1,4 +1,4 @@
-"""Risks: what could go wrong, who has it, what is done about it; and the contingency plans."""
+"""Risks: what could go wrong, how much is at stake, who has it, what is done about it? And the contingency plans."""
 
 from __future__ import annotations
 

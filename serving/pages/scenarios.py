@@ -1,4 +1,4 @@
-"""Adjusting: where plan and reality part, what levers would change, one tried with the quarter's own luck."""
+"""Adjusting: where do plan and reality part, and what would a lever bring? One tried with the quarter's own luck."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The company's settings: what each does, what it is set to, and changing those that no trained model hangs on."""
+"""The company's settings: what is each set to, and what does it do? Those are changed that no model hangs on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing in and out."""
+"""Signing in and out: who am I?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What if: a deal with another date, amount or more meetings, in the model's eyes; a form, and a piece of page."""
+"""What if a deal had another date, amount or more meetings? In the model's eyes; a form, and a piece of page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Today: where am I heading, what needs me now, and what happened in the last days."""
+"""Today: where am I heading, what needs me now, and what happened in the last days?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Users, for administrators: who may sign in, as what; adding, changing and ending them."""
+"""Users, for administrators: who may sign in, and as what? Adding, changing and ending them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The banner that shows what is still being computed, on each page and by itself for the script."""
+"""What is still being computed? The banner on each page, and by itself for the script."""
 
 from __future__ import annotations
 
