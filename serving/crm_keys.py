@@ -10,6 +10,7 @@ import yaml
 from pydantic import SecretStr
 
 from crm.connectors.fxiaoke import FxiaokeKeys
+from crm.connectors.hubspot import HubSpotKeys
 from crm.connectors.salesforce import SalesforceKeys
 from crm.connectors.tryton import TrytonKeys
 from crm.connectors.zoho import ZohoKeys
@@ -72,6 +73,15 @@ def salesforce_keys(settings: Settings) -> SalesforceKeys:
     given = _given(settings, "salesforce", ("login", "client_id", "client_secret"))
     said, stored = settings.salesforce_refresh_token, _in_file(settings, "salesforce").get("refresh_token")
     return SalesforceKeys(**given, refresh_token=said.get_secret_value() if said else stored and str(stored))
+
+
+def hubspot_keys(settings: Settings) -> HubSpotKeys:
+    """A private app's token for HubSpot, or an app with a refresh token; errors as in `zoho_keys`."""
+    if settings.hubspot_token or _in_file(settings, "hubspot").get("token"):
+        return HubSpotKeys(**_given(settings, "hubspot", ("token",)))
+    if settings.hubspot_refresh_token or _in_file(settings, "hubspot").get("refresh_token"):
+        return HubSpotKeys(**_given(settings, "hubspot", ("client_id", "client_secret", "refresh_token")))
+    raise NoCrmKey("hubspot", "token")
 
 
 def tryton_keys(settings: Settings) -> TrytonKeys:

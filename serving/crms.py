@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from crm.connectors.writing import Writer
     from crm.connectors.zoho.channels import ZohoChannels
 
-CrmName = Literal["zoho", "fxiaoke", "salesforce", "tryton"]
+CrmName = Literal["zoho", "fxiaoke", "salesforce", "hubspot", "tryton"]
 CRMS: tuple[CrmName, ...] = get_args(CrmName)
 TITLES: Mapping[str, str] = MappingProxyType(
-    {"zoho": "Zoho CRM", "fxiaoke": "纷享销客", "salesforce": "Salesforce", "tryton": "Tryton"}
+    {"zoho": "Zoho CRM", "fxiaoke": "纷享销客", "salesforce": "Salesforce", "hubspot": "HubSpot", "tryton": "Tryton"}
 )
 
 
@@ -48,6 +48,7 @@ def connector_of(crm: str, settings: Settings, home: Home, calls: int | None = N
         "zoho": _zoho,
         "fxiaoke": _fxiaoke,
         "salesforce": _salesforce,
+        "hubspot": _hubspot,
         "tryton": _tryton,
     }
     if crm not in makers:
@@ -59,6 +60,8 @@ def writer_of(crm: str, settings: Settings, home: Home) -> Writer:
     """What writes into a CRM's deals; errors as in `connector_of`."""
     from crm.connectors.fxiaoke import Fxiaoke
     from crm.connectors.fxiaoke.writer import FxiaokeWriter
+    from crm.connectors.hubspot import HubSpot
+    from crm.connectors.hubspot.writer import HubSpotWriter
     from crm.connectors.salesforce import Salesforce
     from crm.connectors.salesforce.writer import SalesforceWriter
     from crm.connectors.tryton import Tryton
@@ -73,6 +76,8 @@ def writer_of(crm: str, settings: Settings, home: Home) -> Writer:
         return FxiaokeWriter(connector)
     if isinstance(connector, Salesforce):
         return SalesforceWriter(connector)
+    if isinstance(connector, HubSpot):
+        return HubSpotWriter(connector)
     if isinstance(connector, Tryton):
         return TrytonWriter(connector)
     raise UnknownCrm(crm)
@@ -123,6 +128,14 @@ def _salesforce(settings: Settings, home: Home, calls: int | None) -> Connector:
     from serving.crm_keys import salesforce_keys
 
     return Salesforce(salesforce_keys(settings), limits=SalesforceLimits(calls=calls) if calls else None)
+
+
+def _hubspot(settings: Settings, home: Home, calls: int | None) -> Connector:
+    from crm.connectors.hubspot import HubSpot, HubSpotLimits
+    from serving.crm_keys import hubspot_keys
+
+    limits = HubSpotLimits(calls=calls) if calls else None
+    return HubSpot(hubspot_keys(settings), host=settings.hubspot_host, limits=limits)
 
 
 def _tryton(settings: Settings, home: Home, calls: int | None) -> Connector:

@@ -91,6 +91,11 @@ class Settings(BaseSettings):
     salesforce_refresh_token: SecretStr | None = Field(
         None, description="Salesforce: refresh token; unset: the app's client credentials."
     )
+    hubspot_token: SecretStr | None = Field(None, description="HubSpot: a private app's access token.")
+    hubspot_client_id: SecretStr | None = Field(None, description="HubSpot: an app's client, where there is no token.")
+    hubspot_client_secret: SecretStr | None = Field(None, description="HubSpot: that client's secret.")
+    hubspot_refresh_token: SecretStr | None = Field(None, description="HubSpot: refresh token of that client.")
+    hubspot_host: str | None = Field(None, description="HubSpot: address of its API; unset: HubSpot's own.")
     tryton_url: str | None = Field(None, description="Tryton: its address, such as https://erp.example.org.")
     tryton_database: str | None = Field(None, description="Tryton: name of the database.")
     tryton_user: str | None = Field(None, description="Tryton: user with read access.")

@@ -275,7 +275,7 @@ def sync(
         if any(batch.rows.values()) or any(gone.values()):
             report.add(take(declared, batch.rows, gone, mapping, wanted))
         if seen is not None:
-            seen.note({n: [str(r[declared.identifier]) for r in rows] for n, rows in batch.rows.items()}, gone)
+            seen.note(_keys_of(declared, batch), gone)
         write_state(state_file, batch.state)
         if progress:
             progress(f"{report.taken:,} rows, {report.batches:,} batches")
@@ -316,7 +316,7 @@ def sync_touched(
         if any(batch.rows.values()) or any(gone.values()):
             report.add(take(declared, batch.rows, gone, mapping, wanted))
         if seen is not None:
-            seen.note({n: [str(r[declared.identifier]) for r in rows] for n, rows in batch.rows.items()}, gone)
+            seen.note(_keys_of(declared, batch), gone)
     return report
 
 
@@ -327,6 +327,12 @@ def _prepared(connector: Connector, mapping: CrmMapping, company: Company) -> tu
     written = company.write_back.get(declared.name)
     whole = with_own_fields(mapping, connector.own_fields(), but=written.fields if written else ())
     return whole, wanted_columns(declared, whole)
+
+
+def _keys_of(declared: Declaration, batch: Batch) -> dict[str, list[str]]:
+    """Keys of a batch's records by resource; rows of a log have none of their own."""
+    key = declared.identifier
+    return {name: [str(row[key]) for row in rows if key in row] for name, rows in batch.rows.items()}
 
 
 def _all_gone(batch: Batch, seen: Seen | None) -> dict[str, list[str]]:

@@ -200,7 +200,8 @@ def _code(answer: httpx.Response) -> str:
         return "no JSON"
     if isinstance(body, list) and body:  # Salesforce lists what is wrong
         body = body[0]
-    code = (body.get("code") or body.get("errorCode")) if isinstance(body, dict) else None
+    words = (body.get(name) for name in ("code", "errorCode", "category")) if isinstance(body, dict) else ()
+    code = next(filter(None, words), None)
     return code if isinstance(code, str) and len(code) <= 60 else f"status {answer.status_code}"
 
 

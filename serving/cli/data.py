@@ -52,6 +52,7 @@ def add_to(app: typer.Typer) -> None:
     sync.command("zoho")(sync_zoho)
     sync.command("fxiaoke")(sync_fxiaoke)
     sync.command("salesforce")(sync_salesforce)
+    sync.command("hubspot")(sync_hubspot)
     sync.command("tryton")(sync_tryton)
     app.add_typer(sync, name="sync")
 
@@ -195,6 +196,21 @@ def sync_salesforce(
     Example: bellwether sync salesforce --home ours
     """
     _sync("salesforce", home, mapping, calls)
+
+
+def sync_hubspot(
+    home: HomeDir = None,
+    mapping: OwnMapping = None,
+    calls: Annotated[int, typer.Option(min=1, help="Calls that this run may spend of the day's.")] = 20_000,
+) -> None:
+    """Take what changed in HubSpot since the last sync: owners, records, deals' histories, deletions and merges.
+
+    The key comes from BELLWETHER_HUBSPOT_TOKEN (a private app's), or _CLIENT_ID, _CLIENT_SECRET and _REFRESH_TOKEN, or
+    from a file that BELLWETHER_KEYS names. A run that ends early loses nothing: the next one goes on.
+
+    Example: bellwether sync hubspot --home ours
+    """
+    _sync("hubspot", home, mapping, calls)
 
 
 def sync_tryton(home: HomeDir = None, mapping: OwnMapping = None) -> None:

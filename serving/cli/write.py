@@ -25,7 +25,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def write_back(
-    name: Annotated[str, typer.Argument(help="The CRM: zoho, fxiaoke, salesforce or tryton.")],
+    name: Annotated[str, typer.Argument(help="The CRM: zoho, fxiaoke, salesforce, hubspot or tryton.")],
     home: HomeDir = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be written.")] = False,
 ) -> None:

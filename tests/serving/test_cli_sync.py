@@ -9,13 +9,23 @@ from typer.testing import CliRunner
 
 from crm.connectors.base import BadCrmKey
 from crm.connectors.fxiaoke import FxiaokeKeys
+from crm.connectors.hubspot import HubSpotKeys
 from crm.connectors.salesforce import SalesforceKeys
 from crm.connectors.tryton import TrytonKeys
 from crm.connectors.tryton.rpc import TrytonRpc
 from crm.connectors.zoho import ZohoKeys
 from crm.lake import Lake
 from serving.cli import app
-from serving.crm_keys import BadKeyFile, NoCrmKey, OpenKeyFile, fxiaoke_keys, salesforce_keys, tryton_keys, zoho_keys
+from serving.crm_keys import (
+    BadKeyFile,
+    NoCrmKey,
+    OpenKeyFile,
+    fxiaoke_keys,
+    hubspot_keys,
+    salesforce_keys,
+    tryton_keys,
+    zoho_keys,
+)
 from serving.home import SampleHome
 from serving.settings import Settings
 from tests.crm.connectors.fxiaoke_server import KEYS as FXIAOKE
@@ -100,6 +110,14 @@ def test_keys_of_salesforce(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert salesforce_keys(key_file(tmp_path, text)) == SalesforceKeys("https://firm.example.com", "a", "hush")
     monkeypatch.setenv("BELLWETHER_SALESFORCE_REFRESH_TOKEN", "hush-refresh")
     assert salesforce_keys(key_file(tmp_path, text)).refresh_token == "hush-refresh"
+
+
+def test_keys_of_hubspot_are_a_token_or_a_client_with_a_refresh_token(tmp_path: Path) -> None:
+    assert hubspot_keys(key_file(tmp_path, "hubspot: {token: hush}")) == HubSpotKeys(token="hush")
+    text = "hubspot: {client_id: a, client_secret: b, refresh_token: c}"
+    assert hubspot_keys(key_file(tmp_path, text)) == HubSpotKeys(client_id="a", client_secret="b", refresh_token="c")
+    with pytest.raises(NoCrmKey, match=r"hubspot: token is missing. Give BELLWETHER_HUBSPOT_TOKEN"):
+        hubspot_keys(key_file(tmp_path, "hubspot: {}"))
 
 
 def test_a_sync_of_fxiaoke_keeps_its_token_in_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

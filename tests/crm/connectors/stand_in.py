@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 @dataclass(frozen=True)
 class Asked:
-    """One call: query parameters once each, header names in lower case."""
+    """One call: query parameters by name, repeated ones with commas between; header names in lower case."""
 
     method: str
     path: str
@@ -48,7 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def handle_any(self) -> None:
         url = urlsplit(self.path)
-        query = {k: v[0] for k, v in parse_qs(url.query, keep_blank_values=True).items()}
+        query = {k: ",".join(v) for k, v in parse_qs(url.query, keep_blank_values=True).items()}
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = {k.lower(): v for k, v in self.headers.items()}
         self.send(self.answer(Asked(self.command, url.path, query, headers, body)))
