@@ -128,3 +128,28 @@ def what(language: Language, name: str) -> str:
         "undone": say("put back"),
     }
     return named.get(name, name)
+
+
+def basis(f: Formats, text: str) -> str:
+    """What a pace rests on, from its parts as `planning` names them."""
+    say, found = f.language.say, []
+    known = {
+        "straight line: no like period of a past year": say(
+            "a straight line, since no like period of a past year is on record"
+        ),
+        "season of the year before": say("the season of the year before"),
+        "open deals as forecast": say("open deals as forecast"),
+        "open deals not forecast, counted as nothing": say("open deals not forecast yet"),
+        "closings go on as in the days gone": say("closings go on as in the days gone"),
+    }
+    for part in filter(None, text.split("; ")):
+        n = next((word for word in part.split() if word.isdigit()), "")
+        if part in known:
+            found.append(known[part])
+        elif part.startswith("season of "):
+            found.append(say("the season of {n} years before", n=n))
+        elif part.startswith("curves of "):
+            found.append(say("the range of {n} past periods", n=n))
+        else:
+            raise KeyError(part)
+    return say("Rests on: {parts}.", parts=("、" if f.language.code == "zh" else ", ").join(found)) if found else ""

@@ -71,7 +71,7 @@ def show_plan(desk: DeskDep, goals: GoalsDep, goal: Annotated[str, Query(max_len
         choices=[(g.goal_id, goal_words.goal(desk, g)) for g in every],
         figure=_figure(desk, goals, chosen, told),
         needs=needs(desk, chosen, told),
-        basis=str(told.get("basis", "")),
+        basis=goal_words.basis(desk.formats, str(told.get("basis", ""))),
         rows=[_row(desk, g, shown[g.goal_id]) for g in beside if g.goal_id in shown],
     )
 
@@ -115,6 +115,11 @@ def sentence(desk: Desk, goal: Goal, told: Mapping[str, Any]) -> str:
         return say("{actual} reached; by today the season's curve expects {expected}: {gap} ahead.", **values)
     if not told.get("deals"):
         return say("{actual} reached; by today the season's curve expects {expected}: {gap} behind.", **values)
+    if told.get("expected_open") is None:
+        return say(
+            "{actual} reached; by today the season's curve expects {expected}: {gap} behind. What open deals will "
+            "bring is not forecast yet.", **values,
+        )  # fmt: skip
     return say(
         "{actual} reached; by today the season's curve expects {expected}: {gap} behind. To reach the goal takes about "
         "{deals} more won deals than the open ones are expected to bring.",
@@ -125,7 +130,7 @@ def sentence(desk: Desk, goal: Goal, told: Mapping[str, Any]) -> str:
 def needs(desk: Desk, goal: Goal, told: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What it takes to reach a goal, line by line; empty where nothing can be told."""
     say, f = desk.language.say, desk.formats
-    if told.get("uncovered") is None:
+    if told.get("uncovered") is None or told.get("expected_open") is None:  # what open deals bring is not known
         return []
     value = f.money if goal.metric in MONEY_METRICS else f.number
     rest = max(0.0, float(goal.target or 0) - float(told["actual"]))

@@ -59,7 +59,8 @@ def show_record(desk: DeskDep, meetings: ReviewDeskDep) -> HTMLResponse:
         period=f.period(period) if period else "",
         finding=_finding(desk, shown, bool(period)),
         tables=[
-            (title, [_line(desk, meetings, r) for r in shown if r.part == part])
+            (title, [_line(desk, meetings, r) for r in shown if r.part == part],
+             any(r.target is not None for r in shown if r.part == part))
             for part, title in (
                 ("goal", say("Goals")), ("product", say("By product")), ("segment", say("By segment"))
             )

@@ -7,11 +7,12 @@ from collections.abc import Callable
 import altair as alt
 import pandas as pd
 
-from serving.chart_parts import NARROW, WIDE, name_axis, nice_ticks, value_axis
+from serving.chart_parts import NARROW, name_axis, nice_ticks, value_axis
 from serving.drawing import COLOURS, Drawing, Figure, made_once, make_figure
 from serving.format import MISSING, Formats
 
 _MOST = 12
+_FULL = 960  # these figures stand in a card over the whole width
 
 
 @made_once
@@ -32,16 +33,16 @@ def bars(
     shown = rows.head(_MOST).reset_index(drop=True)
     data = shown.assign(row=[f"{i:03d} {n}" for i, n in enumerate(shown["label"])])
     data = data.astype({"value": float, "before": float})
-    said = _writer(f, kind)
+    said = writer(f, kind)
     low = min(0.0, float(data[["value", "before"]].min().min()))
     top = max(float(data[["value", "before"]].max().max()), 0.0) * 1.05 or 1.0
     ticks = nice_ticks(low, top) if low == 0 else [low, 0.0, top]
 
     def draw(wide: bool) -> Drawing:
-        width, label = (WIDE - 230, 160) if wide else (NARROW - 110, 92)
+        width, label = (_FULL - 330, 240) if wide else (NARROW - 110, 92)
         scale = alt.Scale(domain=[low, top], nice=False)
         every = ticks if wide else ticks[::2]
-        y = alt.Y("row:N", sort=None, title=None, axis=name_axis(label, "slice(datum.value, 4)"))
+        y = alt.Y("row:N", sort=None, title=None, axis=name_axis(label, "slice(datum.value, 4)", room=label))
         x = alt.X("value:Q", scale=scale, axis=value_axis(every, [said(t) for t in every], orient="top"))
         before = data.dropna(subset=["before"])
         layers = [alt.Chart(data).mark_bar(color=COLOURS["forecast"], height=12).encode(y=y, x=x)]
@@ -71,7 +72,7 @@ def months(f: Formats, *, title: str, subtitle: str, rows: pd.DataFrame, names: 
     ticks = nice_ticks(0.0, top)
 
     def draw(wide: bool) -> Drawing:
-        width, height = (WIDE - 110, 240) if wide else (NARROW - 70, 220)
+        width, height = (_FULL - 110, 260) if wide else (NARROW - 70, 220)
         part = data if wide else data.tail(8)
         axis = alt.Axis(labelExpr="slice(datum.value, 4)", labelAngle=0, grid=False, title=None, ticks=False,
                         labelOverlap=True)  # fmt: skip
@@ -91,7 +92,8 @@ def months(f: Formats, *, title: str, subtitle: str, rows: pd.DataFrame, names: 
     )  # fmt: skip
 
 
-def _writer(f: Formats, kind: str) -> Callable[[float | None], str]:
+def writer(f: Formats, kind: str) -> Callable[[float | None], str]:
+    """How values of a kind are written in a figure."""
     if kind == "money":
         return f.money
     if kind == "share":

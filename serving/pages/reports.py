@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import pandas as pd
+from babel.dates import format_date
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, RedirectResponse
 
@@ -18,7 +20,7 @@ from serving.format import MISSING, Formats
 from serving.pages import report_words as words
 from serving.pages.desk import Desk, DeskDep
 from serving.pages.rail import Rail
-from serving.pages.report_figures import bars, months
+from serving.pages.report_figures import bars, months, writer
 from serving.reports import Wish, records, report_for, shown_teams
 
 router = APIRouter(include_in_schema=False)
@@ -117,11 +119,17 @@ def _part(f: Formats, table: Table, called: dict[str, str], report: str, query: 
 def _said(f: Formats, kind: Kind, column: str, value: Any, called: dict[str, str]) -> str:
     if value is None:
         return MISSING
+    if column == "month":
+        return _month(f, value, long=True)
     if kind == "text":
         text = called.get(value) or words.values(f).get(value, value)
         return text or f.language.say("not recorded")
     if kind == "decimal":
-        return f.percent(value, 1) if 0 < abs(value) < 1 else f.number(value, 0 if abs(value) >= 100 else 1)
+        return (
+            f.percent(value, 1)
+            if 0 < abs(value) < 1
+            else f.number(value, 0 if abs(value) >= 100 or value == int(value) else 1)
+        )
     writers: dict[str, Callable[[Any], str]] = {
         "money": f.money_full,
         "share": (lambda v: words.signed(f, v)) if column == "change" else f.percent,
@@ -141,7 +149,10 @@ def _figure(f: Formats, found: Report, called: dict[str, str]) -> Figure | None:
     if found.name == "trend":
         rows = pd.DataFrame({"label": [_month(f, m) for m in first.rows["month"]], "value": first.rows["bookings"],
                              "before": first.rows["year_before"]})  # fmt: skip
-        return months(f, title=say("Bookings by month"), subtitle=say("{unit}; mark: a year before", unit=f.currency),
+        best = first.rows.loc[first.rows["bookings"].astype(float).idxmax()]
+        title = say("Most was booked in {month}: {amount}", month=_month(f, best["month"], long=True),
+                    amount=f.money(float(best["bookings"])))  # fmt: skip
+        return months(f, title=title, subtitle=say("Bookings by month, {unit}; mark: a year before", unit=f.currency),
                       rows=rows, names=(say("Month"), say("Bookings"), say("A year before")))  # fmt: skip
     label, value, before, kind, title = {
         "funnel": ("stage", "passed_30", "passed_30_before", "share", say("Passed each stage within 30 days")),
@@ -157,14 +168,36 @@ def _figure(f: Formats, found: Report, called: dict[str, str]) -> Figure | None:
     rows = pd.DataFrame({"label": labels, "value": shown[value].astype(float).to_numpy()})
     rows["before"] = shown[before].astype(float).to_numpy() if before else float("nan")
     return bars(
-        f, title=title, rows=rows, kind=kind,
-        subtitle=say("Mark: the period before") if before else say("This period"),
+        f, title=_found(f, found.name, rows, kind), rows=rows, kind=kind,
+        subtitle=say("{measure}; mark: the period before", measure=title) if before else title,
         names=(words.column_names(f).get(label, label), say("Now"), say("Before")),
     )  # fmt: skip
 
 
-def _month(f: Formats, month: str) -> str:
+def _found(f: Formats, report: str, rows: pd.DataFrame, kind: str) -> str:
+    """What the figure of a report shows, said as its title: the part that stands out."""
+    say = f.language.say
+    named = rows[rows["label"] != say("not recorded")]
+    rows = rows if named.empty else named
+    low = report in ("funnel", "win-loss")
+    size = rows["value"].abs() if report == "velocity" else rows["value"]
+    one = rows.loc[size.idxmin() if low else size.idxmax()]
+    values = {"name": one["label"], "value": writer(f, kind)(float(one["value"]))}
+    return {
+        "funnel": say("Fewest pass {name} within 30 days: {value}", **values),
+        "customers": say("{name} bought most in a year: {value}", **values),
+        "mix": say("{name} has the largest share of bookings: {value}", **values),
+        "win-loss": say("Least is won against {name}: {value}", **values),
+        "velocity": say("{name} moved the velocity most: {value}", **values),
+    }[report]
+
+
+def _month(f: Formats, month: str, *, long: bool = False) -> str:
+    """A month such as 2026-11 in words: short under a chart, long with its year."""
     year, number = month.split("-")
+    if long:
+        name = format_date(date(int(year), int(number), 1), "MMM y", locale=f.language.locale)
+        return f"{year}年{int(number)}月" if f.language.code == "zh" else name
     return f"{int(number)}月" if f.language.code == "zh" else f"{int(number)}/{year[2:]}"
 
 

@@ -227,15 +227,17 @@ def _figure(desk: Desk, own: RiskDesk, every: list[StoredRisk]) -> Figure | None
 
     f, say, name = desk.formats, desk.language.say, called(desk)
     rows = [
-        {"label": f"{words.kinds(f).get(r.kind, r.kind)}: {name(r.subject_kind, r.subject_id)}", "value": loss,
+        {"label": f"{name(r.subject_kind, r.subject_id)}: {words.kinds(f).get(r.kind, r.kind)}", "value": loss,
          "before": float("nan")}
         for r in every if r.state != "closed" and (loss := own.money(r, "expected_loss"))
     ]  # fmt: skip
     if len(rows) < 2:
         return None
     return bars(
-        f, title=say("Expected loss of the largest risks"), rows=pd.DataFrame(rows[:10]), kind="money",
-        subtitle=say("Chance times money, {unit}; they overlap and are not to be added up", unit=f.currency),
+        f, rows=pd.DataFrame(rows[:10]), kind="money",
+        title=say("Most is at stake with {name}: {value}", name=rows[0]["label"], value=f.money(rows[0]["value"])),
+        subtitle=say("Expected loss: chance times money, {unit}; they overlap and are not to be added up",
+                     unit=f.currency),
         names=(say("Risk"), say("Expected loss"), say("Before")),
     )  # fmt: skip
 

@@ -13,6 +13,7 @@ from serving.company_changes import EDITABLE, change_setting, value_of, written
 from serving.dependencies import AdminDep, ServerDep
 from serving.pages.desk import Desk, DeskDep
 from serving.pages.rail import Rail
+from serving.pages.setting_words import meanings
 
 router = APIRouter(include_in_schema=False)
 RAIL = Rail("settings", "settings", 4, lambda say: say("Company"), "/settings/company", frozenset({"admin"}))
@@ -79,9 +80,10 @@ def _groups(desk: Desk) -> list[Group]:
         "churn": say("Customers who leave"),
         "people": say("Figures on persons"),
         "plan": say("Goals and pace"),
+        "plan.risks": say("Limits of the risk register"),
         "advice": say("Next steps"),
     }
-    every = {**_described(type(desk.company)), **meanings(desk)}
+    every = {**_described(type(desk.company)), **meanings(desk.language.say)}
     sections = dict.fromkeys(key.rpartition(".")[0] for key in every)
     found = []
     for section in [*names, *(s for s in sections if s not in names)]:
@@ -123,43 +125,3 @@ def _described(model: type[BaseModel], prefix: str = "") -> dict[str, tuple[str,
         else:
             found[prefix + name] = (name.replace("_", " ").capitalize(), field.description or "")
     return found
-
-
-def meanings(desk: Desk) -> dict[str, tuple[str, str]]:
-    """Name and meaning of settings in the visitor's language, by key; others come with the model's own words."""
-    say = desk.language.say
-    return {
-        "name": (say("Name"), say("Stands on pages and reports.")),
-        "base_currency": (say("Base currency"), say("Currency of all totals; models are trained on amounts in it.")),
-        "time_zone": (say("Time zone"), say("Decides where days and periods begin and end.")),
-        "stages": (say("Stages"), say("Open stages of each pipeline, first to last; empty: read from history.")),
-        "features": (say("Own features"), say("Features of deals that the company added, by number.")),
-        "write_back": (say("Written back"), say("Fields of a CRM's deals that forecasts are written into, by CRM.")),
-        "sample": (say("Sample company"), say("Whether the data is made up; real data cannot be imported then.")),
-        "fiscal.start_month": (say("First month"), say("First month of the fiscal year.")),
-        "fiscal.named_by": (
-            say("Named by"),
-            say("Whether a fiscal year takes the calendar year of its first or its last day."),
-        ),
-        "win.horizon_weeks": (say("Horizon"), say("How far ahead a deal may be won, in weeks.")),
-        "churn.horizon_days": (say("Horizon of leaving"), say("How far ahead leaving is forecast, in days.")),
-        "churn.silent_days": (
-            say("Silent days"),
-            say("Without contracts: lost after so many days without an order; empty: by the customer's own rhythm."),
-        ),
-        "people.level": (
-            say("Level"),
-            say("off: no figures on persons; team: own figures and groups; person: managers see each person below."),
-        ),
-        "people.min_group": (say("Smallest group"), say("Below level person, figures of fewer people are withheld.")),
-        "people.keep_months": (say("Kept for"), say("How long figures on persons are kept, in months.")),
-        "people.purposes": (say("Purposes"), say("What figures on persons may be used for; set where that is agreed.")),
-        "plan.workweek": (say("Working week"), say("Days that are worked, 1 for Monday to 7 for Sunday.")),
-        "plan.holidays": (say("Days off"), say("Days off within the working week.")),
-        "plan.extra_workdays": (say("Days worked"), say("Days worked outside the working week.")),
-        "plan.no_target_roles": (say("Roles without a goal"), say("Who carries no goal of their own.")),
-        "advice.hold_back": (
-            say("Held back"),
-            say("Share of suggestions held back at random to measure whether advice works; 0 switches that off."),
-        ),
-    }

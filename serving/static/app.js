@@ -107,6 +107,8 @@ function sliders() {
   });
 }
 
+// On a low screen the page that is open may stand below the rail's end.
+document.querySelector(".rail > ul:not(.bar) [aria-current]")?.scrollIntoView({ block: "nearest" });
 followWork();
 followJobs();
 switchTheme();
