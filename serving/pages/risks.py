@@ -226,7 +226,7 @@ def _figure(desk: Desk, own: RiskDesk, every: list[StoredRisk]) -> Figure | None
     import pandas as pd
 
     f, say, name = desk.formats, desk.language.say, called(desk)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"label": f"{name(r.subject_kind, r.subject_id)}: {words.kinds(f).get(r.kind, r.kind)}", "value": loss,
          "before": float("nan")}
         for r in every if r.state != "closed" and (loss := own.money(r, "expected_loss"))
