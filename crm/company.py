@@ -101,6 +101,10 @@ class RiskLimits(_Section):
     stalled: float = Field(0.25, gt=0, le=1, description="Share of the weighted pipeline in deals that stand still.")
     product_slump: float = Field(0.9, ge=0.5, le=1, description="Chance that a product ends below its plan.")
     discount_points: float = Field(5, ge=0, le=100, description="Points by which the median discount rose.")
+    satisfaction: float = Field(0.5, gt=0, le=4, description="By how much the mean grade of a customer's tickets fell.")
+    call_bias: float = Field(0.15, gt=0, le=5, description="Error of four calls running, all too high or all too low.")
+    foreign: float = Field(0.2, ge=0, le=1, description="Share of the open pipeline in other currencies.")
+    overdue: int = Field(5, ge=0, le=1000, description="Overdue actions of a team's people.")
     contingency: float = Field(
         0.35, ge=0, le=1, description="Chance to reach a goal below which, twice running, a contingency plan starts."
     )

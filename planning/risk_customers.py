@@ -11,7 +11,7 @@ from crm.lake import connect
 from crm.money import attach_rates
 from planning.periods import past_results
 from planning.report_losses import NOT_RECORDED, win_loss
-from planning.risk_deals import _largest, _text
+from planning.risk_deals import largest, text
 from planning.risks import Risk, Situation
 
 _LEAST_SHARE = 0.02  # of a year's bookings, below which a product's slump is not named
@@ -68,9 +68,9 @@ def renewals_unattended(s: Situation) -> Iterator[Risk]:
         chance = churn.get(row["account_id"])
         if chance is not None and row["yearly"] > 0:
             risks.append(Risk("renewal_unattended", "account", str(row["account_id"]), float(chance),
-                              float(row["yearly"]), float(row["yearly"]), _text(owner.get(row["account_id"])),
+                              float(row["yearly"]), float(row["yearly"]), text(owner.get(row["account_id"])),
                               s.rest(), {"renews_on": row["renews_on"]}))  # fmt: skip
-    yield from _largest(risks)
+    yield from largest(risks)
 
 
 def rivals(s: Situation) -> Iterator[Risk]:

@@ -40,7 +40,7 @@ def concentrations(s: Situation) -> Iterator[Risk]:
             owner = s.open["owner_id"].get(means.index[rows[0]])
             yield Risk("concentration", kind, str(name), float((draws <= 0).mean()), money, float(draws.max()),
                        s.manager_of("rep", str(owner)), s.rest(),
-                       {"share": money / float(whole.mean()), "owner_id": _text(owner)})  # fmt: skip
+                       {"share": money / float(whole.mean()), "owner_id": text(owner)})  # fmt: skip
 
 
 def stalled(s: Situation) -> Iterator[Risk]:
@@ -99,11 +99,11 @@ def slipping(s: Situation) -> Iterator[Risk]:
     risks = [
         Risk("slipping", "deal", str(deal), float(row["p_slip"]),
              float(max(row["amount"], 0.0) * row["win_probability"]), float(max(row["amount"], 0.0)),
-             _text(row["owner_id"]), s.rest(), {"times": int(times[str(deal)]), "close_date": row["close_date"],
-              "owner_id": _text(row["owner_id"])})
+             text(row["owner_id"]), s.rest(), {"times": int(times[str(deal)]), "close_date": row["close_date"],
+              "owner_id": text(row["owner_id"])})
         for deal, row in deals.iterrows()
     ]  # fmt: skip
-    yield from _largest(risks)
+    yield from largest(risks)
 
 
 def single_contacts(s: Situation) -> Iterator[Risk]:
@@ -117,9 +117,9 @@ def single_contacts(s: Situation) -> Iterator[Risk]:
     for deal, row in large.iterrows():
         uplift = min(max(float(rows.at[deal, "expected_uplift"]), 0.0), 1.0)
         risks.append(Risk("single_threaded", "deal", str(deal), 1.0, float(row["amount"]) * uplift,
-                          float(row["amount"]), _text(row["owner_id"]), s.rest(),
-                          {"uplift": uplift, "owner_id": _text(row["owner_id"])}))  # fmt: skip
-    yield from _largest(risks)
+                          float(row["amount"]), text(row["owner_id"]), s.rest(),
+                          {"uplift": uplift, "owner_id": text(row["owner_id"])}))  # fmt: skip
+    yield from largest(risks)
 
 
 def discounts(s: Situation) -> Iterator[Risk]:
@@ -142,9 +142,11 @@ def _discounts(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(discount=1 - rows["amount"] / rows["list_amount"])
 
 
-def _largest(risks: list[Risk]) -> list[Risk]:
+def largest(risks: list[Risk]) -> list[Risk]:
+    """The largest expected losses, as many as one run names."""
     return sorted(risks, key=lambda r: -(r.expected_loss or 0))[:MOST]
 
 
-def _text(value: object) -> str | None:
+def text(value: object) -> str | None:
+    """A key, or None where there is none."""
     return value if isinstance(value, str) else None

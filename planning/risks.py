@@ -80,6 +80,27 @@ def frequency(times: int, periods: int) -> float:
     return (times + 0.5) / (periods + 1)
 
 
+_CALLS = ["entity", "entity_id", "user_id", "period_start", "period_end", "value"]
+_ACTIONS = ["rep_id", "due", "deal_id"]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What people wrote down in the product that risks are found in.
+
+    Attributes
+    ----------
+    calls : DataFrame
+        The newest call of bookings of each person on each period: entity ('team' or 'rep'), entity_id, user_id,
+        period_start, period_end (exclusive), value (base currency).
+    actions : DataFrame
+        Open actions and steps of plans: rep_id, due, deal_id (missing where they are about none).
+    """
+
+    calls: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=_CALLS))
+    actions: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=_ACTIONS))
+
+
 @dataclass(frozen=True)
 class Situation:
     """All that risks are found in, as known at a moment.
@@ -90,6 +111,8 @@ class Situation:
         Joint draws of the running quarter.
     deals, accounts, advice : DataFrame
         Score files; empty where they were not made.
+    written : Written
+        What people wrote down in the product.
     """
 
     plan: Plan
@@ -98,6 +121,7 @@ class Situation:
     deals: pd.DataFrame
     accounts: pd.DataFrame
     advice: pd.DataFrame
+    written: Written = field(default_factory=Written)
 
     @property
     def limits(self) -> Any:

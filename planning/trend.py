@@ -50,6 +50,27 @@ class Trend:
         return not self.low <= self.actual <= self.high
 
 
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What the month after the newest whole one is likely to be, against the same month of the year before.
+
+    Attributes
+    ----------
+    expected, low, high : float
+        Forecast and its 80 % band, base currency.
+    year_before : float
+    below : float
+        Share of paths, the forecast with each of the method's past errors, that end below the year before.
+    """
+
+    method: str
+    expected: float
+    low: float
+    high: float
+    year_before: float
+    below: float
+
+
 def market_trend(monthly: pd.Series) -> Trend | None:
     """Judge the newest month against what was to be expected of it; None with under 9 months.
 
@@ -61,18 +82,40 @@ def market_trend(monthly: pd.Series) -> Trend | None:
     values = monthly.to_numpy(np.float64)
     if len(values) < LEAST_MONTHS:
         return None
-    methods: dict[str, Callable[[Floats], float]] = {"ets": _ets, "seasonal naive": _naive}
-    first = max(len(values) - 1 - ORIGINS, _LEAST_ERRORS)
-    said = {name: np.array([ahead(values[:n]) for n in range(first, len(values))]) for name, ahead in methods.items()}
-    errors = {name: values[first:] - points for name, points in said.items()}
     # The newest month is what is judged: its own error is no part of the band.
-    losses = {name: _loss(points[:-1], values[first:-1]) for name, points in said.items()}
-    best = min(losses, key=lambda name: (losses[name], name))
-    low, high = np.quantile(errors[best][:-1], [0.1, 0.9])
-    point = float(said[best][-1])
+    point, errors, best, losses = _ahead(values[:-1])
+    low, high = np.quantile(errors, [0.1, 0.9])
     return Trend(
         str(monthly.index[-1]), best, point, point + float(low), point + float(high), float(values[-1]), losses
     )
+
+
+def market_outlook(monthly: pd.Series) -> Outlook | None:
+    """What the next month is likely to be; None with under a year of whole months.
+
+    Parameters
+    ----------
+    monthly : Series of float
+        As for `market_trend`.
+    """
+    values = monthly.to_numpy(np.float64)
+    if len(values) < SEASON:
+        return None
+    point, errors, best, _ = _ahead(values)
+    low, high = np.quantile(errors, [0.1, 0.9])
+    before = float(values[-SEASON])
+    below = float((point + errors < before).mean())
+    return Outlook(best, point, point + float(low), point + float(high), before, below)
+
+
+def _ahead(values: Floats) -> tuple[float, Floats, str, dict[str, float]]:
+    """The month after these by the better method: its point, that method's past errors, its name, losses by method."""
+    methods: dict[str, Callable[[Floats], float]] = {"ets": _ets, "seasonal naive": _naive}
+    first = max(len(values) - ORIGINS, _LEAST_ERRORS)
+    said = {n: np.array([ahead(values[:k]) for k in range(first, len(values) + 1)]) for n, ahead in methods.items()}
+    losses = {name: _loss(points[:-1], values[first:]) for name, points in said.items()}
+    best = min(losses, key=lambda name: (losses[name], name))
+    return float(said[best][-1]), values[first:] - said[best][:-1], best, losses
 
 
 def _loss(points: Floats, actual: Floats) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -17,8 +17,9 @@ from crm.schema import OWN_GOAL, SHARE_METRICS
 from planning.capacity import Method
 from planning.cascade import Fairness
 from planning.goals import COMPANY, MONEY_METRICS, Goal
-from planning.overview import Plan, cascade_table
+from planning.overview import Plan
 from planning.smart import check
+from planning.splitting import cascade_table
 from serving.access import NotYours, Sight, Viewer
 from serving.dependencies import Server
 from serving.goals import FIELDS, By, Goals, GoalThere, NoSuchGoal, NothingToUndo, id_of
@@ -164,9 +165,9 @@ class Desk:
         BadGoal, NoSuchOwner, NotYours, GoalThere
             If it cannot be, or the viewer may not.
         """
-        self._check(fields)
+        self.check(fields)
         self._check_sense(fields)
-        if (there := self._of_crm(fields)) is not None:
+        if (there := self.of_crm(fields)) is not None:
             raise GoalThere(there, f"It comes from the CRM: take it over by POST /api/v1/goals/{there}/take-over.")
         return self.goals.make(fields, self._by(why))
 
@@ -179,7 +180,7 @@ class Desk:
             If it cannot be, or the viewer may not.
         """
         goal = self._mine(goal_id)
-        self._check({**{name: getattr(goal, name) for name in FIELDS}, **fields})
+        self.check({**{name: getattr(goal, name) for name in FIELDS}, **fields})
         return self.goals.change(goal_id, fields, self._by(why), version=version)
 
     def end(self, goal_id: str, why: str) -> StoredGoal:
@@ -206,7 +207,7 @@ class Desk:
             raise BadGoal(f"goal_id: {goal_id} was set here already. Change it by PATCH /api/v1/goals/{goal_id}.")
         fields = {name: row[name] for name in FIELDS}
         fields["target"] = row["target"] if target is None else target
-        self._check(fields)
+        self.check(fields)
         return self.goals.make(fields, self._by(why), hides=goal_id)
 
     def history(self, goal_id: str) -> list[dict[str, Any]]:
@@ -271,7 +272,7 @@ class Desk:
             If it cannot be split so.
         """
         plan = self.plan
-        goal_id = wish.goal_id or self._to_split(plan)
+        goal_id = wish.goal_id or self.to_split()
         goal = self.read(goal_id)
         table, fair = cascade_table(
             plan, goal_id, wish.method, shares=wish.shares, pins=wish.pins, over_assign=wish.over_assign
@@ -290,12 +291,19 @@ class Desk:
         """
         wanted, parents = [], {t["team_id"]: t["parent_team_id"] for t in self._view.arrow("teams").to_pylist()}
         for row in table.to_dict("records"):
-            part = {"owner_kind": row["owner_kind"], "owner_id": row["owner_id"], "target": float(row["target"])}
+            part = {"owner_kind": row["owner_kind"], "owner_id": row["owner_id"], "target": float(row["target"]),
+                    "currency": None}  # a split is made in base currency  # fmt: skip
             fields = {**{name: goal[name] for name in FIELDS}, **part, "parent_goal_id": goal["goal_id"]}
             if part["target"] > 0 and not self._is_own(row["owner_kind"], row["owner_id"]):
-                self._check(fields)
+                self.check(fields)
                 team = row["team_id"] if row["owner_kind"] == "rep" else parents.get(row["owner_id"])
-                wanted.append((fields, self._of_crm(fields), team))
+                wanted.append((fields, self.of_crm(fields), team))
+        return self.set_all(wanted, why)
+
+    def set_all(
+        self, wanted: Sequence[tuple[Mapping[str, Any], str | None, str | None]], why: str
+    ) -> tuple[list[StoredGoal], str]:
+        """Set many goals at once, see `Goals.set_all`; also the name of that batch."""
         by = self._by(why)
         return self.goals.set_all(wanted, by), by.batch
 
@@ -306,9 +314,16 @@ class Desk:
     def _by(self, why: str) -> By:
         return By(self.viewer.user_id, self.now, why)
 
-    def _to_split(self, plan: Plan) -> str:
+    def to_split(self) -> str:
+        """The goal that is split where none is named: the viewer's highest of bookings that runs.
+
+        Raises
+        ------
+        NoSuchGoal
+            If there is none.
+        """
         mine = [
-            goal for goal in plan.running
+            goal for goal in self.plan.running
             if goal.metric == "bookings" and not goal.scope and goal.owner_kind != "rep"
             and self.sees(goal.owner_kind, goal.owner_id)
         ]  # fmt: skip
@@ -347,7 +362,14 @@ class Desk:
         if not self.may_set(kind, owner):
             raise NotYours(self.viewer.role, "admin", "manager above")
 
-    def _check(self, fields: Mapping[str, Any]) -> None:
+    def check(self, fields: Mapping[str, Any]) -> None:
+        """Refuse a goal that is not the viewer's to set, or makes no sense.
+
+        Raises
+        ------
+        BadGoal, NoSuchOwner, NotYours
+            If so.
+        """
         kind, owner = str(fields["owner_kind"]), str(fields["owner_id"])
         self._need_to_set(kind, owner)
         if kind != COMPANY and owner not in self._owners[kind]:
@@ -383,7 +405,8 @@ class Desk:
                 raise BadGoal(f"period_start: the period overlaps that of {goal.goal_id}, {goal.start} to {goal.end} "
                               "(exclusive), and neither holds the other. Move the days.")  # fmt: skip
 
-    def _of_crm(self, fields: Mapping[str, Any]) -> str | None:
+    def of_crm(self, fields: Mapping[str, Any]) -> str | None:
+        """The goal of the CRM of that owner, metric and period that was not taken over; None where there is none."""
         return self._crm_goals.get(tuple(fields[name] for name in _KEY))
 
     @cached_property

@@ -153,14 +153,19 @@ class Goals:
         Parameters
         ----------
         wanted : sequence of (fields, goal of the CRM that is taken over, team)
-            Where the team's goal is among those before, it is the goal above, else the one that the fields name.
+            Where the team's goal is among those before, it is the goal above, else the one that the fields name. A
+            target of 0 ends the goal that is there. `parts` of the fields are kept with the goal.
         """
         with self._store.session() as session:
             made, of_team = [], dict[str, str]()
             for fields, hides, team in wanted:
                 above = of_team.get(team or "", fields["parent_goal_id"])
                 there = _like(session, fields)
+                if not fields["target"]:
+                    made += [_end(session, there, by, "ended")] if there else []
+                    continue
                 kept = {"target": fields["target"], "currency": fields["currency"], "parent_goal_id": above}
+                kept |= {"parts": fields["parts"]} if "parts" in fields else {}
                 goal = _change(session, there, kept, by) if there else _make(session, {**fields, **kept}, by, hides)
                 if goal.owner_kind == "team":
                     of_team[goal.owner_id] = id_of(goal.goal_number)
@@ -309,22 +314,24 @@ def _make(session: Session, fields: Mapping[str, Any], by: By, hides: str | None
     goal = StoredGoal(**fields, hides=hides, version=0, made_at=by.at, changed_at=by.at)
     session.add(goal)
     session.flush()
-    _note(session, goal, by, "taken over" if hides else "made", None, _values(goal))
+    _note(session, goal, by, "taken over" if hides else "made", None, _state(goal))
     _send(session, goal, by)
     return goal
 
 
 def _change(session: Session, goal: StoredGoal, fields: Mapping[str, Any], by: By, what: str = "changed") -> StoredGoal:
-    before = _values(goal)
+    before = _state(goal)
     moved = any(name in fields and fields[name] != getattr(goal, name) for name in _SAME)
     if moved:
         _refuse_double(session, {**{name: getattr(goal, name) for name in _SAME}, **fields})
     old = _row(goal, by, target=_NONE)
+    if "parts" not in fields and (moved or fields.get("target", goal.target) != goal.target):
+        goal.parts = None  # a number set by hand holds for the whole period
     for name, value in fields.items():
         setattr(goal, name, value)
-    if _values(goal) == before:
+    if _state(goal) == before:
         return goal
-    _note(session, goal, by, what, before, _values(goal))
+    _note(session, goal, by, what, before, _state(goal))
     if moved:  # for the days before there is no goal any more
         session.add(GoalOutbox(row={**old, "goal_id": f"{id_of(goal.goal_number)}.{goal.version}.0"}))
     _send(session, goal, by)
@@ -332,7 +339,7 @@ def _change(session: Session, goal: StoredGoal, fields: Mapping[str, Any], by: B
 
 
 def _end(session: Session, goal: StoredGoal, by: By, what: str) -> StoredGoal:
-    before = _values(goal)
+    before = _state(goal)
     goal.ended_at = by.at
     _note(session, goal, by, what, before, None)
     _send(session, goal, by, target=_NONE)
@@ -359,7 +366,7 @@ def _put_back(
         return _change(session, goal, _from_text(before), by, what="undone")
     _refuse_double(session, _from_text(before))
     goal.ended_at = None
-    _note(session, goal, by, "undone", None, _values(goal))
+    _note(session, goal, by, "undone", None, _state(goal))
     _send(session, goal, by)
     return goal
 
@@ -371,7 +378,7 @@ def _from_text(values: Mapping[str, Any]) -> dict[str, Any]:
         for name in ("period_start", "period_end")
         if isinstance(value := values[name], str)
     }
-    return {**{name: values[name] for name in FIELDS}, **days}
+    return {**{name: values[name] for name in FIELDS}, **days, "parts": values.get("parts")}
 
 
 def _refuse_double(session: Session, fields: Mapping[str, Any]) -> None:
@@ -401,6 +408,11 @@ def _row(goal: StoredGoal, by: By, *, target: float | None = None) -> dict[str, 
     values = _values(goal)
     values["target"] = goal.target if target is None else target
     return {**values, "goal_id": f"{id_of(goal.goal_number)}.{goal.version}", "recorded_at": by.at.isoformat()}
+
+
+def _state(goal: StoredGoal) -> dict[str, Any]:
+    """What a history keeps of a goal."""
+    return _values(goal) | ({"parts": goal.parts} if goal.parts else {})
 
 
 def _values(goal: StoredGoal) -> dict[str, Any]:

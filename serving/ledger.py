@@ -71,6 +71,11 @@ class Ledger:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    @property
+    def store(self) -> Store:
+        """Where it is kept."""
+        return self._store
+
     def add(
         self, kind: Kind, entity: Entity, forecasts: pd.DataFrame, *, as_of: datetime, model_version: str, data_cut: int
     ) -> int:

@@ -184,3 +184,80 @@ REHEARSAL: Example = {
     },
     "company": None,
 }
+RESPLIT: Example = {
+    "goal_id": "bw-12",
+    "target": 900000.0,
+    "staff": [
+        {
+            "key": "leaves R-5 2026-02-16",
+            "what": "leaves",
+            "rep_id": "R-5",
+            "day": "2026-02-16",
+            "team_id": "T-2",
+            "to_team": None,
+            "done": False,
+        }
+    ],
+    "rows": [
+        {
+            "owner_kind": "rep",
+            "owner_id": "R-5",
+            "team_id": "T-2",
+            "before": 450000.0,
+            "after": 225000.0,
+            "change": -225000.0,
+            "parts": [{"team_id": "T-2", "start": "2026-01-01", "end": "2026-02-16", "target": 225000.0}],
+        },
+        {
+            "owner_kind": "seat",
+            "owner_id": "seat:T-2",
+            "team_id": "T-2",
+            "before": 0.0,
+            "after": 225000.0,
+            "change": 225000.0,
+            "parts": [{"team_id": "T-2", "start": "2026-02-16", "end": "2026-04-01", "target": 225000.0}],
+        },
+    ],
+    "fairness": 0.91,
+    "fairness_word": "good",
+    "goals": [],
+    "batch": None,
+}
+PLAN_RECORD: Example = {
+    "period": "FY2025-Q4",
+    "period_start": "2025-10-01",
+    "period_end": "2026-01-01",
+    "results": [
+        {
+            "part": "goal",
+            "owner_kind": "company",
+            "owner_id": "company",
+            "metric": "bookings",
+            "scope": "",
+            "target": 900000.0,
+            "result": 870000.0,
+            "before": 810000.0,
+        }
+    ],
+    "changes": [
+        {
+            "kind": "goal",
+            "at": AS_OF,
+            "owner": "T-2",
+            "text": "Two people joined in February.",
+            "metric": "bookings",
+            "goals": 5,
+            "target_before": 800000.0,
+            "target_after": 900000.0,
+            "p10": 700000.0,
+            "p50": 810000.0,
+            "p90": 930000.0,
+            "over": False,
+            "result": None,
+        }
+    ],
+    "surveys": [{"scale": "nps", "answers": 84, "mean": 8.1, "before": 7.9}],
+    "competitors": [{"name": "Acme", "won": 6, "lost": 18}],
+    "market_share": None,
+    "market_share_note": "needs market_sizes",
+}

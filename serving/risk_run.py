@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 import pandas as pd
@@ -14,6 +15,7 @@ from planning.overview import Plan, forecasts_of
 from planning.risks import Risk, Situation, found
 from planning.sales import Sales
 from serving.contingency import Plans
+from serving.risk_written import written_down
 from serving.risks import Register, Run
 from serving.store import Store
 
@@ -49,7 +51,7 @@ def situation_of(
 
 def review_risks(store: Store, s: Situation, curves: pd.DataFrame | None = None) -> Run:
     """Bring register and plans to what the rules find now; each plan that starts by itself stands in the audit."""
-    risks = found(s)
+    risks = found(replace(s, written=written_down(store)))
     if s.plan.company.people.level == "off":
         risks = [risk for risk in risks if not _of_a_person(risk)]
     run = Register(store).take(risks, s.sales.moment, near=s.limits.contingency)

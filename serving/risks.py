@@ -24,7 +24,7 @@ _FIELDS = ("state", "owner_id", "note", "accepted_until")
 _WEEK = timedelta(days=7)
 _CLOSED_AFTER = 2  # weekly runs in a row that do not find it
 # A person's own figure; that somebody goes, or writes nothing down any more, tells of deals that others see.
-_OF_PERSONS = ("target_missed", "overload")
+_OF_PERSONS = ("target_missed", "overload", "forecast_bias")
 
 
 class NoSuchRisk(NotFound):

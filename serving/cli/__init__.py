@@ -13,11 +13,13 @@ from serving.cli import (
     data,
     features,
     forecast,
+    goals,
     keep,
     learn,
     operate,
     people,
     plan,
+    record,
     reports,
     review,
     risks,
@@ -39,8 +41,8 @@ app = typer.Typer(
     add_completion=False,
 )
 for module in (
-    data, learn, features, forecast, plan, scenario, reports, review, risks, operate, keep, users, people, work, write,
-    watch,
+    data, learn, features, forecast, plan, goals, record, scenario, reports, review, risks, operate, keep, users,
+    people, work, write, watch,
 ):  # fmt: skip
     module.add_to(app)
 

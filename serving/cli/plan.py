@@ -107,7 +107,7 @@ def show_cascade(
 
     Example: bellwether plan cascade --method blend --share capacity=0.7 --share history=0.3 --pin U0003=450000
     """
-    from planning.overview import cascade_table
+    from planning.splitting import cascade_table
 
     shares = {name: float(value) for name, value in _pairs("--share", share).items()}
     table, fair = cascade_table(

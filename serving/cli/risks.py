@@ -25,7 +25,7 @@ class BadDay(BadInput):
     """A day is written in a way that is not known."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(f"--until is '{text}'. Give a day such as 2026-03-31.")
+        super().__init__(f"'{text}' is no day. Give one such as 2026-03-31.")
 
 
 def add_to(app: typer.Typer) -> None:

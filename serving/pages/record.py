@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from planning.goals import COMPANY, MONEY_METRICS, Goal, actual
-from planning.record import Result, last_quarter, market_share, results, rivals, voices
+from planning.goals import COMPANY, MONEY_METRICS
+from planning.record import Result
 from serving.format import MISSING, Formats
 from serving.pages.desk import Desk, DeskDep
-from serving.pages.outlook import as_day
 from serving.pages.rail import Rail
+from serving.plan_record import Change, plan_record
 from serving.reviews.desk import ReviewDesk, ReviewDeskDep
-from serving.reviews.wording import amount_of, result_name, title_of
+from serving.reviews.wording import amount_of, metric_name, result_name, title_of
 
 router = APIRouter(include_in_schema=False)
 RAIL = Rail("record", "numbers", 7, lambda say: say("Is the plan working?"), "/plan/record",
             frozenset({"manager", "admin", "analyst", "guest"}))  # fmt: skip
-_MOST = 40
 
 
 class Line(NamedTuple):
@@ -32,8 +32,8 @@ class Line(NamedTuple):
     before: str
 
 
-class Change(NamedTuple):
-    """A decision, what was forecast then, and what came."""
+class Row(NamedTuple):
+    """A decision or a change of goals, what was forecast before it, and what came."""
 
     when: str
     text: str
@@ -48,16 +48,13 @@ def show_record(desk: DeskDep, meetings: ReviewDeskDep) -> HTMLResponse:
     if (missing := desk.without("deals", "record")) is not None:
         return missing
     say, f = desk.language.say, desk.formats
-    material, whole = meetings.material, meetings.sees(COMPANY)
-    period = last_quarter(material.reached, desk.company)
-    found = results(material.reached, material.plan.goals, desk.company, period) if period else []
-    shown = [r for r in found if _sees(meetings, r)]
-    share, share_note = market_share(material.reached, period) if period and whole else (None, "")
+    told = plan_record(meetings)
+    shown = list(told.results)
     return desk.show(
         "record.html",
         "record",
-        period=f.period(period) if period else "",
-        finding=_finding(desk, shown, bool(period)),
+        period=f.period(told.period) if told.period else "",
+        finding=_finding(desk, shown, bool(told.period)),
         tables=[
             (title, [_line(desk, meetings, r) for r in shown if r.part == part],
              any(r.target is not None for r in shown if r.part == part))
@@ -65,66 +62,54 @@ def show_record(desk: DeskDep, meetings: ReviewDeskDep) -> HTMLResponse:
                 ("goal", say("Goals")), ("product", say("By product")), ("segment", say("By segment"))
             )
         ],
-        changes=changes(desk, meetings),
-        voices=[
-            (v.scale, f.number(v.mean, 2), f.number(v.before, 2), f.number(v.answers))
-            for v in (voices(desk.view, desk.company, desk.today, period) if period and whole else [])
-        ],
-        share=f.percent(share, 1) if share is not None else "",
-        share_note=share_note,
+        changes=[_change(desk, meetings, one) for one in told.changes],
+        voices=[(v.scale, f.number(v.mean, 2), f.number(v.before, 2), f.number(v.answers)) for v in told.voices],
+        share=f.percent(told.share, 1) if told.share is not None else "",
+        share_note=told.share_note,
         rivals=[
             (r.name or say("not recorded"), f.number(r.won), f.number(r.lost),
              f"{f.percent(r.rate[0])} ({f.percent_range(*r.rate[1:])})" if r.rate else say("too few"))
-            for r in (rivals(desk.view, material.reached, period) if period and whole else [])
+            for r in told.rivals
         ],
-        whole=whole,
+        whole=told.whole,
     )  # fmt: skip
 
 
-def changes(desk: Desk, meetings: ReviewDesk) -> list[Change]:
-    """Decisions of the viewer's meetings, the newest first, each with the forecast of its hour and what came."""
-    f, found = desk.formats, list[Change]()
-    for series, review in meetings.reviews():
-        whose = title_of(f, series.rhythm, meetings.material.team_name(series.team_id))  # type: ignore[arg-type]
-        for one in meetings.meetings.decisions(review.review_id):
-            told = one.forecast
-            found.append(
-                Change(
-                    f.date(review.day, year=True), one.text, whose, _then(f, told),
-                    _came(desk, meetings, series.team_id, told),
-                )
-            )  # fmt: skip
-        if len(found) >= _MOST:
-            break
-    return found[:_MOST]
+def _change(desk: Desk, meetings: ReviewDesk, one: Change) -> Row:
+    f, say = desk.formats, desk.language.say
+    team = meetings.material.team_name(one.owner)
+    if one.kind == "decision":
+        whose, text = title_of(f, one.rhythm, team), one.text  # type: ignore[arg-type]
+    else:
+        whose, text = team or say("Company"), _of_goals(f, one)
+    if one.over:
+        came = amount_of(f, one.metric)(one.result)
+    else:
+        came = say("the period still runs") if one.forecast or one.kind == "goal" else MISSING
+    return Row(f.date(one.at.astimezone(f.zone).date(), year=True), text, whose, _then(f, one.forecast), came)
 
 
-def _then(f: Formats, told: dict[str, Any] | None) -> str:
+def _of_goals(f: Formats, one: Change) -> str:
+    """What was done to goals in one go, with the reason."""
+    say, value = f.language.say, amount_of(f, one.metric)
+    name = metric_name(f, one.metric)
+    if one.before is None:
+        done = say("{metric}: goal set at {after}", metric=name, after=value(one.after))
+    elif one.after is None:
+        done = say("{metric}: goal of {before} ended", metric=name, before=value(one.before))
+    elif one.before == one.after:
+        done = say("{metric}: goal of {after} kept, those below changed", metric=name, after=value(one.after))
+    else:
+        done = say("{metric}: goal {before} → {after}", metric=name, before=value(one.before), after=value(one.after))
+    more = f.language.say_n("and {n} more", "and {n} more", one.goals - 1) if one.goals > 1 else ""
+    return " · ".join(part for part in (done, more, one.text) if part)
+
+
+def _then(f: Formats, told: Mapping[str, Any] | None) -> str:
     if not told:
         return MISSING
     value = f.money if told["metric"] in MONEY_METRICS else f.number
     return f"{value(told['p50'])} ({value(told['p10'])}–{value(told['p90'])})"
-
-
-def _came(desk: Desk, meetings: ReviewDesk, team_id: str, told: dict[str, Any] | None) -> str:
-    """The result of that period once it is over; until then, that it runs."""
-    if not told:
-        return MISSING
-    start, end = as_day(told["period_start"]), as_day(told["period_end"])
-    if end > desk.today:
-        return desk.language.say("the period still runs")
-    kind = COMPANY if team_id == COMPANY else "team"
-    goal = Goal("", kind, team_id, told["metric"], start, end, None)
-    return amount_of(desk.formats, told["metric"])(actual(goal, meetings.material.reached).value)
-
-
-def _sees(meetings: ReviewDesk, one: Result) -> bool:
-    """The company's figures for whoever sees it; teams' where they are shown and not withheld."""
-    if one.owner_kind == COMPANY:
-        return meetings.sees(COMPANY)
-    teams = meetings.material.scores.frames.get("teams")
-    shown = teams is not None and one.owner_id in set(teams["team_id"])
-    return shown and meetings.sees(one.owner_id)
 
 
 def _line(desk: Desk, meetings: ReviewDesk, one: Result) -> Line:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote, urlencode
@@ -103,7 +103,7 @@ def _part(f: Formats, table: Table, called: dict[str, str], report: str, query: 
     names = words.SHOWN.get(table.name, " ".join(table.columns)).split()
     heads, known = words.column_names(f), words.table_names(f)
     rows = [
-        [(_said(f, table.columns[n], n, row[n], called), table.columns[n] not in ("text", "date")) for n in names]
+        [(cell_text(f, table.columns[n], n, row[n], called), table.columns[n] not in ("text", "date")) for n in names]
         for row in records(table)[:_ROWS]
     ]
     return Part(
@@ -116,7 +116,8 @@ def _part(f: Formats, table: Table, called: dict[str, str], report: str, query: 
     )
 
 
-def _said(f: Formats, kind: Kind, column: str, value: Any, called: dict[str, str]) -> str:
+def cell_text(f: Formats, kind: Kind, column: str, value: Any, called: Mapping[str, str]) -> str:
+    """A cell of a report's table in words."""
     if value is None:
         return MISSING
     if column == "month":

@@ -24,6 +24,9 @@ def kinds(f: Formats) -> dict[str, str]:
         "single_threaded": say("One contact only"), "discount_creep": say("Discounts creeping up"),
         "competitor_rising": say("Competitor rising"), "product_slump": say("Product slump"),
         "renewal_unattended": say("Renewal unattended"), "data_quiet": say("Data gone quiet"),
+        "market_downturn": say("Market shrinking"), "currency": say("Pipeline in other currencies"),
+        "satisfaction_fall": say("Satisfaction falling"), "forecast_bias": say("Calls too high or too low"),
+        "process": say("Overdue actions"),
     }  # fmt: skip
 
 
@@ -38,6 +41,9 @@ def first_answers(f: Formats) -> dict[str, str]:
         "single_threaded": say("Involve another person"), "discount_creep": say("Approval limit"),
         "competitor_rising": say("Battle card, room for price"), "product_slump": say("Promotion, another segment"),
         "renewal_unattended": say("Call now"), "data_quiet": say("Check the sync"),
+        "market_downturn": say("Scenarios, costs"), "currency": say("Hedge, quote in the own currency"),
+        "satisfaction_fall": say("Service meeting"), "forecast_bias": say("Go through the calls"),
+        "process": say("Clear the list"),
     }  # fmt: skip
 
 
@@ -130,6 +136,20 @@ def sentence(f: Formats, risk: StoredRisk, called: Called) -> str:
             "{who}: the contract ends on {day} and nobody spoke with them for 30 days.",
             who=who, day=f.date(_day(facts["renews_on"])),
         ),
+        "market_downturn": lambda: say(
+            "The trend has {month} at {expected}, at most {high}; a year before it was {before}.", month=facts["month"],
+            expected=f.money(facts["expected"]), high=f.money(facts["high"]), before=f.money(facts["year_before"]),
+        ),
+        "currency": lambda: say(
+            "{share} of the open pipeline is in other currencies ({names}): {amount}.", share=f.percent(facts["share"]),
+            names=facts["currencies"], amount=f.money(facts["pipeline"]),
+        ),
+        "satisfaction_fall": lambda: _unhappy(f, facts, who),
+        "forecast_bias": lambda: _bias(f, facts, who),
+        "process": lambda: say(
+            "{who}: {actions} actions are overdue, the oldest since {day}; {deals} deals wait for them.", who=who,
+            actions=facts["actions"], day=f.date(_day(facts["oldest"])), deals=facts["deals"],
+        ),
         "data_quiet": lambda: say(
             "{who}: nothing was written down for {days} working days.", who=who, days=facts["days"]
         ),
@@ -153,6 +173,26 @@ def _rival(f: Formats, facts: Mapping[str, Any], who: str) -> str:
     if facts["what"] == "rate":
         return say("We win less often against {who}: {delta} on the period before.", who=who, delta=delta)
     return say("{who} is met more often: {delta} of closed deals on the period before.", who=who, delta=delta)
+
+
+def _unhappy(f: Formats, facts: Mapping[str, Any], who: str) -> str:
+    say, parts = f.language.say, []
+    if facts["now"] is not None:
+        parts.append(say("{who}: the mean grade of tickets fell from {was} to {now}.", who=who,
+                         was=f.number(facts["was"], 1), now=f.number(facts["now"], 1)))  # fmt: skip
+    if facts["severe_days"] is not None:
+        parts.append(say("{who}: a severe ticket has been open for {days} working days.", who=who,
+                         days=facts["severe_days"]))  # fmt: skip
+    return " ".join(parts)
+
+
+def _bias(f: Formats, facts: Mapping[str, Any], who: str) -> str:
+    say, size = f.language.say, f.percent(abs(facts["bias"]))
+    if facts["bias"] > 0:
+        return say("{who}: the last {n} calls were all too high, by {size} together.", who=who, n=facts["periods"],
+                   size=size)  # fmt: skip
+    return say("{who}: the last {n} calls were all too low, by {size} together.", who=who, n=facts["periods"],
+               size=size)  # fmt: skip
 
 
 def change_sentence(f: Formats, what: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> str:

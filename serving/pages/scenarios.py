@@ -17,6 +17,7 @@ from planning.trend import Trend
 from serving.dependencies import ServerDep
 from serving.pages.desk import Desk, DeskDep
 from serving.pages.rail import Rail
+from serving.pages.signal_words import against, basis_name, lever_name, signal_text
 from serving.people_data.subjects import keys_of
 from serving.people_data.views import note_looks
 from serving.proposals import Proposal, proposals
@@ -98,7 +99,7 @@ def show_scenarios(
         "scenarios",
         status=400 if isinstance(refused, BadInput) else 200,
         finding=_finding(desk, found, trend),
-        signals=[_signal(desk, material, s) for s in found],
+        signals=[signal_text(desk.formats, material, s) for s in found],
         trend=_trend(desk, trend),
         proposed=proposed,
         totals=totals,
@@ -113,40 +114,6 @@ def show_scenarios(
         may_compare=meetings.sees(COMPANY),
         past=_past(desk, ground),
     )
-
-
-def lever_name(desk: Desk, material: Material, lever: GivenLever) -> str:
-    """A lever in a few words."""
-    say, f = desk.language.say, desk.formats
-
-    def team(key: str | None) -> str:
-        return material.team_name(key) or say("Company") if key else ""
-
-    what = material.facts.products.get(lever.product_id or "", lever.product_id) or lever.segment or say("all products")
-    named = {
-        "promotion": lambda: say("Promotion: {what}", what=what),
-        "move": lambda: say(
-            "{n} people from {giver} to {taker}", n=f.significant(lever.people), giver=team(lever.from_team),
-            taker=team(lever.to_team),
-        ),
-        "hire": lambda: say("Hire {n} for {team}", n=f.significant(lever.people), team=team(lever.to_team)),
-        "leave": lambda: say("{name} leaves", name=material.name(lever.rep_id)),
-        "hand_over": lambda: say("Deal {deal} to {name}", deal=lever.deal_id, name=material.name(lever.rep_id)),
-        "retarget": lambda: say(
-            "{share} of the deals made in {segment}", share=f.percent(lever.share), segment=lever.segment
-        ),
-    }  # fmt: skip
-    return str(named[lever.kind]())
-
-
-def basis_name(desk: Desk, basis: str) -> str:
-    """What an effect rests on, in a word."""
-    say = desk.language.say
-    named = {
-        "assumption": say("assumption"), "association": say("association"), "adjusted": say("adjusted estimate"),
-        "measured": say("measured effect"),
-    }  # fmt: skip
-    return named.get(basis, basis)
 
 
 def _share(text: str) -> str:
@@ -172,35 +139,6 @@ def _finding(desk: Desk, found: list[Signal], trend: Trend | None) -> str:
     return f"{said} {outside}".strip()
 
 
-def _signal(desk: Desk, material: Material, one: Signal) -> tuple[str, str]:
-    """What parts, and by how much."""
-    say, f = desk.language.say, desk.formats
-    team = material.team_name(one.subject) or say("Company") if one.kind == "team_behind" else ""
-    product = material.facts.products.get(one.subject, one.subject)
-    named = {
-        "team_behind": say("{name} is below its forecast", name=team),
-        "product_behind": say("{name} sells less than usual", name=product),
-        "segment_behind": say("Segment {name} brings less than usual", name=one.subject),
-        "segment_drift": say("The mix of segments drifts, most in {name}", name=one.subject),
-        "market": say("{month} is outside the market's trend", month=one.subject),
-    }
-    if one.kind == "segment_drift":
-        detail = say("stability index {size}, limit {limit}", size=f.number(one.actual, 2), limit=f.number(one.low, 2))
-    else:
-        detail = say("{actual} so far, {expected} was to be expected ({basis})", actual=f.money(one.actual),
-                     expected=f.money(one.expected), basis=_against(desk, one.basis))  # fmt: skip
-    return named[one.kind], detail
-
-
-def _against(desk: Desk, basis: str) -> str:
-    say = desk.language.say
-    named = {
-        "forecast issued": say("the forecast issued at the start"), "own past periods": say("own past periods"),
-        "ets": say("trend with season"), "seasonal naive": say("the same month a year before"),
-    }  # fmt: skip
-    return named.get(basis, basis)
-
-
 def _trend(desk: Desk, trend: Trend | None) -> str:
     if trend is None:
         return ""
@@ -208,7 +146,7 @@ def _trend(desk: Desk, trend: Trend | None) -> str:
     return desk.language.say(
         "{month}: {actual}; {low} to {high} was usual (80% range of {method}, from its own past errors).",
         month=trend.month, actual=f.money(trend.actual), low=f.money(trend.low), high=f.money(trend.high),
-        method=_against(desk, trend.method),
+        method=against(f, trend.method),
     )  # fmt: skip
 
 
@@ -218,11 +156,11 @@ def _proposed(desk: Desk, material: Material, one: Proposal) -> dict[str, str]:
     if "share" in fields:
         fields["share"] = round(fields["share"] * 100, 2)
     return {
-        "name": lever_name(desk, material, one.lever),
+        "name": lever_name(f, material, one.lever),
         "gain": f.money(one.total.gain),
         "range": f"{f.money(one.total.gain_low)} – {f.money(one.total.gain_high)}",
         "chance": f"{f.chance(one.total.before.get('p_attain'))} → {f.chance(one.total.after.get('p_attain'))}",
-        "basis": ", ".join(basis_name(desk, b) for b in one.basis),
+        "basis": ", ".join(basis_name(f, b) for b in one.basis),
         "address": f"/plan/scenarios?{urlencode(fields)}#try",
     }
 
@@ -247,9 +185,9 @@ def _result(
     whole = totals[0]
     said = say(
         "{lever}: {gain} on average (80% range {low} to {high}), better in {better} of the draws. Basis: {basis}.",
-        lever=lever_name(desk, material, lever), gain=f.money(whole.gain), low=f.money(whole.gain_low),
+        lever=lever_name(f, material, lever), gain=f.money(whole.gain), low=f.money(whole.gain_low),
         high=f.money(whole.gain_high), better=f.percent(whole.better),
-        basis=", ".join(basis_name(desk, b) for b in basis),
+        basis=", ".join(basis_name(f, b) for b in basis),
     )  # fmt: skip
     paid = say("Less the cost: {net}.", net=f.money(whole.gain - cost)) if cost else ""
     return f"{said} {paid}".strip()

@@ -298,7 +298,9 @@ def _desk(
     server: ServerDep, viewer: ViewerDep, sight: SightDep, scores: ScoresDep, names: NamesDep, view: ViewDep
 ) -> ReviewDesk:
     cut = (str(server.home.root), view.cut.number)
-    material = Material(view, server.company(), scores, sight, names, server.ledger, server.accuracy, cut)
+    company = server.company()
+    material = Material(view, company, scores, sight, names, server.ledger, server.accuracy, cut,
+                        server.book.newest(company), server.home.tracking)  # fmt: skip
     return ReviewDesk(server, viewer, material)
 
 

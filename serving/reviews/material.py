@@ -15,6 +15,7 @@ from crm.lake import LakeView
 from planning.goals import COMPANY
 from planning.goals import Facts as Reached
 from planning.overview import Plan, forecasts_of
+from planning.sales import Sales
 from serving.access import Sight
 from serving.accuracy import Accuracy, accuracy
 from serving.home import Home
@@ -48,6 +49,10 @@ class Material:
         How good forecasts of a kind were.
     cut : object
         Identifies the data cut among all homes.
+    whole : Scores, optional
+        The newest scores of everybody, which a scenario is drawn from; what is shown is cut down again.
+    tracking : str
+        Where models are registered.
     """
 
     view: LakeView
@@ -58,6 +63,8 @@ class Material:
     ledger: Ledger
     accuracy_of: Callable[[Kind], Accuracy]
     cut: object
+    whole: Scores | None = None
+    tracking: str = ""
 
     @classmethod
     def at_machine(cls, home: Home, store: Store) -> Material:
@@ -78,6 +85,7 @@ class Material:
         return cls(
             view, company, newest.seen_at_machine(company.people), sight, _names(view, store), ledger,
             lambda kind: accuracy(ledger, view, company, kind=kind), (str(home.root), view.cut.number),
+            newest, home.tracking,
         )  # fmt: skip
 
     @property
@@ -108,6 +116,12 @@ class Material:
     def reached(self) -> Reached:
         """What had happened by then."""
         return self.plan.facts
+
+    @cached_property
+    def sales(self) -> Sales:
+        """Business as reports read it, as far as the viewer may see it."""
+        every = Sales.read(self.view, self.company, self.as_of, self.reached)
+        return every.only(self.sight.owner, self.sight.account)
 
     def check_team(self, team_id: str) -> None:
         """Refuse a team that is not there, or not for this viewer.

@@ -18,6 +18,7 @@ from serving.ledger import Kind
 from serving.pages import facts as lake_facts
 from serving.pages.outlook import Outcome, primary
 from serving.reviews.material import Material
+from serving.reviews.plan_parts import PlanParts, plan_parts
 
 SILENT_DAYS = 14
 MOST_NAMED = 6
@@ -138,12 +139,13 @@ class Pack:
     products: list[MixLine] = field(default_factory=list)
     competitors: list[MixLine] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
+    plan: PlanParts = field(default_factory=PlanParts)
 
     @property
     def persons(self) -> list[str]:
         """People of whom it shows figures."""
         shown = [line.owner_id for line in self.goals if line.owner_kind == "rep"]
-        return [*shown, *(r.subject for r in self.risks if r.subject in shown)]
+        return [*shown, *(r.subject for r in self.risks if r.subject in shown), *self.plan.persons]
 
 
 def make_pack(material: Material, rhythm: Rhythm, team_id: str = COMPANY, last: date | None = None) -> Pack:
@@ -184,6 +186,7 @@ def make_pack(material: Material, rhythm: Rhythm, team_id: str = COMPANY, last: 
         _mix(material, team_id, begun, "product") if mixed else [],
         _mix(material, team_id, begun, "competitor") if mixed else [],
         _results(material, team_id) if rhythm == "quarterly" else [],
+        plan_parts(material, rhythm, team_id),
     )
 
 

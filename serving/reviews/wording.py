@@ -18,6 +18,7 @@ from serving.pages import facts as lake_facts
 from serving.pages import outlook, words
 from serving.reviews.material import Material
 from serving.reviews.pack import SILENT_DAYS, GoalLine, MixLine, Moved, Pack, Record, Risk, TalkAbout
+from serving.reviews.plan_wording import funnel_section, levers_section, register_section
 from serving.reviews.sheet import Cell, Section, Sheet, Table, text_cell
 
 BLANK_LINES = 6
@@ -49,8 +50,9 @@ def sheet_of(pack: Pack, material: Material, f: Formats, actions: Sequence[OpenA
         _moved(f, pack),
         _record(f, pack),
         _deals(f, material, pack),
-        _risks(f, pack),
+        register_section(f, material, pack.plan, pack.since) if pack.plan.kept else _risks(f, pack),
         *(_mixes(f, pack) if pack.rhythm != "weekly" else []),
+        *(_planned(f, material, pack) if pack.rhythm != "weekly" else []),
         *([_results(f, material, pack)] if pack.rhythm == "quarterly" else []),
         Section("decisions", say("Decisions and actions"), (say("What was decided, who does what by when:"),), (),
                 BLANK_LINES),
@@ -64,6 +66,10 @@ def sheet_of(pack: Pack, material: Material, f: Formats, actions: Sequence[OpenA
         {"minutes": say("{n} min"), "item": say("Item"), "decision": say("Decision"), "who": say("Who"),
          "by": say("By when"), "table": say("Table")},
     )  # fmt: skip
+
+
+def _planned(f: Formats, material: Material, pack: Pack) -> list[Section]:
+    return [funnel_section(f, material, pack.plan), levers_section(f, material, pack.plan)]
 
 
 def title_of(f: Formats, rhythm: Rhythm, team_name: str | None) -> str:
@@ -91,7 +97,10 @@ def _minutes(pack: Pack) -> dict[str, int]:
         "goals": max([-gap for gap in short if gap < 0], default=0.0),
         "change": change,
         "deals": sum(deal.stake for deal in pack.deals),
-        "risks": max((r.likelihood * r.money for r in pack.risks), default=0.0),
+        "risks": max(
+            [r.likelihood * r.money for r in pack.risks] + [r.expected_loss or 0.0 for r in pack.plan.risks],
+            default=0.0,
+        ),
     }
     items = agenda({k: v for k, v in money.items() if v > 0}, LENGTH[pack.rhythm] - OPENING)
     return {item.key: item.minutes for item in items}

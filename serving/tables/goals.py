@@ -28,6 +28,7 @@ class StoredGoal(Base):
     currency: Mapped[str | None] = mapped_column(String(3))
     parent_goal_id: Mapped[str | None] = mapped_column(Text)
     hides: Mapped[str | None] = mapped_column(Text)  # goal of the CRM that this one took over
+    parts: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))  # split anew mid-period
     version: Mapped[int] = mapped_column(Integer)
     made_at: Mapped[datetime] = mapped_column(UtcTime)
     changed_at: Mapped[datetime] = mapped_column(UtcTime)

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from crm.company import Company
-from planning.overview import Plan, cascade_table, forecasts_of, goals_table, pace_table, weights_of
+from planning.overview import Plan, forecasts_of, goals_table, pace_table
+from planning.splitting import cascade_table, weights_of
 from tests.builders import a_deal, a_rep, at, view_of
 
 PERIOD = {"period_start": "2026-04-01", "period_end": "2026-07-01"}

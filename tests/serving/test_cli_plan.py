@@ -11,7 +11,7 @@ from crm.errors import BadInput
 from crm.lake import Lake
 from planning.capacity import NoSuchMethod
 from planning.cascade import PinsDoNotFit
-from planning.overview import NoGoal, NotInSplit
+from planning.splitting import NoGoal, NotInSplit
 from serving.cli import app
 from tests.builders import a_deal, a_rep, table_of
 
