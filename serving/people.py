@@ -12,7 +12,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from crm.errors import NotFound
+from crm.lake import View
 from crm.people import PersonKind, new_person_key
+from crm.schema import PERSON_KEY
 from serving.store import Store
 from serving.tables.people import ErasedPerson, Person, Secret
 
@@ -123,3 +125,10 @@ def _salt(session: Session) -> str:
 
 def _hash(salt: str, kind: str, ident: str) -> str:
     return hmac.new(bytes.fromhex(salt), f"{kind}\0{ident}".encode(), hashlib.sha256).hexdigest()
+
+
+def names_of(view: View, store: Store) -> dict[str, str]:
+    """Name of each rep whose name is known, by rep_id."""
+    known = StorePeople(store).names("rep")
+    reps = view.arrow("reps").select(["rep_id", PERSON_KEY]).to_pydict()
+    return {rep: known[key] for rep, key in zip(reps["rep_id"], reps[PERSON_KEY], strict=True) if key in known}

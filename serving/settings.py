@@ -42,6 +42,11 @@ class Settings(BaseSettings):
         time(2),
         description="When the worker scores every day, on the company's clock, such as 02:00; never: not at all.",
     )
+    remind_at: time | None = Field(
+        time(8, 30),
+        description="When the worker mails people what is due, on working days on the company's clock; never: not at "
+        "all.",
+    )
     session_days: int = Field(14, ge=1, le=365, description="How long one stays signed in, in days.")
     secure_cookies: bool = Field(False, description="True where pages are served by HTTPS only.")
     proxies: str | None = Field(
@@ -57,7 +62,7 @@ class Settings(BaseSettings):
         {}, description='Role of each value of that claim, as JSON: {"sales-leads": "manager"}; unset: all keep theirs.'
     )
     mail_host: str | None = Field(
-        None, description="Mail server (SMTP) that sends minutes; unset: they are downloaded."
+        None, description="Mail server (SMTP) that sends minutes and reminders; unset: minutes are downloaded."
     )
     mail_port: int = Field(587, ge=1, le=65535, description="Its port.")
     mail_security: Literal["starttls", "tls", "none"] = Field(

@@ -39,12 +39,13 @@ def show_record(home: HomeDir = None) -> None:
               "" if r.attainment is None else f"{r.attainment:.0%}", _number(r.before)] for r in told.results],
         )  # fmt: skip
     for one in told.changes:
-        then = "no forecast before" if not one.forecast else (
-            f"forecast before {one.forecast['p50']:,.0f} ({one.forecast['p10']:,.0f} to {one.forecast['p90']:,.0f})")  # fmt: skip
+        then = "no forecast before"
+        if one.forecast:
+            low, middle, high = (f"{one.forecast[name]:,.0f}" for name in ("p10", "p50", "p90"))
+            then = f"forecast before {middle} ({low} to {high})"
         came = f"came to {_number(one.result)}" if one.over else "the period still runs"
-        typer.echo(
-            f"{one.at:%Y-%m-%d} {one.kind} {one.owner}: {_what(one.before, one.after)}{one.text}; {then}; {came}"
-        )
+        what = f"{_what(one.before, one.after)}{one.text}"
+        typer.echo(f"{one.at:%Y-%m-%d} {one.kind} {one.owner}: {what}; {then}; {came}")
 
 
 def _what(before: float | None, after: float | None) -> str:

@@ -109,3 +109,39 @@ def show_minutes(number: Annotated[int, typer.Argument(help="Of the meeting.")],
     with store_of(home_that_is(home)) as store:
         found = Meetings(store).review(number)
     typer.echo(found.minutes or f"The review of {found.day} is still going on; close it to write its minutes.")
+
+
+@reviews.command("remind")
+def send_reminders(
+    show: Annotated[bool, typer.Option("--show", help="Only show who would be reminded of what.")] = False,
+    home: HomeDir = None,
+) -> None:
+    """Mail each person the actions that are due or overdue; once a working day, however often it is called.
+
+    Example: bellwether reviews remind --show
+    """
+    from datetime import UTC, datetime
+
+    from serving.mail import Mail, NoMail
+    from serving.reviews.reminders import due, remind
+    from serving.settings import Settings
+
+    place, mail, now = home_that_is(home), Mail(Settings()), datetime.now(UTC)
+    company = place.company()
+    with store_of(place) as store:
+        view = place.lake.view()
+        if show:
+            found = due(store, view, company, now.astimezone(company.zone).date())
+            for rep, one in sorted(found.items()):
+                for text, day in one.own:
+                    typer.echo(f"{rep}: {text}, due {day}")
+                for text, who, times in one.stuck:
+                    typer.echo(f"{rep}: {text} of {who}, carried over {times} times")
+            typer.echo(f"{len(found)} people would be reminded")
+            return
+        if not mail.ready:
+            raise NoMail
+        done = remind(store, view, company, mail, now)
+    typer.echo(f"{done.sent} reminders sent, {len(done.failed)} not taken by the mail server")
+    for why in done.failed[:1]:
+        typer.echo(why)

@@ -28,7 +28,9 @@ from serving.jobs.leases import LEASE_SECONDS, process_name
 from serving.jobs.queue import Job, JobLost, Queue
 from serving.jobs.steps import Steps
 from serving.jobs.tasks import drop_forgotten, drop_upload
+from serving.mail import Mail
 from serving.people_data.tidying import tidy
+from serving.reviews.reminders import remind
 from serving.settings import Settings
 from serving.store import Store
 
@@ -61,6 +63,8 @@ class Worker:
         self._look_at = 0.0
         self._asked: date | None = None
         self._tidied: date | None = None
+        self._reminded: date | None = None
+        self._remind_after = 0.0
         self._renew_at = 0.0
 
     def run(self, stop: threading.Event) -> None:
@@ -169,6 +173,7 @@ class Worker:
         self._renew_channels()
         self._ask_for_scores(now)
         self._tidy(company, now)
+        self._remind(company, now)
 
     def _renew_channels(self) -> None:
         """Prolong the channels of CRMs that end soon; where that fails it is tried again an hour later."""
@@ -198,6 +203,20 @@ class Worker:
         self._tidied = now.date()
         if any(found.values()):
             log.info("older than %s months, taken out: %s", company.people.keep_months, found)
+
+    def _remind(self, company: Company, now: datetime) -> None:
+        """Mail people what is due; a server that does not answer is tried again an hour later."""
+        at, mail = self._settings.remind_at, Mail(self._settings)
+        waits = now.date() == self._reminded or time.monotonic() < self._remind_after
+        if at is None or not mail.ready or now.time() < at or waits:
+            return
+        done = remind(self.store, self.home.lake.view(), company, mail, now.astimezone(UTC))
+        if done.failed:
+            self._remind_after = time.monotonic() + _RETRY
+            log.warning("%s reminders were not sent: %s", len(done.failed), done.failed[0])
+            return
+        self._reminded = now.date()
+        log.info("%s reminders were sent", done.sent)
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -101,7 +101,7 @@ def _of_goals(f: Formats, one: Change) -> str:
         done = say("{metric}: goal of {after} kept, those below changed", metric=name, after=value(one.after))
     else:
         done = say("{metric}: goal {before} → {after}", metric=name, before=value(one.before), after=value(one.after))
-    more = f.language.say_n("and {n} more", "and {n} more", one.goals - 1) if one.goals > 1 else ""
+    more = say("and {n} more", n=f.number(one.goals - 1)) if one.goals > 1 else ""
     return " · ".join(part for part in (done, more, one.text) if part)
 
 

@@ -22,7 +22,7 @@ from serving.home import Home
 from serving.ledger import Kind, Ledger
 from serving.pages import facts as lake_facts
 from serving.pages.facts import Facts
-from serving.people import StorePeople
+from serving.people import names_of
 from serving.scores import ScoreBook, Scores
 from serving.store import Store
 
@@ -83,7 +83,7 @@ class Material:
         sight = Sight() if open_to_all else Sight(persons=frozenset(), least=company.people.min_group)
         ledger = Ledger(store)
         return cls(
-            view, company, newest.seen_at_machine(company.people), sight, _names(view, store), ledger,
+            view, company, newest.seen_at_machine(company.people), sight, names_of(view, store), ledger,
             lambda kind: accuracy(ledger, view, company, kind=kind), (str(home.root), view.cut.number),
             newest, home.tracking,
         )  # fmt: skip
@@ -167,9 +167,3 @@ class Material:
     def name(self, rep_id: object) -> str:
         """Name of a person, or the key."""
         return self.names.get(str(rep_id), str(rep_id))
-
-
-def _names(view: LakeView, store: Store) -> dict[str, str]:
-    known = StorePeople(store).names("rep")
-    reps = view.arrow("reps").select(["rep_id", "person_key"]).to_pydict()
-    return {rep: known[key] for rep, key in zip(reps["rep_id"], reps["person_key"], strict=True) if key in known}

@@ -10,6 +10,7 @@ from pypdf import PdfReader
 from pypdf.generic import ContentStream
 from typer.testing import CliRunner
 
+from planning.risks import Risk as RiskFound
 from serving.cli import app
 from serving.format import Formats
 from serving.i18n import language
@@ -20,7 +21,9 @@ from serving.reviews.material import Material, NoSuchTeam
 from serving.reviews.pack import make_pack
 from serving.reviews.sheet import Cell, Section, Sheet, Table, text_cell
 from serving.reviews.wording import sheet_of
+from serving.risks import Register
 from serving.store import Store
+from serving.tables.risks import ContingencyPlan
 from tests.builders import at
 from tests.serving.people_site import team_site
 from tests.serving.small_site import AS_OF, score_frames
@@ -77,6 +80,52 @@ def test_goals_that_are_likely_missed_stand_among_the_risks(material):
     found = make_pack(material, "weekly", "all").risks
     missed = {r.subject: (round(r.likelihood, 6), r.money) for r in found if r.kind == "target_missed"}
     assert missed == {"all": (0.9, 50.0), "west": (0.9, 50.0), "east": (0.9, 50.0)}
+
+
+def test_the_register_and_the_plans_that_run_stand_in_the_pack(home, tmp_path):
+    store = Store(f"sqlite:///{tmp_path / 'store.db'}")
+    found = [
+        RiskFound("target_missed", "team", "west", 0.9, 50.0, 100.0, "m1", 100.0,
+                  {"target": 100.0, "p50": 50.0, "p_attain": 0.1, "gone": 0.6}),
+        RiskFound("slipping", "deal", "d6", 0.5, 20.0, 40.0, "r4", 100.0,
+                  {"times": 3, "close_date": date(2026, 3, 20), "owner_id": "r4"}),
+        RiskFound("key_account_leaving", "account", "nobody", 0.9, 900.0, 900.0, None, 100.0,
+                  {"yearly": 900.0, "open": 0.0, "days": 90}),
+    ]  # fmt: skip
+    Register(store).take(found, AS_OF)
+    with store.session() as session:
+        plan = ContingencyPlan(
+            template="target_missed", subject_kind="team", subject_id="west", state="started", started_at=AS_OF,
+            trigger={}, filled={"gap": 50.0, "covered": 30.0, "open": 20.0, "cover": [{"deal_id": "d1"}]},
+            filled_at=AS_OF, false_weeks=0,
+        )  # fmt: skip
+        session.add(plan)
+    whole, west, east = (make_pack(Material.at_machine(home, store), "weekly", team)
+                         for team in ("company", "west", "east"))  # fmt: skip
+    assert [r.subject_id for r in whole.plan.risks] == ["nobody", "west", "d6"]  # by likelihood times money
+    assert [r.subject_id for r in west.plan.risks] == ["west"]
+    assert [r.subject_id for r in east.plan.risks] == ["d6"]
+    assert (len(west.plan.plans), len(east.plan.plans)) == (1, 0)
+    material = Material.at_machine(home, store)
+    sheet = sheet_of(west, material, formats("en", material))
+    section = next(part for part in sheet.sections if part.key == "risks")
+    assert "1 of them is new since the last review." in section.lines
+    (row,) = section.tables[0].rows
+    assert [cell.text for cell in row[:2]] == [
+        "Goal missed · new",
+        "West reaches the goal of $100 with a chance of 10%; half of the draws end below $50.",
+    ]
+    (plan_row,) = section.tables[1].rows
+    assert [cell.value for cell in plan_row[3:5]] == [50.0, 30.0]
+    store.close()
+
+
+def test_monthly_packs_have_the_funnel_and_where_plan_and_reality_part(material):
+    sheet = sheet_of(make_pack(material, "monthly"), material, formats("en", material))
+    keys = [part.key for part in sheet.sections]
+    assert keys[-3:] == ["funnel", "levers", "decisions"]
+    weekly = sheet_of(make_pack(material, "weekly"), material, formats("en", material))
+    assert {"funnel", "levers"} & {part.key for part in weekly.sections} == set()
 
 
 def test_an_unknown_team_is_refused(material):

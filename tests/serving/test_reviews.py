@@ -13,8 +13,10 @@ from serving.i18n import language
 from serving.mail import Mail, MailFailed, NoMail
 from serving.reviews.calendar import feed
 from serving.reviews.meetings import Meetings, NoSuchReview, RenewFirst, ReviewClosed, ReviewThere
+from serving.reviews.reminders import Sent, remind
 from serving.settings import Settings
 from serving.tables.reviews import ReviewSeries
+from serving.users import add_user
 from tests.serving.small_site import PASSWORD
 
 NOW = datetime(2026, 5, 4, 9, tzinfo=UTC)
@@ -131,6 +133,38 @@ def test_minutes_reach_the_mail_server_of_the_settings(inbox):
     (message,) = inbox.messages
     assert message["to"] == "a@example.com, c@example.com"
     assert message.get_payload(decode=True).decode().splitlines() == ["决定：降价"]
+
+
+def test_people_are_reminded_once_a_working_day_and_managers_of_what_is_stuck(store, meetings, weekly, home, inbox):
+    for rep, email in (("r1", "r1@example.com"), ("m1", "m1@example.com"), ("r3", "r3@example.com")):
+        add_user(store, email, PASSWORD, "rep", rep_id=rep)
+    first = a_meeting(meetings, weekly.series_id, date(2026, 5, 4))
+    for text, rep, due in (("Call Acme", "r1", date(2026, 5, 8)), ("Write the offer", "r1", date(2026, 5, 19)),
+                           ("Visit", "r1", date(2026, 5, 20)), ("Later", "r3", date(2026, 6, 20))):  # fmt: skip
+        meetings.act(first.review_id, item="", subject="", text=text, rep_id=rep, due=due, user_id=None, at=NOW)
+    for day in (11, 18):  # Call Acme is carried over twice: r1's manager m1 is told
+        a_meeting(meetings, weekly.series_id, date(2026, 5, day))
+    mail = Mail(Settings(mail_host="127.0.0.1", mail_port=inbox.port, mail_from="b@x.org", mail_security="none"))
+    view, company = home.lake.view(), home.company()
+
+    def run(day, with_mail=mail):
+        return remind(store, view, company, with_mail, datetime(2026, 5, day, 9, tzinfo=UTC))
+
+    assert run(17) == Sent(0, [])  # a Sunday
+    closed = Mail(Settings(mail_host="127.0.0.1", mail_port=9, mail_from="b@x.org", mail_security="none"))
+    assert (run(18, closed).sent, len(run(18, closed).failed)) == (0, 2)
+    assert run(18) == Sent(2, [])
+    assert run(18) == Sent(0, [])  # once a day
+    said = {message["to"]: message.get_payload(decode=True).decode() for message in inbox.messages}
+    assert set(said) == {"r1@example.com", "m1@example.com"}
+    # On Monday the 18th: overdue, and due by Tuesday; what is due on Wednesday is not in it.
+    assert "- Call Acme: overdue since May 8" in said["r1@example.com"]
+    assert "- Write the offer: due on May 19" in said["r1@example.com"]
+    assert "Visit" not in said["r1@example.com"]
+    assert "您的到期行动" in said["r1@example.com"]
+    assert "- Call Acme, " in said["m1@example.com"]
+    assert ": 2 times" in said["m1@example.com"]
+    assert run(19).sent == 2
 
 
 def test_without_a_mail_server_the_mend_is_told():
