@@ -340,18 +340,40 @@ def _conversion(rows: pd.DataFrame, goal: Goal, facts: Facts) -> Actual:
 
 
 def _retention(goal: Goal, facts: Facts) -> Actual:
-    rows = facts.contracts.assign(team_id=facts.contracts["rep_id"].map(facts.team_of))
-    rows = facts.of_owner(in_scope(rows, goal), goal.owner_kind, goal.owner_id)
+    rows = facts.of_owner(_contracts(goal, facts), goal.owner_kind, goal.owner_id)
     last = min(goal.end - timedelta(days=1), facts.today)
     before = _active(rows, goal.start - timedelta(days=1))
     kept = len(before & _active(rows, last))
     return _ratio(float(kept), float(len(before)), len(before), "no contract ran before the period")
 
 
+def _contracts(goal: Goal, facts: Facts) -> pd.DataFrame:
+    return in_scope(facts.contracts.assign(team_id=facts.contracts["rep_id"].map(facts.team_of)), goal)
+
+
 def _active(rows: pd.DataFrame, day: date) -> set[str]:
+    return set(_running(rows, day)["account_id"])
+
+
+def _running(rows: pd.DataFrame, day: date) -> pd.DataFrame:
     moment = pd.Timestamp(day)
-    runs = (rows["started_on"] <= moment) & (rows["ended_on"].isna() | (rows["ended_on"] > moment))
-    return set(rows.loc[runs, "account_id"])
+    return rows[(rows["started_on"] <= moment) & (rows["ended_on"].isna() | (rows["ended_on"] > moment))]
+
+
+def revenue_kept(goal: Goal, facts: Facts) -> tuple[float, float] | None:
+    """Of the monthly fees that ran before a retention goal's period, the share kept up to now: gross, and net.
+
+    Gross leaves out what customers added; net counts it. None where no fee ran, or one has no amount in base currency.
+    """
+    rows = facts.of_owner(_contracts(goal, facts), goal.owner_kind, goal.owner_id)
+    then = _running(rows, goal.start - timedelta(days=1))
+    now = _running(rows, min(goal.end - timedelta(days=1), facts.today))
+    if then.empty or then["mrr"].isna().any() or now["mrr"].isna().any():
+        return None
+    before = then.groupby("account_id")["mrr"].sum()
+    after = now.groupby("account_id")["mrr"].sum().reindex(before.index, fill_value=0.0)
+    whole = float(before.sum())
+    return (float(after.clip(upper=before).sum()) / whole, float(after.sum()) / whole) if whole > 0 else None
 
 
 def _market_share(goal: Goal, facts: Facts) -> Actual:
@@ -376,5 +398,5 @@ def _market_share(goal: Goal, facts: Facts) -> Actual:
 
 __all__ = [
     "COMPANY", "EVENT_OF", "MONEY_METRICS", "RATIO_METRICS", "Actual", "Facts", "Goal", "actual", "goals_of",
-    "in_cents", "in_scope", "needs", "teams_on", "wilson",
+    "in_cents", "in_scope", "needs", "revenue_kept", "teams_on", "wilson",
 ]  # fmt: skip

@@ -15,7 +15,18 @@ from crm.company import Company
 from crm.lake import View
 from models.simulation import DRAWS
 from planning.capacity import Person, people_of
-from planning.goals import COMPANY, MONEY_METRICS, Actual, Facts, Goal, actual, goals_of, in_scope, teams_on
+from planning.goals import (
+    COMPANY,
+    MONEY_METRICS,
+    Actual,
+    Facts,
+    Goal,
+    actual,
+    goals_of,
+    in_scope,
+    revenue_kept,
+    teams_on,
+)
 from planning.pace import Needed, Rates, needed, rate_needed, rates_of, standing
 from planning.periods import SUMS, curve_of, curves_of, name_of, past_results
 from planning.smart import Finding, Forecast, check
@@ -135,7 +146,8 @@ def goals_table(plan: Plan, goals: Sequence[Goal] | None = None) -> pd.DataFrame
     """One row a goal, of those that run unless others are given.
 
     Columns: goal_id, owner_kind, owner_id, metric, period, target, actual, attainment, p_attain, letters (those of
-    SMART that warn or fail), finding, finding_zh, mend, mend_zh (the first that warns or fails), notes.
+    SMART that warn or fail), finding, finding_zh, mend, mend_zh (the first that warns or fails), notes; of a retention
+    rate also fees_kept and fees_net: the share of monthly fees kept, without and with what customers added.
     """
     rows = []
     for goal in plan.running if goals is None else goals:
@@ -150,9 +162,15 @@ def goals_table(plan: Plan, goals: Sequence[Goal] | None = None) -> pd.DataFrame
                 "letters": "".join(dict.fromkeys(f.letter for f in off)),
                 "finding": first.en, "finding_zh": first.zh, "mend": first.mend_en, "mend_zh": first.mend_zh,
                 "notes": "; ".join(reached.notes),
+                **_fees(plan, goal),
             }
         )  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def _fees(plan: Plan, goal: Goal) -> dict[str, float]:
+    kept = revenue_kept(goal, plan.facts) if goal.metric == "retention_rate" else None
+    return dict(zip(("fees_kept", "fees_net"), kept, strict=True)) if kept else {}
 
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:

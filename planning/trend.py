@@ -57,7 +57,7 @@ class Outlook:
     Attributes
     ----------
     expected, low, high : float
-        Forecast and its 80 % band, base currency.
+        Middle and 80 % band of the paths, base currency.
     year_before : float
     below : float
         Share of paths, the forecast with each of the method's past errors, that end below the year before.
@@ -102,10 +102,9 @@ def market_outlook(monthly: pd.Series) -> Outlook | None:
     if len(values) < SEASON:
         return None
     point, errors, best, _ = _ahead(values)
-    low, high = np.quantile(errors, [0.1, 0.9])
-    before = float(values[-SEASON])
-    below = float((point + errors < before).mean())
-    return Outlook(best, point, point + float(low), point + float(high), before, below)
+    paths, before = point + errors, float(values[-SEASON])
+    low, middle, high = (float(q) for q in np.quantile(paths, [0.1, 0.5, 0.9]))
+    return Outlook(best, middle, low, high, before, float((paths < before).mean()))
 
 
 def _ahead(values: Floats) -> tuple[float, Floats, str, dict[str, float]]:

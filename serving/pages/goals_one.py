@@ -20,6 +20,7 @@ from serving.goals import id_of
 from serving.pages import goal_history, goal_words
 from serving.pages.desk import Desk, DeskDep
 from serving.pages.goals import GoalsDep, changed, may_set
+from serving.pages.plan_notes import notes_said
 from serving.people_data.subjects import keys_of
 from serving.people_data.views import note_looks
 
@@ -266,7 +267,8 @@ def _page(desk: Desk, goals: GoalDesk, goal_id: str, *, error: str = "", status:
         actual=goal_words.value(f, metric, told.get("actual")),
         share=f.percent(told.get("attainment")),
         chance=f.chance(told.get("p_attain")),
-        notes=str(told.get("notes", "")),
+        notes=notes_said(desk.language, str(told.get("notes") or "")),
+        fees=tuple(f.percent(told[name], 1) for name in ("fees_kept", "fees_net")) if told.get("fees_kept") else (),
         checks=_checks(desk, goals, goal) if shown and goal else [],
         history=_history(desk, goals, row),
         above=_above(desk, goals, row["parent_goal_id"]),

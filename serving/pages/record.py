@@ -12,6 +12,7 @@ from planning.goals import COMPANY, MONEY_METRICS
 from planning.record import Result
 from serving.format import MISSING, Formats
 from serving.pages.desk import Desk, DeskDep
+from serving.pages.plan_notes import notes_said
 from serving.pages.rail import Rail
 from serving.plan_record import Change, plan_record
 from serving.reviews.desk import ReviewDesk, ReviewDeskDep
@@ -65,7 +66,7 @@ def show_record(desk: DeskDep, meetings: ReviewDeskDep) -> HTMLResponse:
         changes=[_change(desk, meetings, one) for one in told.changes],
         voices=[(v.scale, f.number(v.mean, 2), f.number(v.before, 2), f.number(v.answers)) for v in told.voices],
         share=f.percent(told.share, 1) if told.share is not None else "",
-        share_note=told.share_note,
+        share_note=notes_said(desk.language, told.share_note),
         rivals=[
             (r.name or say("not recorded"), f.number(r.won), f.number(r.lost),
              f"{f.percent(r.rate[0])} ({f.percent_range(*r.rate[1:])})" if r.rate else say("too few"))

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from crm.company import Company
-from planning.goals import Facts, Goal, actual, goals_of, wilson
+from planning.goals import Facts, Goal, actual, goals_of, revenue_kept, wilson
 from tests.builders import a_deal, a_rate, a_rep, an_account, an_activity, an_order, at, view_of
 
 CHINA = Company(base_currency="CNY", time_zone="Asia/Shanghai")
@@ -72,6 +72,24 @@ def test_e1_4_retention_counts_who_is_back_before_the_end():
     ]
     found = reached(a_goal("retention_rate"), subscriptions=rows)
     assert (found.value, found.numerator, found.denominator) == (pytest.approx(0.925), 37, 40)
+
+
+def test_e1_4_retention_by_mrr():
+    # 100,000 a month before: 6,000 left, 2,000 were reduced, 5,000 came on top: 92.0 % kept, 97.0 % net.
+    rows = [("a0", 6000, "2026-04-15"), ("a1", 10_000, "2026-04-15"), ("a2", 20_000, None), ("a3", 64_000, None)]
+    before = [
+        {"subscription_id": f"s{a}", "account_id": a, "started_on": "2025-01-01", "ended_on": end, "mrr": str(mrr)}
+        for a, mrr, end in rows
+    ]
+    after = [
+        {"subscription_id": f"n{a}", "account_id": a, "started_on": "2026-04-15", "mrr": str(mrr)}
+        for a, mrr in (("a1", 8000), ("a2", 5000), ("new", 50_000))
+    ]
+    facts = Facts.read(view_of(subscriptions=before + after), Company(), at("2026-07-05"))
+    assert revenue_kept(a_goal("retention_rate"), facts) == pytest.approx((0.92, 0.97))
+    unpriced = [before[0], before[1] | {"mrr": None}]
+    facts = Facts.read(view_of(subscriptions=unpriced), Company(), at("2026-07-05"))
+    assert revenue_kept(a_goal("retention_rate"), facts) is None
 
 
 def test_what_was_written_down_later_was_not_known():
