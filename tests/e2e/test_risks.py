@@ -1,4 +1,4 @@
-"""A goal is set, split, followed and out of reach: its risk opens, and the plan fills with real open deals."""
+"""A goal is set, split, followed, out of reach: its risk opens, the plan fills with real deals, the pack shows it."""
 
 import pandas as pd
 import pytest
@@ -35,7 +35,7 @@ def home(tmp_path_factory):
     return home
 
 
-def test_a_goal_out_of_reach_opens_a_risk_and_starts_a_plan_with_real_deals(home):
+def test_a_goal_out_of_reach_opens_a_risk_starts_a_plan_with_real_deals_and_stands_in_the_pack(home):
     store = Store(home.database_url)
     number = add_user(store, "boss@example.com", None, "admin")
     token = make_token(store, read_user(store, number), "t", ["read", "write"], days=1)[1]
@@ -82,6 +82,17 @@ def test_a_goal_out_of_reach_opens_a_risk_and_starts_a_plan_with_real_deals(home
         assert deals.at[line["deal_id"], "outcome"] == "open"
         assert deals.at[line["deal_id"], "owner_id"] == line["owner_id"]
     assert filled["covered"] + filled["open"] == pytest.approx(filled["gap"])
+    # Reviewed: the pack of the meeting shows the risk and the plan with its gap, and what the plan covers.
+    pack = api("GET", "/reviews/pack", params={"period": "monthly"})
+    tables = next(part["tables"] for part in pack["sections"] if part["key"] == "risks")
+    rows = [row for row in tables[0]["rows"] if row[0] == "Goal missed · new" and row[1].startswith("The company ")]
+    assert [row[5] for row in rows] == [pytest.approx(risk["money"])]
+    names = deals["name"].to_dict()
+    (plan_row,) = [row for row in tables[1]["rows"] if row[0] == "Goal missed: The company"]
+    assert plan_row[3:5] == [pytest.approx(filled["gap"]), pytest.approx(filled["covered"])]
+    first = [names.get(line["deal_id"]) or line["deal_id"] for line in filled["cover"][:3]]
+    assert plan_row[5] == "; ".join(first)
+    assert {"funnel", "levers"} <= {part["key"] for part in pack["sections"]}
     page = ask(app, "/today", headers={"authorization": f"Bearer {token}", "accept": "text/html"}).text
     assert "Contingency plan started" in page
     store.close()

@@ -8,16 +8,22 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message
 from icalendar import Calendar
 
+from serving.app import create_app
 from serving.format import Formats
+from serving.home import Home
 from serving.i18n import language
 from serving.mail import Mail, MailFailed, NoMail
 from serving.reviews.calendar import feed
 from serving.reviews.meetings import Meetings, NoSuchReview, RenewFirst, ReviewClosed, ReviewThere
 from serving.reviews.reminders import Sent, remind
 from serving.settings import Settings
+from serving.store import Store
 from serving.tables.reviews import ReviewSeries
-from serving.users import add_user
-from tests.serving.small_site import PASSWORD
+from serving.tokens import make_token
+from serving.users import add_user, read_user
+from tests.builders import a_rep, table_of
+from tests.serving.asked import ask
+from tests.serving.small_site import PASSWORD, fill, write_scores
 
 NOW = datetime(2026, 5, 4, 9, tzinfo=UTC)
 
@@ -203,6 +209,37 @@ def test_a_manager_holds_a_meeting_of_the_own_team(site):
         assert owner.get(where).status_code == 404
         done = owner.patch(f"/reviews/actions/{action['action_id']}", json={"state": "done"})
         assert done.json()["state"] == "done"
+
+
+def test_a_meeting_opens_where_people_have_left_and_those_get_no_action(tmp_path):
+    home = Home(tmp_path / "home")
+    home.make()
+    fill(home)
+    gone = [a_rep("r2", team_id="west", left_on="2026-02-16"), a_rep("r1", team_id="west", left_on="2099-01-01")]
+    home.lake.merge({"reps": table_of("reps", gone)}, source="test")
+    write_scores(home)
+    meta = home.scores / "first" / "meta.json"
+    meta.write_text(meta.read_text("utf-8").replace('"data_cut": 1', '"data_cut": 2'), encoding="utf-8")
+    store = Store(home.database_url)
+    number = add_user(store, "head@example.com", None, "manager", rep_id="head")
+    token = make_token(store, read_user(store, number), "t", ["read", "write"], days=1)[1]
+    app = create_app(Settings(home=home.root))
+
+    def call(method, path, accept="application/json", **given):
+        headers = {"authorization": f"Bearer {token}", "accept": accept}
+        return ask(app, path, method=method, headers=headers, **given)
+
+    series = call("POST", "/api/v1/reviews/series", json={"team_id": "west"}).json()["series_id"]
+    review = call("POST", "/api/v1/reviews", json={"series_id": series}).json()["review_id"]
+    page = call("GET", f"/reviews/{review}", accept="text/html")
+    assert page.status_code == 200
+    # r2 left in February; r1 leaves one day, and is there until then.
+    assert 'value="r1"' in page.text
+    assert 'value="r2"' not in page.text
+    given = {"text": "Call", "rep_id": "r2", "due": "2099-01-01"}
+    assert call("POST", f"/api/v1/reviews/{review}/actions", json=given).status_code == 400
+    app.state.server.store.close()
+    store.close()
 
 
 def test_the_pack_comes_as_json_and_as_files(site):
