@@ -109,6 +109,52 @@ def list_plans(home: HomeDir = None) -> None:
     )  # fmt: skip
 
 
+@risks.command("start")
+def start_plan(risk_id: RiskId, home: HomeDir = None) -> None:
+    """Start the contingency plan that fits a risk, filled with the newest scores.
+
+    Example: bellwether risks start 4
+    """
+    import pandas as pd
+
+    from serving.contingency import Plans, template_of
+    from serving.risks import BadRiskChange
+    from serving.scores import ScoreBook
+
+    place = home_that_is(home)
+    with store_of(place) as store:
+        risk = _register(store).read(risk_id)
+        template = template_of(risk)
+        if template is None:
+            raise BadRiskChange(f"risk_id: there is no plan for a risk of kind {risk.kind}.")
+        frames = ScoreBook(place.scores, place.lake).newest(place.company()).frames
+        curves = frames.get("curves", pd.DataFrame({"deal_id": [], "day": [], "won": []}))
+        number = Plans(store).start(template, risk, _situation(place), curves)
+        store.audit("command line", "contingency plan started", plan=number, template=template)
+    typer.echo(f"plan {number} is started. Its steps: bellwether risks plans")
+
+
+@risks.command("step")
+def set_step(
+    plan_id: Annotated[int, typer.Argument(min=1, help="Number of the plan.")],
+    place: Annotated[int, typer.Argument(min=1, help="Which step of it.")],
+    state: Annotated[str, typer.Argument(help="done, dropped or open.")],
+    note: Annotated[str | None, typer.Option(help="What came of it.")] = None,
+    home: HomeDir = None,
+) -> None:
+    """Set a step of a contingency plan.
+
+    Example: bellwether risks step 2 1 done --note "Two deals slipped."
+    """
+    from serving.contingency import Plans
+
+    fields = {"state": state} | ({"note": note} if note is not None else {})
+    with store_of(home_that_is(home)) as store:
+        view = Plans(store).set_step(plan_id, place, fields, _by(""))
+    step = next(one for one in view.steps if one.place == place)
+    typer.echo(f"plan {plan_id}, step {place} ({step.what}): {step.state}")
+
+
 @risks.command("rehearse")
 def rehearse_leaving(rep_id: Annotated[str, typer.Argument(help="Who leaves tomorrow.")], home: HomeDir = None) -> None:
     """Rehearse that a person leaves tomorrow: who takes over which deals, the quarter before and after.
