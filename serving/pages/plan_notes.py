@@ -1,4 +1,4 @@
-"""What figures of the plan rest on, and what is missing, in the visitor's language."""
+"""What is missing or left out of a figure of the plan, in the visitor's language."""
 
 from __future__ import annotations
 
@@ -19,15 +19,6 @@ def notes_said(language: Language, notes: str) -> str:
 def _said(language: Language, note: str) -> str:
     say = language.say
     patterns: dict[str, Callable[[re.Match[str]], str]] = {
-        r"straight line: no like period of a past year": lambda m: say(
-            "a straight line: no like period of a past year"
-        ),
-        r"season of the year before": lambda m: say("the season of the year before"),
-        r"season of (\d+) years before": lambda m: say("the season of {n} years before", n=m[1]),
-        r"curves of (\d+) past periods": lambda m: say("curves of {n} past periods", n=m[1]),
-        r"open deals as forecast": lambda m: say("open deals as forecast"),
-        r"open deals not forecast, counted as nothing": lambda m: say("open deals not forecast, counted as nothing"),
-        r"closings go on as in the days gone": lambda m: say("closings go on as in the days gone"),
         r"needs market_sizes: (\d+) of (\d+) days are known": lambda m: say(
             "needs the table market_sizes: {known} of {days} days are known", known=m[1], days=m[2]
         ),

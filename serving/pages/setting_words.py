@@ -70,6 +70,16 @@ def meanings(say: Say) -> dict[str, tuple[str, str]]:
         ),
         "plan.risks.stalled": (say("Standing still"), say("Share of the weighted pipeline in deals that stand still.")),
         "plan.risks.product_slump": (say("Product slump"), say("Chance that a product ends below its plan.")),
+        "plan.risks.satisfaction": (
+            say("Falling satisfaction"),
+            say("By how much the mean grade of a customer's tickets fell."),
+        ),
+        "plan.risks.call_bias": (
+            say("Biased calls"),
+            say("Error of four calls running, all too high or all too low."),
+        ),
+        "plan.risks.foreign": (say("Other currencies"), say("Share of the open pipeline in other currencies.")),
+        "plan.risks.overdue": (say("Overdue actions"), say("Overdue actions of a team's people.")),
         "plan.risks.discount_points": (say("Discounts"), say("Points by which the median discount rose.")),
         "plan.risks.contingency": (
             say("Plan starts"),
