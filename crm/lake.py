@@ -332,7 +332,7 @@ class Lake:
 def connect(threads: int | None = None) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection in memory, in UTC, that loads nothing from outside."""
     con = duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
-    con.execute("set TimeZone = 'UTC'")
+    con.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")  # a bar would stand in a server's log
     if threads:
         con.execute(f"set threads = {threads}")
     return con

@@ -11,6 +11,8 @@ from sqlalchemy import select
 
 from crm.company import Company
 from crm.errors import BadInput, NotFound
+from crm.lake import View
+from planning.goals import COMPANY
 from serving.access import NotYours, Sight, Viewer
 from serving.accuracy import Accuracy
 from serving.problems import NOTHING_HERE
@@ -38,17 +40,17 @@ class NobodyThere(NotFound):
         super().__init__(NOTHING_HERE)
 
 
-def may_call(viewer: Viewer, sight: Sight, entity: Entity, ident: str) -> None:
+def may_call(viewer: Viewer, sight: Sight, entity: Entity, ident: str, view: View) -> None:
     """Refuse who may not say where a rep or team will end.
 
     Raises
     ------
     NobodyThere
-        If the viewer does not see that rep or team.
+        If there is no such rep or team, or the viewer does not see it.
     NotYours
         If the viewer's role has no say in it.
     """
-    if not _sees(sight, entity, ident):
+    if not _sees(sight, entity, ident) or not _is_there(view, entity, ident):
         raise NobodyThere
     if viewer.role not in _CALLERS:
         raise NotYours(viewer.role, *_CALLERS)
@@ -81,6 +83,11 @@ def typed(text: str) -> float | None:
 
 def _sees(sight: Sight, entity: Entity, ident: str) -> bool:
     return sight.owner(ident) if entity == "rep" else sight.team(ident)
+
+
+def _is_there(view: View, entity: Entity, ident: str) -> bool:
+    found = view.arrow(f"{entity}s").column(f"{entity}_id").to_pylist()
+    return ident in found or (entity, ident) == ("team", COMPANY)
 
 
 def call_now(

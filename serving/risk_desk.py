@@ -107,8 +107,7 @@ class RiskDesk:
             If it cannot be, or not by this viewer.
         """
         need_change(self.viewer, self.sight, self.risk(risk_id))
-        if fields.get("owner_id") is not None and fields["owner_id"] not in self._reps:
-            raise BadRiskChange(f"owner_id: there is no person '{str(fields['owner_id'])[:80]}'.")
+        self._need_owner(fields)
         return self.register.change(risk_id, fields, By(self.viewer.user_id, self.now, why))
 
     def undo(self, risk_id: int) -> StoredRisk:
@@ -168,13 +167,14 @@ class RiskDesk:
 
         Raises
         ------
-        NoSuchPlan, NoSuchStep, BadStepState, NotYours
+        NoSuchPlan, NoSuchStep, BadStepState, BadRiskChange, NotYours
             If it cannot be, or not by this viewer.
         """
         view = self.plan(plan_id)
         mine = any(s.place == place and s.owner_id == self.viewer.rep_id for s in view.steps if self.viewer.rep_id)
         if not mine:
             self._need_lead()
+        self._need_owner(fields)
         return self.plans.set_step(plan_id, place, fields, By(self.viewer.user_id, self.now, ""))
 
     def close_plan(self, plan_id: int) -> PlanView:
@@ -228,6 +228,10 @@ class RiskDesk:
     @cached_property
     def _reps(self) -> frozenset[str]:
         return frozenset(self.server.view().arrow("reps")["rep_id"].to_pylist())
+
+    def _need_owner(self, fields: Mapping[str, Any]) -> None:
+        if fields.get("owner_id") is not None and fields["owner_id"] not in self._reps:
+            raise BadRiskChange(f"owner_id: there is no person '{str(fields['owner_id'])[:80]}'.")
 
     @cached_property
     def _teams(self) -> frozenset[str]:

@@ -41,7 +41,7 @@ def make_call(
 ) -> RedirectResponse:
     """Keep a call and go back; an empty value takes the own earlier one back."""
     entity: Entity = "rep" if level == "reps" else "team"
-    calls.may_call(viewer, desk.sight, entity, ident)
+    calls.may_call(viewer, desk.sight, entity, ident, desk.view)
     calls.call_now(
         desk.store,
         viewer,

@@ -102,7 +102,7 @@ def make_call(
     given: NewCall, server: ServerDep, sight: SightDep, viewer: SignedInDep, company: CompanyDep, scores: ScoresDep
 ) -> CallOut:
     """Say where this quarter will end; earlier calls stay in the history."""
-    calls.may_call(viewer, sight, given.entity, given.entity_id)
+    calls.may_call(viewer, sight, given.entity, given.entity_id, server.view())
     made = calls.call_now(server.store, viewer, company, as_of=scores.as_of, **given.model_dump())
     return _out(rows_of(made)[0])
 

@@ -1,6 +1,7 @@
 """A home with 40,000 scored deals, the service on it, a bare FastAPI app on the same store, and a light client."""
 
 import json
+import os
 import selectors
 import socket
 import subprocess
@@ -103,11 +104,12 @@ class Process:
 
 
 @contextmanager
-def started(*command: str, log: Path):
-    """Start a server that takes `--port`; wait until it accepts connections."""
+def started(*command: str, log: Path, **settings: str):
+    """Start a server that takes `--port`, with settings of the environment; wait until it accepts connections."""
     port = free_port()
     with log.open("wb") as out:
-        made = subprocess.Popen([sys.executable, *command, "--port", str(port)], stdout=out, stderr=out)
+        words = [sys.executable, *command, "--port", str(port)]
+        made = subprocess.Popen(words, stdout=out, stderr=out, env={**os.environ, **settings})  # noqa: TID251
         try:
             give_up = time.monotonic() + 180
             while True:

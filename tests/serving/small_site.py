@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import httpx
@@ -12,9 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import uvicorn
+from scipy.sparse import csr_array
 
+from planning.outcomes import Outcomes
 from serving.app import create_app
 from serving.home import Home
+from serving.outcomes import write_outcomes
 from serving.scores import swap_pointer
 from serving.settings import Settings
 from serving.store import Store
@@ -147,6 +151,18 @@ def write_scores(home: Home) -> None:
     )
     (folder / "meta.json").write_text(meta, encoding="utf-8")
     swap_pointer(home.scores, "first")
+
+
+def write_draws(home: Home) -> Outcomes:
+    """Draws beside the scores: each deal brings its owner 0 to 1,000 in eleven even steps, nothing else comes in."""
+    reps = ["r1", "r2", "r3", "r4"]
+    draws = np.tile(np.linspace(0, 1000, 11), (6, 1))
+    credit = csr_array(np.array([[float(OWNERS[d] == rep) for d in OWNERS] for rep in reps]))
+    places = {"company": [0, 1, 2, 3], "all": [0, 1, 2, 3], "west": [0, 1], "east": [2, 3]}
+    made = Outcomes(date(2026, 1, 1), date(2026, 4, 1), reps, places, list(OWNERS), np.zeros(4), draws, credit,
+                    np.zeros((4, 11)))  # fmt: skip
+    write_outcomes(made, home.scores / "first")
+    return made
 
 
 def score_frames() -> dict[str, pd.DataFrame]:

@@ -132,6 +132,8 @@ def test_a_call_is_kept_with_what_came_before(site):
         ("head@example.com", "team", "east", 200),
         ("admin@example.com", "team", "company", 200),
         ("analyst@example.com", "team", "company", 403),
+        ("admin@example.com", "rep", "nobody", 404),
+        ("admin@example.com", "team", "nobody", 404),
     ],
 )
 def test_who_may_call(site, who, entity, ident, status):

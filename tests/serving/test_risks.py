@@ -23,7 +23,7 @@ from serving.tokens import make_token
 from serving.users import add_user, read_user
 from tests.builders import at, table_of
 from tests.serving.asked import ask
-from tests.serving.small_site import AS_OF, OWNERS, fill, write_scores
+from tests.serving.small_site import AS_OF, OWNERS, fill, write_draws, write_scores
 
 WEEK = timedelta(days=7)
 RISK = Risk("target_missed", "team", "west", 0.4, 10.0, 105.0, "m1", 105.0, {"p_attain": 0.3, "gone": 0.5})
@@ -135,13 +135,7 @@ class Company:
         for name, (role, rep) in USERS.items():
             number = add_user(self.store, f"{name}@example.com", None, role, rep_id=rep)
             self.tokens[name] = make_token(self.store, read_user(self.store, number), "t", ["read", "write"], days=1)[1]
-        reps = ["r1", "r2", "r3", "r4"]
-        draws = np.tile(np.linspace(0, 1000, 11), (6, 1))
-        credit = csr_array(np.array([[float(OWNERS[d] == rep) for d in OWNERS] for rep in reps]))
-        places = {"company": [0, 1, 2, 3], "all": [0, 1, 2, 3], "west": [0, 1], "east": [2, 3]}
-        self.outcomes = Outcomes(date(2026, 1, 1), date(2026, 4, 1), reps, places, list(OWNERS), np.zeros(4), draws,
-                                 credit, np.zeros((4, 11)))  # fmt: skip
-        write_outcomes(self.outcomes, home.scores / "first")
+        self.outcomes = write_draws(home)
         self.run()
         self.app = create_app(Settings(home=home.root))
 
@@ -225,6 +219,7 @@ def test_steps_are_done_by_whoever_leads_or_owns_them(company):
     assert company.ask("m1", "PATCH", place, json={"state": "done"}).json()["steps"][0]["state"] == "done"
     assert company.ask("m1", "PATCH", place, json={"state": "open"}).json()["steps"][0]["state"] == "open"
     assert company.ask("r3", "PATCH", place, json={"state": "done"}).status_code == 404
+    assert company.ask("m1", "PATCH", place, json={"owner_id": "nobody"}).status_code == 400
     assert company.ask("m1", "PATCH", f"/plans/{plan['plan_id']}/steps/99", json={"state": "done"}).status_code == 404
 
 
