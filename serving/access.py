@@ -226,6 +226,11 @@ def may_start_jobs(viewer: Viewer) -> None:
     need_role(viewer, "analyst", "admin")
 
 
+def may_write_back(viewer: Viewer) -> None:
+    """Refuse whoever may not have forecasts written into the CRM, or see its set-up: all but administrators."""
+    need_role(viewer, "admin")
+
+
 def need_role(viewer: Viewer, *roles: Role) -> None:
     """Refuse whoever has none of some roles; what only administrators may do needs a token's scope 'admin' too.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -16,6 +18,17 @@ from crm.connectors.tryton import TrytonKeys
 from crm.connectors.zoho import ZohoKeys
 from crm.errors import BadInput, NotAllowed
 from serving.settings import Settings
+
+KEYS: Mapping[str, Mapping[str, bool]] = MappingProxyType(
+    {
+        "zoho": {"client_id": True, "client_secret": True, "refresh_token": True, "data_centre": False},
+        "fxiaoke": {"app_id": True, "app_secret": True, "permanent_code": True, "user_id": True, "cloud": False},
+        "salesforce": {"login": True, "client_id": True, "client_secret": True, "refresh_token": False},
+        "hubspot": {"token": True, "client_id": False, "client_secret": False, "refresh_token": False},
+        "tryton": {"url": True, "database": True, "user": True, "password": True},
+    }
+)
+"""Keys of each CRM, and whether nothing goes without; HubSpot's token is not needed where an app's keys are given."""
 
 
 class NoCrmKey(BadInput):
@@ -52,14 +65,14 @@ def zoho_keys(settings: Settings) -> ZohoKeys:
     BadKeyFile, OpenKeyFile
         If the file cannot be used, or others may read it.
     """
-    given = _given(settings, "zoho", ("client_id", "client_secret", "refresh_token"))
+    given = _given(settings, "zoho", _needed("zoho"))
     centre = settings.zoho_data_centre or _in_file(settings, "zoho").get("data_centre", "us")
     return ZohoKeys(**given, data_centre=str(centre))
 
 
 def fxiaoke_keys(settings: Settings) -> FxiaokeKeys:
     """An app's keys to Fxiaoke; errors as in `zoho_keys`."""
-    given = _given(settings, "fxiaoke", ("app_id", "app_secret", "permanent_code", "user_id"))
+    given = _given(settings, "fxiaoke", _needed("fxiaoke"))
     stored = _in_file(settings, "fxiaoke")
     zone = str(stored.get("time_zone", "Asia/Shanghai"))
     if zone not in available_timezones():
@@ -70,7 +83,7 @@ def fxiaoke_keys(settings: Settings) -> FxiaokeKeys:
 
 def salesforce_keys(settings: Settings) -> SalesforceKeys:
     """A connected app of Salesforce; errors as in `zoho_keys`."""
-    given = _given(settings, "salesforce", ("login", "client_id", "client_secret"))
+    given = _given(settings, "salesforce", _needed("salesforce"))
     said, stored = settings.salesforce_refresh_token, _in_file(settings, "salesforce").get("refresh_token")
     return SalesforceKeys(**given, refresh_token=said.get_secret_value() if said else stored and str(stored))
 
@@ -86,7 +99,14 @@ def hubspot_keys(settings: Settings) -> HubSpotKeys:
 
 def tryton_keys(settings: Settings) -> TrytonKeys:
     """Where Tryton is and who asks; errors as in `zoho_keys`."""
-    return TrytonKeys(**_given(settings, "tryton", ("url", "database", "user", "password")))
+    return TrytonKeys(**_given(settings, "tryton", _needed("tryton")))
+
+
+def given(settings: Settings, crm: str, name: str) -> bool:
+    """Whether a key is given, in the environment or the file; errors of the file as in `zoho_keys`."""
+    if (crm, name) == ("hubspot", "token") and given(settings, crm, "refresh_token"):
+        return True
+    return bool(getattr(settings, f"{crm}_{name}") or _in_file(settings, crm).get(name))
 
 
 def _given(settings: Settings, crm: str, names: tuple[str, ...]) -> dict[str, str]:
@@ -99,6 +119,10 @@ def _given(settings: Settings, crm: str, names: tuple[str, ...]) -> dict[str, st
             raise NoCrmKey(crm, name)
         found[name] = str(value)
     return found
+
+
+def _needed(crm: str) -> tuple[str, ...]:
+    return tuple(name for name, needed in KEYS[crm].items() if needed)
 
 
 def _in_file(settings: Settings, crm: str) -> dict[str, Any]:

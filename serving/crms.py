@@ -12,6 +12,7 @@ from serving.settings import Settings
 
 if TYPE_CHECKING:
     from crm.connectors import Connector
+    from crm.connectors.web import Patience
     from crm.connectors.writing import Writer
     from crm.connectors.zoho.channels import ZohoChannels
 
@@ -29,13 +30,17 @@ class UnknownCrm(BadInput):
         super().__init__(f"'{crm}' is no CRM that can be synced. Known: {', '.join(CRMS)}.")
 
 
-def connector_of(crm: str, settings: Settings, home: Home, calls: int | None = None) -> Connector:
+def connector_of(
+    crm: str, settings: Settings, home: Home, calls: int | None = None, *, patience: Patience | None = None
+) -> Connector:
     """The connector of a CRM with its keys from the settings.
 
     Parameters
     ----------
     calls : int, optional
         Calls that a run may spend; unset: the connector's own bound.
+    patience : Patience, optional
+        How long a call is tried; unset: as a sync does.
 
     Raises
     ------
@@ -44,7 +49,7 @@ def connector_of(crm: str, settings: Settings, home: Home, calls: int | None = N
     BadInput
         If a key is missing, see `serving.crm_keys`.
     """
-    makers: dict[str, Callable[[Settings, Home, int | None], Connector]] = {
+    makers: dict[str, Callable[[Settings, Home, int | None, Patience | None], Connector]] = {
         "zoho": _zoho,
         "fxiaoke": _fxiaoke,
         "salesforce": _salesforce,
@@ -53,7 +58,7 @@ def connector_of(crm: str, settings: Settings, home: Home, calls: int | None = N
     }
     if crm not in makers:
         raise UnknownCrm(crm)
-    return makers[crm](settings, home, calls)
+    return makers[crm](settings, home, calls, patience)
 
 
 def writer_of(crm: str, settings: Settings, home: Home) -> Writer:
@@ -107,40 +112,43 @@ def channels_of(crm: str, settings: Settings, home: Home) -> ZohoChannels:
     return ZohoChannels(connector)
 
 
-def _zoho(settings: Settings, home: Home, calls: int | None) -> Connector:
+def _zoho(settings: Settings, home: Home, calls: int | None, patience: Patience | None) -> Connector:
     from crm.connectors.zoho import Zoho, ZohoLimits
     from serving.crm_keys import zoho_keys
 
     limits = ZohoLimits(calls=calls) if calls else None
-    return Zoho(zoho_keys(settings), accounts=settings.zoho_accounts, limits=limits, timeline=settings.zoho_timeline)
+    accounts, timeline = settings.zoho_accounts, settings.zoho_timeline
+    return Zoho(zoho_keys(settings), accounts=accounts, limits=limits, timeline=timeline, patience=patience)
 
 
-def _fxiaoke(settings: Settings, home: Home, calls: int | None) -> Connector:
+def _fxiaoke(settings: Settings, home: Home, calls: int | None, patience: Patience | None) -> Connector:
     from crm.connectors.fxiaoke import Fxiaoke, FxiaokeLimits
     from serving.crm_keys import fxiaoke_keys
 
     limits = FxiaokeLimits(calls=calls) if calls else None
-    return Fxiaoke(fxiaoke_keys(settings), home.tokens, host=settings.fxiaoke_host, limits=limits)
+    keys, host = fxiaoke_keys(settings), settings.fxiaoke_host
+    return Fxiaoke(keys, home.tokens, host=host, limits=limits, patience=patience)
 
 
-def _salesforce(settings: Settings, home: Home, calls: int | None) -> Connector:
+def _salesforce(settings: Settings, home: Home, calls: int | None, patience: Patience | None) -> Connector:
     from crm.connectors.salesforce import Salesforce, SalesforceLimits
     from serving.crm_keys import salesforce_keys
 
-    return Salesforce(salesforce_keys(settings), limits=SalesforceLimits(calls=calls) if calls else None)
+    limits = SalesforceLimits(calls=calls) if calls else None
+    return Salesforce(salesforce_keys(settings), limits=limits, patience=patience)
 
 
-def _hubspot(settings: Settings, home: Home, calls: int | None) -> Connector:
+def _hubspot(settings: Settings, home: Home, calls: int | None, patience: Patience | None) -> Connector:
     from crm.connectors.hubspot import HubSpot, HubSpotLimits
     from serving.crm_keys import hubspot_keys
 
     limits = HubSpotLimits(calls=calls) if calls else None
-    return HubSpot(hubspot_keys(settings), host=settings.hubspot_host, limits=limits)
+    return HubSpot(hubspot_keys(settings), host=settings.hubspot_host, limits=limits, patience=patience)
 
 
-def _tryton(settings: Settings, home: Home, calls: int | None) -> Connector:
+def _tryton(settings: Settings, home: Home, calls: int | None, patience: Patience | None) -> Connector:
     from crm.connectors.tryton import Tryton
     from serving.crm_keys import tryton_keys
 
     keys = tryton_keys(settings)
-    return Tryton(keys, max_calls=calls) if calls else Tryton(keys)
+    return Tryton(keys, max_calls=calls, patience=patience) if calls else Tryton(keys, patience=patience)

@@ -39,6 +39,11 @@ class Before:
         known = self.prints.reindex(deals.to_numpy(object))
         return known.notna().to_numpy() & (known.fillna(0).astype(np.uint64).to_numpy() == prints)
 
+    @property
+    def deals(self) -> set[str]:
+        """Deals and leads that were rated."""
+        return {str(d) for name in ("deals", "leads") if name in self.frames for d in self.frames[name]["deal_id"]}
+
     def rows(self, names: tuple[str, ...], deals: pd.Series) -> pd.DataFrame:
         """Rows of these deals from one or more files."""
         parts = [self.frames[name] for name in names if name in self.frames]
@@ -72,6 +77,42 @@ def before(scores: Path, wanted: str) -> Before:
         return Before()
     kept = pd.read_parquet(folder / f"{INPUTS}.parquet").set_index("deal_id")["fingerprint"]
     return Before({name: frames[name] for name in RATED if name in frames}, kept)
+
+
+def lend(
+    scores: Path,
+    deals: pd.Series,
+    prints: npt.NDArray[np.uint64],
+    *,
+    only: frozenset[str] | None,
+    lasting: str,
+    wanted: str | None,
+    as_of: pd.Timestamp,
+) -> tuple[Before, npt.NDArray[np.bool_], str | None]:
+    """The last scores, and which deals keep what those say of them, shape (n,).
+
+    Parameters
+    ----------
+    only : frozenset of str, optional
+        Deals to rate, whatever their inputs; the others keep theirs, though their ages have moved on.
+    lasting, wanted : str
+        Digests of what a rating hangs on without and with its moment; `wanted` unset: nothing is lent for its inputs.
+
+    Returns
+    -------
+    str or None
+        The moment when all deals were rated, where `only` rules: the last scores are of the same model and settings,
+        and all deals were rated within the last day.
+    """
+    mark = read_pointer(scores)
+    if only is not None and mark:
+        frames, meta = read_folder(scores / mark)
+        whole = meta.get("rated_whole")
+        if meta.get("lasting") == lasting and whole and as_of - pd.Timestamp(whole) <= pd.Timedelta(days=1):
+            last = Before({name: frames[name] for name in RATED if name in frames})
+            return last, (deals.isin(last.deals) & ~deals.isin(only)).to_numpy(), str(whole)
+    last = before(scores, wanted) if wanted else Before()
+    return last, last.same(deals, prints), None
 
 
 def in_order(deals: pd.Series, key: str, lent: pd.DataFrame, make: Callable[[], pd.DataFrame] | None) -> pd.DataFrame:

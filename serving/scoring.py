@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -27,7 +27,7 @@ from serving.goals import bring_goals
 from serving.home import Home
 from serving.ledger import Entity, Ledger
 from serving.outcomes import write_outcomes
-from serving.rescoring import INPUTS, Before, before, conditions, fingerprints, in_order, unchanged
+from serving.rescoring import INPUTS, conditions, fingerprints, in_order, lend, unchanged
 from serving.risk_run import review_risks, situation_of
 from serving.scores import POINTER, read_pointer, scores_of, swap_pointer
 from serving.store import Store
@@ -82,16 +82,22 @@ class _Run:
     outcomes: Outcomes | None = None
     missing: dict[str, str] = field(default_factory=dict)
     reuse: bool = False
+    only: frozenset[str] | None = None
     rated: int = 0
+    rated_whole: str | None = None  # the moment of the last scores of all deals, where this run rates some alone
 
     @property
     def conditions(self) -> str:
         """Digest of what the rating of a deal hangs on beside its own inputs."""
+        return conditions(lasting=self.lasting, as_of=self.as_of)
+
+    @property
+    def lasting(self) -> str:
+        """Digest of what it hangs on beside its inputs and the moment."""
         win = self.champions.get("win")
         return conditions(
             model=win.run_id if win else None,
             ranges=bool(win and not win.model.ranges_missing),
-            as_of=self.as_of,
             period_end=self.period_end,
             company=self.company.model_dump_json(),
             product=version("bellwether"),
@@ -102,7 +108,8 @@ class _Run:
         """Digest of what all scores hang on: the data, the models in use, the settings."""
         models = {what: c.run_id for what, c in self.champions.items()}
         measured = None if self.effects is None else self.effects.table.to_json(date_format="iso")
-        return conditions(deals=self.conditions, cut=self.view.cut.number, models=models, effects=measured)
+        only = None if self.only is None else sorted(self.only)  # such a run leaves something to do
+        return conditions(deals=self.conditions, cut=self.view.cut.number, models=models, effects=measured, only=only)
 
     @property
     def period(self) -> Period:
@@ -122,6 +129,7 @@ def score_all(
     as_of: datetime | None = None,
     out: Path | None = None,
     reuse: bool = False,
+    only: Collection[str] | None = None,
     progress: Progress | None = None,
 ) -> ScoreResult:
     """Score open deals, current rep-periods and active accounts with the models in use.
@@ -137,6 +145,9 @@ def score_all(
     reuse : bool
         Whether deals whose inputs are those of the last scores keep their rating, reasons and curve; where nothing at
         all has changed, the last scores stay. The files are the same either way.
+    only : collection of str, optional
+        Deals and leads to rate; others keep what the last scores of the same day and model say, with their moment. Sums
+        are made anew. Where there are no such scores, all are rated.
     progress : callable, optional
         Told in words what is being done, and the share done.
 
@@ -160,6 +171,7 @@ def score_all(
         raise PastNeedsFolder(moment)
     run = _run_of(home, view, pd.Timestamp(moment).as_unit("us"))
     run.reuse = reuse and moment >= newest
+    run.only = frozenset(only) if only is not None and moment >= newest else None
     if run.reuse and out is None and (kept := unchanged(home.scores, run.everything)):
         say("Nothing has changed", 1.0)
         return ScoreResult(kept[0], moment, kept[1]["rows"], kept[1]["missing"], rated=0)
@@ -245,8 +257,8 @@ def _rate_open_deals(run: _Run, say: Progress) -> pd.DataFrame | None:
 def _rate(run: _Run, X: pd.DataFrame, champion: registry.Champion, say: Progress) -> pd.DataFrame:
     """Rate and explain the deals whose inputs are new; the others keep what the last run said. Gives the ratings."""
     prints = fingerprints(X)
-    last = before(run.home.scores, run.conditions) if run.reuse else Before()
-    same = last.same(X["deal_id"], prints)
+    given = {"lasting": run.lasting, "wanted": run.conditions if run.reuse else None, "as_of": run.as_of}
+    last, same, run.rated_whole = lend(run.home.scores, X["deal_id"], prints, only=run.only, **given)
     kept, new, model = X.loc[same, "deal_id"], X[~same].reset_index(drop=True), champion.model
     run.rated = len(new)
     lent = last.rows(("deals", "leads"), kept).drop(columns=["expected_amount", "model_version"], errors="ignore")
@@ -268,7 +280,9 @@ def _rate(run: _Run, X: pd.DataFrame, champion: registry.Champion, say: Progress
     for name, key, make in (("reasons", "entity_id", explained), ("curves", "deal_id", curves)):
         run.frames[name] = in_order(X["deal_id"], key, last.rows((name,), kept), make if len(new) else None)
     run.reasons.append(run.frames.pop("reasons"))
-    run.frames[INPUTS] = pd.DataFrame({"deal_id": X["deal_id"], "fingerprint": prints})
+    # A rating that was lent at another moment rests on other inputs than these.
+    sure = ~same | (run.rated_whole is None)
+    run.frames[INPUTS] = pd.DataFrame({"deal_id": X["deal_id"][sure], "fingerprint": prints[sure]})
     return scored
 
 
@@ -404,6 +418,8 @@ def _meta(run: _Run) -> dict[str, Any]:
         "missing": run.missing,
         "rows": _rows(run),
         "conditions": run.conditions,
+        "lasting": run.lasting,
+        "rated_whole": run.rated_whole or run.as_of.isoformat(),
         "everything": run.everything,
     }
 
@@ -425,7 +441,9 @@ def _seal(run: _Run, ledger: Ledger) -> None:
     known = {(r.entity, r.as_of, r.model_version, r.data_cut) for r in ledger.sealed(kind="issued")}
     for entity, rows in frames_to_seal(run.frames).items():
         version = run.champions[model_of(entity)].version
-        if (entity, run.as_of.to_pydatetime(), version, run.view.cut.number) in known:
+        if run.rated_whole is not None and entity == "deal":  # the others were sealed when they were rated
+            rows = rows[rows["as_of"] == run.as_of]
+        if not len(rows) or (entity, run.as_of.to_pydatetime(), version, run.view.cut.number) in known:
             continue
         ledger.add("issued", entity, rows, as_of=run.as_of, model_version=version, data_cut=run.view.cut.number)
 

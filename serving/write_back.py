@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pandas as pd
 from sqlalchemy import select
@@ -23,6 +24,7 @@ from serving.store import Store
 from serving.tables.crm import WrittenBack
 
 _REASONS = 3
+_SHOWN = 200  # deals whose changes a job keeps to be looked at
 _LONGEST = 255  # of a text: what a one-line field of any of these CRMs takes
 Tell = Callable[[str, float | None], None]
 Fields = dict[str, Value]
@@ -59,6 +61,13 @@ class WriteReport:
     written: int = 0
     refused: dict[str, str] = field(default_factory=dict)
 
+    def result(self) -> dict[str, Any]:
+        """The report as JSON: the first changes by deal, and how many there are."""
+        shown = {deal: _words(fields) for deal, fields in list(self.changes.items())[:_SHOWN]}
+        problems = dict(Counter(self.refused.values()).most_common())
+        counts = {"changed": len(self.changes), "same": self.same, "written": self.written}
+        return {**counts, "changes": shown, "refused": problems}
+
     def lines(self, dry_run: bool) -> list[str]:
         """The report as lines to read."""
         if dry_run:
@@ -68,6 +77,10 @@ class WriteReport:
         problems = Counter(self.refused.values())
         out = [f"refused {n:,}: {text}" for text, n in problems.most_common()]
         return [*out, f"{self.written:,} deals written, {self.same:,} had nothing new"]
+
+
+def _words(fields: Mapping[str, Value]) -> dict[str, str]:
+    return {name: "" if value is None else str(value) for name, value in fields.items()}
 
 
 def write_back(

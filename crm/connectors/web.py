@@ -129,6 +129,20 @@ class Web:
         CallRefused
             If it says that this call cannot be done.
         """
+        answer = self._answer(method, url, headers, parts)
+        return {} if answer.status_code in missing else self._read(answer, accept)
+
+    def fetch(self, url: str, *, missing: Sequence[int] = ()) -> bytes | None:
+        """A file as it is; None for statuses in `missing`. Errors as in `call`."""
+        answer = self._answer("GET", url, None, {})
+        if answer.status_code in missing:
+            return None
+        if answer.status_code >= 300:
+            self._read(answer)
+        return answer.content
+
+    def _answer(self, method: str, url: str, headers: dict[str, str] | None, parts: dict[str, Any]) -> httpx.Response:
+        """An answer that is neither busy nor refuses the credentials, after tries."""
         refused, said = None, ""
         for attempt in range(self._patience.tries):
             self._spend()
@@ -150,7 +164,7 @@ class Web:
                 _log.info("%s %s; try %d of %d", self.crm, said, attempt + 1, self._patience.tries)
                 time.sleep(self._wait(attempt, answer))
                 continue
-            return {} if answer.status_code in missing else self._read(answer, accept)
+            return answer
         raise CrmUnreachable(self.crm, f"{said}, {self._patience.tries} times", "Try again later.")
 
     def _send(self, method: str, url: str, headers: dict[str, str], parts: dict[str, Any]) -> httpx.Response:

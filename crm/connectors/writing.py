@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from crm.errors import BadInput
 
@@ -19,6 +19,47 @@ class NoSuchField(BadInput):
             f"{crm}: the field '{field}' {problem}. Make it in the CRM by that API name, or name another under "
             "write_back in company.yaml."
         )
+
+
+Described = Mapping[str, Any]
+
+
+def check_fields(
+    crm: str,
+    where: str,
+    known: Mapping[str, Described],
+    numbers: Sequence[str],
+    texts: Sequence[str],
+    *,
+    number_types: Sequence[str],
+    text_types: Sequence[str],
+    kind: str = "type",
+    fixed: Callable[[Described], bool] = lambda field: False,
+) -> None:
+    """See that a kind of record has these fields, for numbers and texts, and that they can be written.
+
+    Parameters
+    ----------
+    where : str
+        The kind of record, for people.
+    known : mapping of str to mapping
+        Fields by name as the CRM describes them, their type under `kind`.
+    fixed : callable
+        Whether a described field cannot be written.
+
+    Raises
+    ------
+    NoSuchField
+        If one is not there, of another kind, or fixed.
+    """
+    for names, types, what in ((numbers, number_types, "number"), (texts, text_types, "text")):
+        for name in names:
+            if name not in known:
+                raise NoSuchField(crm, name, f"is not there in {where}")
+            if known[name].get(kind) not in types:
+                raise NoSuchField(crm, name, f"of {where} is no {what}")
+            if fixed(known[name]):
+                raise NoSuchField(crm, name, f"of {where} cannot be written")
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def write_back(
 
     place = home_that_is(home)
     writer = writer_of(name, Settings(), place)
-    with store_of(place) as store, held(store, f"write-back {name}"), progress(f"Writing into {name}") as tell:
+    with store_of(place) as store, held(store, "write-back"), progress(f"Writing into {name}") as tell:
         report = write(place, store, name, writer, dry_run=dry_run, tell=tell)
         if not dry_run:
             store.audit("cli", "write back", crm=name, written=report.written, refused=len(report.refused))

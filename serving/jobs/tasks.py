@@ -69,6 +69,7 @@ def do(work: Work) -> Outcome:
     """
     tasks = {
         "import": import_files, "sync": sync_crm, "train": train_model, "ranges": fit_ranges, "score": score,
+        "write-back": write_into_crm,
     }  # fmt: skip
     return tasks[work.job.kind](work)
 
@@ -131,30 +132,38 @@ def take_files(home: Home, store: Store, path: Path, mapping: Any, tell: Tell, *
 def sync_crm(work: Work) -> Outcome:
     """Take what changed in a CRM since the last sync, or what its messages named; then ask for scores."""
     connector = connector_of(work.job.params["crm"], work.settings, work.home)
+    deals: set[str] | None = None
     if work.job.params.get("touched"):
-        found, crm = sync_named(work, connector)
+        found, crm, deals = sync_named(work, connector)
     else:
         found, crm = sync_home(work.home, work.store, connector, work.tell)
     work.store.audit(_who(work.job), "sync", crm=crm, taken=found.taken)
     tables = {name: dict(counts) for name, counts in sorted(found.tables.items())}
     result = {"crm": crm, "tables": tables, "refused": dict(found.refused), "data_cut": work.home.lake.cut().number}
-    return Outcome(f"{found.taken:,} rows read", {**result, "score_job": score_after(work)})
+    return Outcome(f"{found.taken:,} rows read", {**result, "score_job": score_after(work, deals)})
 
 
-def sync_named(work: Work, connector: Connector) -> tuple[Any, str]:
-    """Read the records that messages of a CRM named; those named again meanwhile stay queued."""
+def sync_named(work: Work, connector: Connector) -> tuple[Any, str, set[str]]:
+    """Read the records that messages of a CRM named; those named again meanwhile stay queued.
+
+    Gives the report, the CRM's name, and the deals that rest on these records or did before.
+    """
     from crm.connectors import ReadsSome, SyncReport, sync_touched
     from crm.mapping import load
     from serving import messages
     from serving.people import StorePeople
+    from serving.touched import deals_touched
 
     declared, rows = connector.declaration, messages.touched(work.store, connector.declaration.name)
     if not rows or not isinstance(connector, ReadsSome):
-        return SyncReport(), declared.name
+        return SyncReport(), declared.name, set()
     work.home.prepare_sync()
+    named = messages.by_resource(rows)
+    keys = {resource: list(found) for resource, found in named.items()}
+    deals = deals_touched(work.home.lake.view(), declared, keys)
     found = sync_touched(
         connector,
-        messages.by_resource(rows),
+        named,
         lake=work.home.lake,
         people=StorePeople(work.store),
         quarantine=work.home.quarantine,
@@ -164,7 +173,7 @@ def sync_named(work: Work, connector: Connector) -> tuple[Any, str]:
         mapping=load(declared.mapping),
     )
     messages.done(work.store, rows)
-    return found, declared.name
+    return found, declared.name, deals | deals_touched(work.home.lake.view(), declared, keys)
 
 
 def sync_home(
@@ -266,24 +275,47 @@ def fit_ranges(work: Work) -> Outcome:
 
 
 def score(work: Work) -> Outcome:
-    """Score with the models in use, the last scores staying where nothing changed; then ask for ranges that miss."""
+    """Score with the models in use, the last scores staying where nothing changed; then ask for ranges that miss.
+
+    A job that names deals rates those alone.
+    """
     from serving.scoring import score_all
 
-    found = score_all(work.home, store=work.store, reuse=True, progress=work.tell)
+    only = work.job.params.get("deals")
+    found = score_all(work.home, store=work.store, reuse=True, only=only, progress=work.tell)
     deals, result = found.rows.get("deals", 0) + found.rows.get("leads", 0), asdict(found)
     result |= {"as_of": found.as_of.isoformat(), "folder": found.folder.name, "ranges_job": _ranges_after(work)}
     return Outcome(f"{deals:,} deals, {found.rated:,} of them rated anew", result)
 
 
-def score_after(work: Work) -> int | None:
-    """Ask for scores of the new data: one job for all that came before it began; None where no model is in use."""
+def write_into_crm(work: Work) -> Outcome:
+    """Write what the newest scores say into fields of a CRM's deals, or say what would be written."""
+    from serving.crms import writer_of
+    from serving.write_back import write_back
+
+    crm, dry = work.job.params["crm"], bool(work.job.params.get("dry_run"))
+    writer = writer_of(crm, work.settings, work.home)
+    report = write_back(work.home, work.store, crm, writer, dry_run=dry, tell=work.tell)
+    if not dry:
+        written, refused = report.written, len(report.refused)
+        work.store.audit(_who(work.job), "write back", crm=crm, written=written, refused=refused)
+    return Outcome(report.lines(dry)[-1], {"crm": crm, "dry_run": dry, **report.result()})
+
+
+def score_after(work: Work, deals: set[str] | None = None) -> int | None:
+    """Ask for scores of the new data: one job for all that came before it began; None where no model is in use.
+
+    With `deals`, only those are rated anew, unless a job that rates all is waiting.
+    """
     from training import registry
 
     if not any(_in_use(registry, what, work.home) for what in MODELS):
         return None
     queue = Queue(work.store)
-    waiting = queue.waiting("score")
-    job = waiting or queue.ask("score", {}, by=work.job.asked_by, how=f"after job {work.job.job_id}")
+    waiting, params = queue.waiting("score"), {} if deals is None else {"deals": sorted(deals)}
+    if waiting and waiting.params not in ({}, params):
+        waiting = None  # it rates other deals alone
+    job = waiting or queue.ask("score", params, by=work.job.asked_by, how=f"after job {work.job.job_id}")
     return job.job_id
 
 

@@ -78,6 +78,7 @@ def show_data(
         lines=lines,
         running=any(line.share is not None for line in lines),
         may_start=desk.viewer.signed_in and desk.viewer.role in ("analyst", "admin"),
+        may_connect=desk.viewer.signed_in and desk.viewer.role == "admin",
         mappings=shipped(),
         crms=[(crm, TITLES[crm]) for crm in CRMS],
         models=[("win", say("Win")), ("attainment", say("Attainment")), ("churn", say("Churn"))],
@@ -281,8 +282,10 @@ def _line(desk: Desk, job: Job) -> JobLine:
         "import": say("Import"), "sync": say("Sync"), "train": say("Training"),
         "ranges": say("Ranges of the win model"),
         "score": say("Scores"),
+        "write-back": say("Write-back"),
     }  # fmt: skip
-    name = say("Import, dry run") if job.params.get("dry_run") else names[job.kind]
+    dry = {"import": say("Import, dry run"), "write-back": say("Write-back, dry run")}
+    name = dry[job.kind] if job.params.get("dry_run") else names[job.kind]
     detail = job.params.get("what") or job.params.get("crm") or ""
     return JobLine(
         job.job_id,

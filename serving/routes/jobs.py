@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from serving.access import Viewer, may_see_jobs, may_start_jobs
+from serving.access import Viewer, may_see_jobs, may_start_jobs, may_write_back
 from serving.crms import CrmName
 from serving.dependencies import QueueDep, ServerDep, SignedInDep, StepsDep, ViewerDep
 from serving.documents import example
@@ -56,7 +56,17 @@ class Score(BaseModel):
     kind: Literal["score"]
 
 
-Wish = Annotated[Train | Sync | Score, Field(discriminator="kind")]
+class WriteBack(BaseModel):
+    """Write what the newest scores say into the fields of a CRM's deals that company.yaml names; for administrators."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["write-back"]
+    crm: CrmName
+    dry_run: Annotated[bool, Field(description="Only say what would be written.")] = True
+
+
+Wish = Annotated[Train | Sync | Score | WriteBack, Field(discriminator="kind")]
 
 
 class JobRow(BaseModel):
@@ -111,8 +121,13 @@ def read_jobs(
 
 @router.post("", status_code=202, responses=example(JOB, 202))
 def ask(given: Wish, queue: QueueDep, server: ServerDep, viewer: SignedInDep, response: Response) -> JobRow:
-    """Ask for training, a sync or scores; a worker takes it up. For analysts and administrators."""
+    """Ask for training, a sync or scores; a worker takes it up. For analysts and administrators.
+
+    Writing into a CRM is for administrators alone.
+    """
     may_start_jobs(viewer)
+    if given.kind == "write-back":
+        may_write_back(viewer)
     params = given.model_dump(exclude={"kind"})
     job = queue.ask(given.kind, params, by=viewer.user_id)
     server.store.audit(f"user {viewer.user_id}", "ask for job", job=job.job_id, kind=job.kind, params=params)

@@ -11,7 +11,11 @@ CODE = """
 import json, os, signal, sys
 import serving.app, serving.scoring, serving.jobs.child, uvicorn, lightgbm, models.win, deltalake, models.coaching
 from pathlib import Path
+import crm.connectors.hubspot, crm.connectors.zoho, serving.jobs.tasks
+from serving.crms import connector_of
+from serving.home import Home
 from serving.settings import Settings
+from serving.store import Store
 
 def serve(home, port, **settings):
     app = serving.app.create_app(Settings(home=Path(home), **settings))
@@ -19,6 +23,11 @@ def serve(home, port, **settings):
 
 def job(home, job_id, worker):
     serving.jobs.child.main(Path(home), job_id, worker)
+
+def sync(home, crm, **settings):
+    place = Home(Path(home))
+    connector = connector_of(crm, Settings(home=place.root, **settings), place)
+    serving.jobs.tasks.sync_home(place, Store(place.database_url), connector, lambda text, done: None)
 
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 print("ready", flush=True)
@@ -28,7 +37,7 @@ for line in sys.stdin:
     if number == 0:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         try:
-            {"serve": serve, "job": job}[wish.pop("do")](**wish)
+            {"serve": serve, "job": job, "sync": sync}[wish.pop("do")](**wish)
         finally:
             os._exit(0)
     print(number, flush=True)
@@ -51,7 +60,7 @@ class Forks:
         assert self._process.stdout.readline() == "ready\n"
 
     def start(self, do, **given):
-        """Fork a process that serves or does a job; give its number."""
+        """Fork a process that serves, does a job or syncs; give its number."""
         self._process.stdin.write(json.dumps({"do": do, **given}) + "\n")
         self._process.stdin.flush()
         return int(self._process.stdout.readline())

@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 
-import httpx
 from filelock import FileLock
 
 from crm.connectors.base import BadCrmKey, CrmUnreachable
+from crm.connectors.tokens import ask_sign_in, safe_address
 
 TITLE = "纷享销客"
 CLOUDS: Mapping[str, str] = MappingProxyType(
@@ -31,7 +30,6 @@ CLOUDS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Where the API is, by the cloud that the company is on."""
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _EARLY = 600.0  # from so many seconds before its end on, Fxiaoke gives a new token; before, the same again
 _PER_MINUTE = 10
 _BUSY_CODES = (-1, -2, 30004, 50009)
@@ -86,7 +84,7 @@ class FxiaokeTokens:
     ) -> None:
         if host is None and keys.cloud not in CLOUDS:
             raise BadCrmKey(TITLE, f"there is no cloud '{keys.cloud}'", f"Give one of {', '.join(CLOUDS)}.")
-        self.host = _safe(host or CLOUDS[keys.cloud])
+        self.host = safe_address(TITLE, host or CLOUDS[keys.cloud])
         self._keys, self._clock, self._pause = keys, clock, pause
         which = hashlib.sha256(f"{self.host} {keys.app_id} {keys.permanent_code}".encode()).hexdigest()[:16]
         self._file, self._lock = folder / f"fxiaoke-{which}.token", FileLock(folder / f"fxiaoke-{which}.lock")
@@ -122,15 +120,11 @@ class FxiaokeTokens:
             "permanentCode": self._keys.permanent_code,
             "grantType": "app_secret",
         }
-        try:
-            url, trace = f"{self.host}/oauth2.0/token", {"thirdTraceId": str(uuid4())}
-            answer = httpx.post(url, params=trace, json=sent, timeout=60)
-        except httpx.TransportError:
-            raise CrmUnreachable(TITLE, "does not answer", "Try again later.") from None
-        body = _body(answer)
+        url, trace = f"{self.host}/oauth2.0/token", {"thirdTraceId": str(uuid4())}
+        status, body = ask_sign_in(TITLE, url, params=trace, json=sent)
         code = body.get("errorCode")
-        if answer.status_code >= 500 or answer.status_code == 429 or code in _BUSY_CODES:
-            raise CrmUnreachable(TITLE, f"gives no token ({answer.status_code}, errorCode {code})", "Try again later.")
+        if code in _BUSY_CODES:
+            raise CrmUnreachable(TITLE, f"gives no token ({status}, errorCode {code})", "Try again later.")
         if code != 0 or not body.get("accessToken"):
             said = f"gives no token (errorCode {str(code)[:20]}, traceId {str(body.get('traceId'))[:80]})"
             raise BadCrmKey(TITLE, said, "Check app, secret, permanent code and cloud.")
@@ -159,18 +153,3 @@ class FxiaokeTokens:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             json.dump(dict(kept), file)
         part.replace(self._file)
-
-
-def _body(answer: httpx.Response) -> dict[str, Any]:
-    try:
-        body = answer.json()
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
-def _safe(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
-        raise BadCrmKey(TITLE, f"'{url}' is not encrypted", "Use an https address.")
-    return url.rstrip("/")

@@ -9,7 +9,7 @@ from crm.connectors.base import CallRefused
 from crm.connectors.fxiaoke.calls import MOST_ROWS, FxiaokeApi, matches
 from crm.connectors.fxiaoke.connector import Fxiaoke
 from crm.connectors.fxiaoke.objects import DECLARATION, KEY
-from crm.connectors.writing import NoSuchField, Value, Written
+from crm.connectors.writing import Value, Written, check_fields
 
 _NUMBERS = ("number", "percentile", "currency")
 _TEXTS = ("text", "long_text")
@@ -26,12 +26,8 @@ class FxiaokeWriter:
         with closing(self._crm.api()) as api:
             for kind in _kinds(api):
                 fields = api.describe(kind)
-                for names, types, what in ((numbers, _NUMBERS, "number"), (texts, _TEXTS, "text")):
-                    for name in names:
-                        if name not in fields:
-                            raise NoSuchField(DECLARATION.title, name, f"is not there in {kind}")
-                        if fields[name].get("type") not in types:
-                            raise NoSuchField(DECLARATION.title, name, f"of {kind} is no {what}")
+                title = DECLARATION.title
+                check_fields(title, kind, fields, numbers, texts, number_types=_NUMBERS, text_types=_TEXTS)
 
     def write(self, values: Mapping[str, Mapping[str, Value]]) -> Iterator[Written]:
         """See `crm.connectors.writing.Writer.write`."""

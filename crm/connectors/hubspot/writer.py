@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from typing import Any
 
 from crm.connectors.base import CallRefused
 from crm.connectors.hubspot.calls import HubSpotApi
 from crm.connectors.hubspot.connector import HubSpot
 from crm.connectors.hubspot.objects import DEALS, DECLARATION
-from crm.connectors.writing import NoSuchField, Value, Written
+from crm.connectors.writing import Value, Written, check_fields
 
 _MOST = 100
 
@@ -24,15 +25,10 @@ class HubSpotWriter:
         """See `crm.connectors.writing.Writer.check`."""
         with closing(self._crm.api()) as api:
             known = api.properties(DEALS)
-        for names, kind, what in ((numbers, "number", "number"), (texts, "string", "text")):
-            for name in names:
-                if name not in known:
-                    raise NoSuchField(DECLARATION.title, name, "is not there in deals")
-                if known[name].get("type") != kind:
-                    raise NoSuchField(DECLARATION.title, name, f"of deals is no {what}")
-                fixed = (known[name].get("modificationMetadata") or {}).get("readOnlyValue")
-                if fixed or known[name].get("calculated"):
-                    raise NoSuchField(DECLARATION.title, name, "of deals cannot be written")
+        check_fields(
+            DECLARATION.title, DEALS, known, numbers, texts,
+            number_types=("number",), text_types=("string",), fixed=_fixed,
+        )  # fmt: skip
 
     def write(self, values: Mapping[str, Mapping[str, Value]]) -> Iterator[Written]:
         """See `crm.connectors.writing.Writer.write`."""
@@ -40,6 +36,10 @@ class HubSpotWriter:
         with closing(self._crm.api()) as api:
             for start in range(0, len(deals), _MOST):
                 yield from _piece(api, {d: values[d] for d in deals[start : start + _MOST]})
+
+
+def _fixed(field: Mapping[str, Any]) -> bool:
+    return bool((field.get("modificationMetadata") or {}).get("readOnlyValue") or field.get("calculated"))
 
 
 def _piece(api: HubSpotApi, values: Mapping[str, Mapping[str, Value]]) -> Iterator[Written]:

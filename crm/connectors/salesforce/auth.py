@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
-import httpx
-
-from crm.connectors.base import BadCrmKey, CrmUnreachable
+from crm.connectors.base import BadCrmKey
+from crm.connectors.tokens import ask_sign_in, safe_address
 
 TITLE = "Salesforce"
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +39,7 @@ class SalesforceTokens:
     """
 
     def __init__(self, keys: SalesforceKeys) -> None:
-        self._login = _safe(keys.login)
+        self._login = safe_address(TITLE, keys.login)
         self._keys, self._lock = keys, threading.Lock()
         self._token, self._host = "", ""
 
@@ -69,24 +66,8 @@ class SalesforceTokens:
             sent |= {"grant_type": "refresh_token", "refresh_token": self._keys.refresh_token}
         else:
             sent |= {"grant_type": "client_credentials"}
-        try:
-            answer = httpx.post(f"{self._login}/services/oauth2/token", data=sent, timeout=60)
-        except httpx.TransportError:
-            raise CrmUnreachable(TITLE, "does not answer", "Try again later.") from None
-        if answer.status_code >= 500 or answer.status_code == 429:
-            raise CrmUnreachable(TITLE, f"answered {answer.status_code} to the sign-in", "Try again later.")
-        try:
-            body = answer.json()
-        except ValueError:
-            body = {}
-        if answer.status_code != 200 or "access_token" not in body or "instance_url" not in body:
-            code = str(body.get("error", answer.status_code))[:40]
+        status, body = ask_sign_in(TITLE, f"{self._login}/services/oauth2/token", data=sent)
+        if status != 200 or "access_token" not in body or "instance_url" not in body:
+            code = str(body.get("error", status))[:40]
             raise BadCrmKey(TITLE, f"gives no token ({code})", "Check address, client and refresh token.")
-        self._token, self._host = str(body["access_token"]), _safe(str(body["instance_url"]))
-
-
-def _safe(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
-        raise BadCrmKey(TITLE, f"'{url}' is not encrypted", "Use an https address.")
-    return url.rstrip("/")
+        self._token, self._host = str(body["access_token"]), safe_address(TITLE, str(body["instance_url"]))

@@ -8,7 +8,7 @@ from typing import Any
 
 from crm.connectors.salesforce.connector import Salesforce
 from crm.connectors.salesforce.objects import DECLARATION, OPPORTUNITIES
-from crm.connectors.writing import NoSuchField, Value, Written
+from crm.connectors.writing import Value, Written, check_fields
 
 _MOST = 200
 _LEADS = "00Q"  # keys of leads begin so
@@ -26,14 +26,10 @@ class SalesforceWriter:
         """See `crm.connectors.writing.Writer.check`; leads need the fields only if leads are to be written."""
         with closing(self._crm.api()) as api:
             known = api.describe(OPPORTUNITIES)
-        for names, types, what in ((numbers, _NUMBERS, "number"), (texts, _TEXTS, "text")):
-            for name in names:
-                if name not in known:
-                    raise NoSuchField(DECLARATION.title, name, f"is not there in {OPPORTUNITIES}")
-                if known[name].get("type") not in types:
-                    raise NoSuchField(DECLARATION.title, name, f"of {OPPORTUNITIES} is no {what}")
-                if not known[name].get("updateable", True):
-                    raise NoSuchField(DECLARATION.title, name, f"of {OPPORTUNITIES} cannot be written")
+        check_fields(
+            DECLARATION.title, OPPORTUNITIES, known, numbers, texts,
+            number_types=_NUMBERS, text_types=_TEXTS, fixed=lambda field: not field.get("updateable", True),
+        )  # fmt: skip
 
     def write(self, values: Mapping[str, Mapping[str, Value]]) -> Iterator[Written]:
         """See `crm.connectors.writing.Writer.write`."""

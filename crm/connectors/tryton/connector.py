@@ -54,7 +54,15 @@ class Tryton:
         return DECLARATION
 
     def own_fields(self) -> Mapping[str, Sequence[str]]:
-        """None: a field beside those of Tryton's modules comes with a module of its own, and into a mapping by hand."""
+        """None: a field beside those of Tryton's modules comes with a module of its own, and into a mapping by hand.
+
+        Tryton is asked all the same, so that wrong keys are said before anything is read.
+        """
+        rpc = self.rpc()
+        try:
+            rpc.call("model.sale.opportunity.fields_get", ["party"], 0, {})
+        finally:
+            rpc.close()
         return {}
 
     def pull(self, state: State, stop: datetime, wanted: Mapping[str, Sequence[str]]) -> Iterator[Batch]:

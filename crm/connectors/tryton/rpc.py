@@ -7,15 +7,15 @@ import threading
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 
 from crm.connectors.base import BadCrmKey, CrmUnreachable
+from crm.connectors.tokens import safe_address
 from crm.connectors.web import Patience, Web
 
 TITLE = "Tryton"
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,8 @@ class TrytonRpc:
     """
 
     def __init__(self, keys: TrytonKeys, *, max_calls: int, patience: Patience | None = None) -> None:
-        parts = urlsplit(keys.url)
-        if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
-            raise BadCrmKey(TITLE, f"'{keys.url}' is not encrypted", "Use an https address.")
         self._keys, self._lock = keys, threading.Lock()
-        self._url = f"{keys.url.rstrip('/')}/{quote(keys.database)}/rpc/"
+        self._url = f"{safe_address(TITLE, keys.url)}/{quote(keys.database)}/rpc/"
         self._session: dict[str, str] | None = None
         self._web = Web(TITLE, self._headers, max_calls=max_calls, patience=patience)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from crm.connectors.base import CallRefused
 from crm.connectors.tryton.connector import DECLARATION, Tryton
-from crm.connectors.writing import NoSuchField, Value, Written
+from crm.connectors.writing import Value, Written, check_fields
 
 _NUMBERS = ("float", "numeric", "integer")
 _TEXTS = ("char", "text")
@@ -26,13 +26,9 @@ class TrytonWriter:
         """See `crm.connectors.writing.Writer.check`."""
         with closing(self._crm.rpc()) as rpc:
             known = rpc.call(f"{_MODEL}.fields_get", None, 0, {})
-        for names, types, what in ((numbers, _NUMBERS, "number"), (texts, _TEXTS, "text")):
-            for name in names:
-                if name not in known:
-                    raise NoSuchField(DECLARATION.title, name, "is not there in opportunities")
-                if known[name]["type"] not in types:
-                    raise NoSuchField(DECLARATION.title, name, f"of opportunities is no {what}")
-                self._kinds[name] = known[name]["type"]
+        title, where = DECLARATION.title, "opportunities"
+        check_fields(title, where, known, numbers, texts, number_types=_NUMBERS, text_types=_TEXTS)
+        self._kinds |= {name: str(known[name]["type"]) for name in (*numbers, *texts)}
 
     def write(self, values: Mapping[str, Mapping[str, Value]]) -> Iterator[Written]:
         """See `crm.connectors.writing.Writer.write`."""

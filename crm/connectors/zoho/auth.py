@@ -7,11 +7,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from urllib.parse import urlsplit
 
-import httpx
-
-from crm.connectors.base import BadCrmKey, CrmUnreachable
+from crm.connectors.base import BadCrmKey
+from crm.connectors.tokens import ask_sign_in, safe_address
 
 ACCOUNTS: Mapping[str, str] = MappingProxyType(
     {
@@ -28,7 +26,6 @@ ACCOUNTS: Mapping[str, str] = MappingProxyType(
 )
 """Where tokens come from, by data centre; the answer names the host of the CRM."""
 _TITLE = "Zoho CRM"
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _EARLY = 60.0  # seconds before its end at which a token is renewed
 
 
@@ -60,7 +57,7 @@ class ZohoTokens:
         if accounts is None and keys.data_centre not in ACCOUNTS:
             known = ", ".join(ACCOUNTS)
             raise BadCrmKey(_TITLE, f"there is no data centre '{keys.data_centre}'", f"Give one of {known}.")
-        self._accounts = _safe(accounts or ACCOUNTS[keys.data_centre])
+        self._accounts = safe_address(_TITLE, accounts or ACCOUNTS[keys.data_centre])
         self._keys, self._lock = keys, threading.Lock()
         self._token, self._host, self._ends = "", "", 0.0
 
@@ -88,31 +85,10 @@ class ZohoTokens:
             "client_secret": self._keys.client_secret,
             "refresh_token": self._keys.refresh_token,
         }
-        try:
-            answer = httpx.post(f"{self._accounts}/oauth/v2/token", data=sent, timeout=60)
-        except httpx.TransportError:
-            raise CrmUnreachable(_TITLE, "its accounts server does not answer", "Try again later.") from None
-        body = _body(answer)
-        if answer.status_code >= 500 or answer.status_code == 429:
-            raise CrmUnreachable(_TITLE, f"its accounts server answered {answer.status_code}", "Try again later.")
+        status, body = ask_sign_in(_TITLE, f"{self._accounts}/oauth/v2/token", data=sent)
         if "access_token" not in body or "api_domain" not in body:
             # Zoho answers 200 to wrong keys, with the reason in `error`.
-            code = str(body.get("error", answer.status_code))[:40]
+            code = str(body.get("error", status))[:40]
             raise BadCrmKey(_TITLE, f"gives no token ({code})", "Check client, refresh token and data centre.")
-        self._token, self._host = str(body["access_token"]), _safe(str(body["api_domain"]))
+        self._token, self._host = str(body["access_token"]), safe_address(_TITLE, str(body["api_domain"]))
         self._ends = time.monotonic() + float(str(body.get("expires_in", 3600))) - _EARLY
-
-
-def _body(answer: httpx.Response) -> dict[str, object]:
-    try:
-        body = answer.json()
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
-def _safe(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
-        raise BadCrmKey(_TITLE, f"'{url}' is not encrypted", "Use an https address.")
-    return url.rstrip("/")

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from crm.connectors.base import Batch, CrmUnreachable, Declaration, State
+from crm.connectors.base import BadCrmKey, Batch, CallRefused, CrmUnreachable, Declaration, State
 from crm.connectors.web import Patience, Web
+from crm.connectors.zoho import bulk
 from crm.connectors.zoho.auth import ZohoKeys, ZohoTokens
 from crm.connectors.zoho.modules import (
     ACTIVITIES,
@@ -19,6 +20,7 @@ from crm.connectors.zoho.modules import (
     LEADS,
     MODULES,
     STAGE_CHANGES,
+    TERRITORIES,
     TIMED,
     TIMELINE,
     USERS,
@@ -37,7 +39,8 @@ from crm.connectors.zoho.modules import (
 from crm.errors import BadInput
 
 _OVERLAP = timedelta(minutes=1)
-_MOST_FIELDS = 50
+_MOST_FIELDS, _MOST_QUERIED = 50, 500
+_QUERY_ROWS = 2000
 _MOST_IDS = 100
 _MOST_AGAIN = 3
 
@@ -49,20 +52,32 @@ _FORECAST_TYPES = {"closed won": "won", "closed lost": "lost"}
 class TooManyFields(BadInput):
     """A mapping asks for more fields of a module than Zoho gives in one call."""
 
-    def __init__(self, module: str, asked: int) -> None:
+    def __init__(self, module: str, asked: int, most: int) -> None:
         super().__init__(
-            f"Zoho CRM gives {_MOST_FIELDS} fields of {module} at most; the mapping reads {asked}. Leave some out."
+            f"Zoho CRM gives {most} fields of {module} at most; the mapping reads {asked}. Leave some out."
         )
 
 
 @dataclass(frozen=True, slots=True)
 class ZohoLimits:
-    """What a run may ask of Zoho: rows a page, pages a batch, calls at a time, and calls in all."""
+    """What a run may ask of Zoho.
+
+    Parameters
+    ----------
+    page, pages, parallel, calls : int
+        Rows a page, pages a batch, calls at a time, and calls in all.
+    bulk : bool
+        Whether a first load takes files of whole modules where those hold what the mapping reads.
+    poll : float
+        Seconds between the first two looks at such a file.
+    """
 
     page: int = 200
     pages: int = 10
     parallel: int = 4
     calls: int = 20_000
+    bulk: bool = True
+    poll: float = 2.0
 
 
 class Zoho:
@@ -70,7 +85,8 @@ class Zoho:
 
     The cursor holds, for each module, the moment since when changes are read, and within an unfinished reading the page
     to go on with. Pages are ordered by id, which never changes: a record that changes meanwhile moves no other one. A
-    record that is deleted meanwhile does; such a reading is done again.
+    record that is deleted meanwhile does; such a reading is done again. A first load takes files by bulk read instead,
+    and a module of which more fields are read than a page gives goes by queries, each behind the last id.
 
     Parameters
     ----------
@@ -160,9 +176,13 @@ class _Run:
         self._web, self._root, self._limits = web, f"{host}/crm/v8", limits
         self._stop, self._wanted = stop, wanted
         self._outcomes: dict[str, str] = {}
+        self._files = bulk.BulkRead(web, host, poll=limits.poll)
+        self._no_file: set[str] = set()
 
     def batches(self, state: dict[str, dict[str, Any]]) -> Iterator[Batch]:
-        yield Batch({USERS: self._users()}, state)
+        territories, of_user = self._territories()
+        users = [{**user, "Territory_Id": of_user.get(str(user["id"]))} for user in self._users()]
+        yield Batch({TERRITORIES: territories, USERS: users}, state)
         for module in MODULES:
             for rows, gone, cursor in self._module(module, state.get(module, {})):
                 state = {**state, module: cursor}
@@ -184,6 +204,17 @@ class _Run:
             page, more = page + 1, bool(answer.get("info", {}).get("more_records"))
         return rows
 
+    def _territories(self) -> tuple[list[Row], dict[str, str]]:
+        """Territories, and the first one of each user; none where the company's edition has no such thing."""
+        url, of_user = f"{self._root}/settings/territories", dict[str, str]()
+        answer = self._web.get(url, {}, missing=(400, 403, 404)) or {}
+        found = [flat(t, self._wanted[TERRITORIES]) for t in answer.get("territories", [])]
+        for territory in found:
+            there = self._web.get(f"{url}/{territory['id']}/users", {}, missing=(400, 404)) or {}
+            for user in there.get("users", []):
+                of_user.setdefault(str(user["id"]), str(territory["id"]))
+        return found, of_user
+
     def _module(self, module: str, cursor: Cursor) -> Iterator[Part]:
         """Batches of one module: rows by resource, deleted identifiers, and the module's cursor behind them."""
         fields = self._fields(module)
@@ -204,7 +235,9 @@ class _Run:
     def _sweep(self, module: str, fields: list[str], cursor: Cursor) -> Iterator[Part]:
         """All pages of what changed since the cursor, then what was deleted since then."""
         while True:
-            records, token, whole = self._chunk(module, fields, cursor)
+            token_kind = self._kind(module, fields, cursor)
+            read = {"bulk": self._filed, "query": self._queried, "": self._chunk}[token_kind]
+            records, token, whole = read(module, fields, cursor)
             cursor = {**cursor, "token": token, "planned": {**cursor["planned"], **self._planned(module, records)}}
             rows = self._rows(module, records)
             if token:
@@ -212,7 +245,8 @@ class _Run:
                 continue
             started = datetime.fromisoformat(cursor["started"])
             deleted = self._deleted(module, cursor["since"])
-            shifted = any(datetime.fromisoformat(d["deleted_time"]) >= started for d in deleted)
+            # Files and queries are no pages: what is deleted meanwhile moves nothing in them.
+            shifted = not token_kind and any(datetime.fromisoformat(d["deleted_time"]) >= started for d in deleted)
             if (shifted or not whole) and cursor["again"] < _MOST_AGAIN:
                 cursor = self._begin(cursor, cursor["again"] + 1)
                 yield rows, [], cursor
@@ -238,6 +272,43 @@ class _Run:
             if token is None:
                 return list(records.values()), None, True
         return list(records.values()), token, True
+
+    def _kind(self, module: str, fields: Sequence[str], cursor: Cursor) -> str:
+        """How a module is read: by a file at first, by queries where it has many fields, else by pages."""
+        first = cursor["since"] is None and module not in self._no_file
+        if self._limits.bulk and first and bulk.fits(module, self._wanted[module]):
+            return "bulk"
+        return "query" if len(fields) > _MOST_FIELDS else ""
+
+    def _filed(self, module: str, fields: list[str], cursor: Cursor) -> tuple[list[Record], str | None, bool]:
+        """As `_chunk`, from a file; the token is the job's key and the row."""
+        said = str(cursor.get("token") or "").split(" ")
+        if said[0] != "bulk":  # noted before it is waited for, so that a run that dies here goes on with the same file
+            try:
+                return [], f"bulk {self._files.begin(module, fields)} 0", True
+            except (BadCrmKey, CallRefused):  # a key without that scope, or an edition without it: pages do as well
+                self._no_file.add(module)
+                return [], None, False
+        begin, size = int(said[2]), self._limits.page * self._limits.pages
+        found = self._files.rows(said[1], begin, size)
+        if found is None:
+            self._no_file.add(module)
+            return [], None, False
+        records, following = found
+        if len(records) == size:
+            return records, f"bulk {said[1]} {begin + size}", True
+        return records, f"bulk {self._files.begin(module, fields, following)} 0" if following else None, True
+
+    def _queried(self, module: str, fields: list[str], cursor: Cursor) -> tuple[list[Record], str | None, bool]:
+        """As `_chunk`, by COQL; the token is the last id."""
+        last = str(cursor.get("token") or "query 0").removeprefix("query ")
+        since = f" and Modified_Time >= '{cursor['since']}'" if cursor["since"] else ""
+        where = f"(id > {last}{since})" if since else f"id > {last}"
+        text = f"select {', '.join(fields)} from {module} where {where} order by id asc limit {_QUERY_ROWS}"
+        answer = self._web.call("POST", f"{self._root}/coql", json={"select_query": text}) or {}
+        records = list(answer.get("data") or [])
+        more = bool((answer.get("info") or {}).get("more_records"))
+        return records, f"query {records[-1]['id']}" if more else None, True
 
     def _by_id(self, module: str, fields: list[str], ids: list[str]) -> list[Record]:
         records: list[Record] = []
@@ -266,8 +337,9 @@ class _Run:
             self._outcomes = _outcomes(known)
         names = [f["api_name"] for f in known]
         fields = api_fields(module, self._wanted[module], names) if names else []
-        if len(fields) > _MOST_FIELDS:
-            raise TooManyFields(module, len(fields))
+        plain = all("$" not in f for f in fields) and module not in ACTIVITIES
+        if len(fields) > (most := _MOST_QUERIED if plain else _MOST_FIELDS):
+            raise TooManyFields(module, len(fields), most)
         return fields
 
     def _planned(self, module: str, records: Sequence[Record]) -> dict[str, str]:

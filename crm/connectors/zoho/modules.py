@@ -11,6 +11,7 @@ from typing import Any
 from crm.connectors.base import Declaration, Resource
 
 USERS = "Users"
+TERRITORIES = "Territories"
 DEALS = "Deals"
 STAGE_CHANGES = "Stage_Changes"
 LEADS = "Leads"
@@ -31,7 +32,8 @@ DECLARATION = Declaration(
     name="zoho",
     title="Zoho CRM",
     resources=(
-        Resource(USERS, ("id",)),
+        Resource(TERRITORIES, ("id", "name", "reporting_to.id", "manager.id")),
+        Resource(USERS, ("id", "Territory_Id")),
         Resource("Accounts", ("id", "Modified_Time"), {"accounts": "account_id"}),
         Resource("Contacts", ("id", "Modified_Time"), {"contacts": "contact_id"}),
         Resource("Products", ("id", "Modified_Time"), {"products": "product_id"}),
@@ -53,7 +55,7 @@ DECLARATION = Declaration(
     history=frozenset({"stage"}),
     mapping=Path(__file__).parent / "mapping.yaml",
 )
-MODULES = tuple(r.name for r in DECLARATION.resources if r.name not in (USERS, STAGE_CHANGES, TIMELINE))
+MODULES = tuple(r.name for r in DECLARATION.resources if r.name not in (TERRITORIES, USERS, STAGE_CHANGES, TIMELINE))
 
 _LOST_LEADS = ("lost lead", "junk lead", "not qualified")
 Record = Mapping[str, Any]

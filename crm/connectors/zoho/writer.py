@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
-from crm.connectors.writing import NoSuchField, Value, Written
+from crm.connectors.writing import Value, Written, check_fields
 from crm.connectors.zoho.connector import Zoho, read_fields
 from crm.connectors.zoho.modules import DEALS, DECLARATION
 
@@ -25,14 +25,10 @@ class ZohoWriter:
         """See `crm.connectors.writing.Writer.check`."""
         with closing(self._crm.web()) as web:
             known = {f["api_name"]: f for f in read_fields(web, self._crm.root, DEALS)}
-        for names, types, what in ((numbers, _NUMBERS, "number"), (texts, _TEXTS, "text")):
-            for name in names:
-                if name not in known:
-                    raise NoSuchField(DECLARATION.title, name, "is not there in Deals")
-                if known[name].get("data_type") not in types:
-                    raise NoSuchField(DECLARATION.title, name, f"of Deals is no {what}")
-                if known[name].get("field_read_only") or known[name].get("read_only"):
-                    raise NoSuchField(DECLARATION.title, name, "of Deals cannot be written")
+        check_fields(
+            DECLARATION.title, DEALS, known, numbers, texts, kind="data_type", number_types=_NUMBERS, text_types=_TEXTS,
+            fixed=lambda field: bool(field.get("field_read_only") or field.get("read_only")),
+        )  # fmt: skip
 
     def write(self, values: Mapping[str, Mapping[str, Value]]) -> Iterator[Written]:
         """See `crm.connectors.writing.Writer.write`."""

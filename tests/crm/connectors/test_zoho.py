@@ -1,5 +1,8 @@
 """Zoho CRM against a stand-in: whatever happens on the way, the lake equals the CRM row by row."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,7 +20,8 @@ from crm.connectors.zoho.auth import ZohoTokens
 from crm.lake import Lake
 from crm.mapping import load
 from crm.people import MemoryPeopleBook
-from tests.crm.connectors.zoho_server import KEYS, ZohoCrm, ZohoServer
+from tests.crm.connectors.tryton_server import UV
+from tests.crm.connectors.zoho_server import KEYS, STAGES, ZohoCrm, ZohoServer
 
 OUTCOMES = {"Qualification": "open", "Proposal": "open", "Signed": "won", "Dropped": "lost"}
 
@@ -82,11 +86,11 @@ class Site:
         self.lake, self.people, self.state = Lake(root / "lake"), MemoryPeopleBook(), root / "zoho.json"
 
     def sync(
-        self, page: int = 5, pages: int = 10, calls: int = 2000, timeline: bool = False, **keys: str
+        self, page: int = 5, pages: int = 10, calls: int = 2000, timeline: bool = False, bulk: bool = False, **keys: str
     ) -> SyncReport:
         connector = Zoho(
             ZohoKeys(**{**KEYS, **keys}), accounts=self.address,
-            limits=ZohoLimits(page=page, pages=pages, calls=calls),
+            limits=ZohoLimits(page=page, pages=pages, calls=calls, bulk=bulk, poll=0.01),
             timeline=timeline,
             patience=Patience(tries=5, first_wait=0.01, longest_wait=2, timeout=5),
         )  # fmt: skip
@@ -325,6 +329,115 @@ def test_wrong_keys_say_so_and_show_no_secret(site: Site, capfd: pytest.CaptureF
         Zoho(ZohoKeys(**KEYS, data_centre="mars"))
     with pytest.raises(BadCrmKey, match="is not encrypted"):
         ZohoTokens(ZohoKeys(**KEYS), "http://accounts.example.org")
+
+
+def test_a_first_load_takes_files_where_they_hold_all_and_the_next_sync_pages(site: Site) -> None:
+    crm = site.crm
+    crm.looks, crm.file_rows = 2, 7  # the twelve deals come in two files
+    site.sync(bulk=True)
+    assert_equal(site)
+    assert [f["query"]["module"]["api_name"] for f in crm.files.values()] == [
+        "Accounts", "Contacts", "Products", "Deals", "Deals",
+    ]  # fmt: skip
+    assert not any(path.endswith("/v8/Deals") for path in crm.asked)
+    crm.tick(hours=1)
+    crm.put("Deals", "305", Amount=7)
+    crm.tick(minutes=5)
+    site.sync(bulk=True)
+    assert_equal(site)
+    assert len(crm.files) == 5
+
+
+@pytest.mark.parametrize("place", range(10, 34, 4))
+def test_a_run_that_dies_over_a_file_goes_on_with_it(site: Site, place: int) -> None:
+    site.crm.file_rows = 7
+    with pytest.raises(CrmUnreachable):
+        site.sync(calls=place, pages=1, bulk=True)
+    site.sync(bulk=True)
+    assert_equal(site)
+
+
+def test_a_file_that_is_gone_or_was_never_made_is_done_without(site: Site) -> None:
+    with pytest.raises(CrmUnreachable):
+        site.sync(calls=23, pages=1, bulk=True)
+    assert base.read_state(site.state)["Deals"]["token"].startswith("bulk ")
+    site.crm.files.clear()
+    site.sync(bulk=True)
+    assert_equal(site)
+    assert any(path.endswith("/v8/Deals") for path in site.crm.asked)
+
+
+def test_what_is_deleted_while_a_file_is_read_is_gone_and_nothing_is_read_again(site: Site) -> None:
+    crm = site.crm
+
+    def delete() -> None:
+        crm.tick(seconds=1)
+        crm.delete("Deals", "300")
+
+    crm.meanwhile["deleted"] = lambda: None
+    crm.meanwhile["result"] = delete
+    site.sync(bulk=True)
+    assert_equal(site)
+    assert len(crm.files) == 4
+
+
+def test_a_module_with_more_fields_than_a_page_gives_is_read_by_queries(site: Site) -> None:
+    crm = site.crm
+    crm.query_rows = 5
+    crm.own["Deals"] = {f"Own_{n}": {"data_type": "integer"} for n in range(60)}
+    crm.put("Deals", "301", Own_59=7)
+    crm.tick(minutes=5)
+    site.sync()
+    assert_equal(site)
+    assert ("301", 7) in site.rows("deals", "deal_id", "x_own_59")
+    crm.tick(hours=1)
+    for n in range(0, 12, 2):
+        crm.tick(seconds=1)
+        crm.put("Deals", str(300 + n), Own_59=n)
+    crm.delete("Deals", "311")
+    crm.tick(minutes=5)
+    crm.asked.clear()
+    site.sync()
+    assert_equal(site)
+    assert {("304", 4), ("310", 10)} <= set(site.rows("deals", "deal_id", "x_own_59"))
+    # Six deals by five a query are two; deals whose fields fit a page are read by pages.
+    assert sum(path.endswith("/coql") for path in crm.asked) == 2
+
+
+def test_territories_are_teams(site: Site) -> None:
+    top = {"id": "71", "name": "All", "reporting_to": None, "manager": {"id": "2", "name": "Person2 Secret"}}
+    site.crm.territories = [top, {**top, "id": "72", "name": "East", "reporting_to": {"id": "71", "name": "All"}}]
+    site.crm.members = {"72": ["1"], "71": ["2"]}
+    site.sync()
+    assert site.rows("teams", "team_id", "name", "parent_team_id", "manager_rep_id") == [
+        ("71", "All", None, "2"),
+        ("72", "East", "71", "2"),
+    ]
+    assert site.rows("reps", "rep_id", "team_id") == [("1", "72"), ("2", "71")]
+
+
+@pytest.mark.peers
+def test_the_stand_in_serves_the_vendors_own_library(site: Site, tmp_path: Path) -> None:
+    """zohocrmsdk8-0, unchanged but for the address, reads from it what is there."""
+    crm, python = site.crm, tmp_path / "env/bin/python"
+    subprocess.run([UV, "venv", "-q", "--python", sys.executable, tmp_path / "env"], check=True)
+    subprocess.run([UV, "pip", "install", "-q", "--python", python, "zohocrmsdk8-0>=7"], check=True)
+    crm.delete("Deals", "302")
+    crm.territories = [{"id": "71", "name": "All", "reporting_to": None, "manager": {"id": "2", "name": "Bo"}}]
+    client, keys = Path(__file__).with_name("zoho_client.py"), json.dumps(KEYS)
+    command = [python, client, site.address, tmp_path, keys, "306"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True)
+    found = json.loads(said.stdout)
+    there = {key: crm.records["Deals"][key] for key in sorted(crm.records["Deals"])}
+    assert found["deals"] == [[key, d["Stage"], d["Amount"]] for key, d in there.items()]
+    assert found["deleted"] == ["302"]
+    assert found["stages"] == [period["Stage"] for period in crm.stages["306"]] == [
+        "Signed", "Proposal", "Qualification",
+    ]  # fmt: skip
+    assert found["outcomes"] == STAGES
+    assert (found["users"], found["territories"]) == (["Person1 Secret", "Person2 Secret"], ["All"])
+    assert found["queried"] == [[key, d["Stage"]] for key, d in there.items() if int(key) > 306]
+    assert found["filed"] == ["Id,Stage,Amount", *(f"{key},{d['Stage']},{d['Amount']}" for key, d in there.items())]
 
 
 def test_no_secret_is_kept_in_any_file(site: Site) -> None:

@@ -1,6 +1,10 @@
 """A stand-in for Zoho CRM on loopback, behaving as version 8 of its API is published: pages, tokens, limits, faults."""
 
+import csv
+import io
+import re
 import threading
+import zipfile
 from collections import deque
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -60,6 +64,11 @@ class ZohoCrm:
         self.own: dict[str, dict[str, Record]] = {m: {} for m in FIELDS}  # fields the company made, as described
         self.timelines: dict[str, list[Record]] = {}
         self.channels: dict[str, Record] = {}
+        self.territories: list[Record] = []
+        self.members: dict[str, list[str]] = {}  # users of each territory
+        self.files: dict[str, Record] = {}  # jobs of bulk read
+        self.query_rows = 2000
+        self.looks, self.file_rows = 0, 200_000  # looks at a job before its file is there, and rows of a file
         self.page_limit, self.at_once, self.most_at_once = 200, 0, 10
         self.tokens: set[str] = set()
         self.renewed = 0
@@ -121,18 +130,18 @@ class ZohoCrm:
                 return refusal(429, "TOO_MANY_REQUESTS")
             if path.endswith("/actions/watch"):
                 return self._watch(method, query, body)
+            if path.startswith("/crm/bulk/v8/read"):
+                return self._bulk(path.removeprefix("/crm/bulk/v8/read").strip("/").split("/"), method, body)
+            if path.endswith("/coql"):
+                return self._coql(body["select_query"])
             if method == "PUT":
                 return self._update(path.removeprefix("/crm/v8/"), body)
             return self._route(path.removeprefix("/crm/v8/").split("/"), query, headers)
 
     def _route(self, parts: list[str], query: dict[str, str], headers: dict[str, str]) -> Answer:
         since = headers.get("If-Modified-Since")
-        if parts == ["users"]:
-            return self._paged("users", self.users, query)
-        if parts == ["settings", "fields"]:
-            return self._fields(query["module"])
         if parts[0] not in FIELDS:
-            return refusal(400, "INVALID_MODULE")
+            return self._settings(parts, query)
         if parts[1:] == ["deleted"]:
             gone = [d for d in self.deleted[parts[0]] if since is None or _at(d["deleted_time"]) >= _at(since)]
             return self._paged("data", gone, query) if gone else Answer(304 if since else 204)
@@ -145,6 +154,22 @@ class ZohoCrm:
                 return refusal(400, "INVALID_DATA")
             return self._paged("__timeline", self.timelines[parts[1]], query)
         return self._records(parts[0], query, since)
+
+    def _settings(self, parts: list[str], query: dict[str, str]) -> Answer:
+        """What is no module's record."""
+        if parts == ["users"]:
+            return self._paged("users", self.users, query)
+        if parts == ["org"]:
+            return Answer(200, {"org": [{"id": "10", "company_name": "Ours", "zgid": "10", "type": "production"}]})
+        if parts[:2] == ["settings", "territories"]:
+            return self._territories(parts[2:])
+        if parts == ["settings", "fields"]:
+            return self._fields(query["module"])
+        if parts == ["settings", "related_lists"]:
+            about = {"id": "88", "api_name": "Stage_History", "display_label": "Stage History", "name": "Stage History"}
+            module = {"api_name": "DealHistory", "id": "89"}
+            return Answer(200, {"related_lists": [{**about, "module": module, "href": "", "type": "default"}]})
+        return refusal(400, "INVALID_MODULE")
 
     def _fields(self, module: str) -> Answer:
         if module not in FIELDS:
@@ -231,6 +256,72 @@ class ZohoCrm:
         ]
         return self._paged("data", shown, query)
 
+    def _territories(self, parts: list[str]) -> Answer:
+        if not self.territories:
+            return refusal(400, "FEATURE_NOT_SUPPORTED")
+        if not parts:
+            info = {"per_page": 200, "count": len(self.territories), "page": 1, "more_records": False}
+            return Answer(200, {"territories": self.territories, "info": info})
+        users = [{"id": user, "name": "Person Secret"} for user in self.members.get(parts[0], [])]
+        return Answer(200, {"users": users}) if users else Answer(204)
+
+    def _bulk(self, parts: list[str], method: str, body: Record) -> Answer:
+        """A job holds the module as it is when it is asked for."""
+        if method == "POST":
+            query = body["query"]
+            module, begin = query["module"]["api_name"], int(query.get("page_token") or 0)
+            if module not in FIELDS:
+                return refusal(400, "INVALID_MODULE")
+            rows = sorted(self.records[module].values(), key=lambda r: int(r["id"]))
+            job = str(900 + len(self.files))
+            page = [_cells(r, query["fields"]) for r in rows[begin : begin + self.file_rows]]
+            self.files[job] = {"rows": page, "query": query, "looks": self.looks, "next": begin + self.file_rows}
+            self.files[job]["more"] = begin + self.file_rows < len(rows)
+            by = {"id": "1", "name": "Ann Lee"}
+            made = {"id": job, "operation": "read", "state": "ADDED", "created_by": by, "created_time": self.stamp()}
+            said = {
+                "status": "success",
+                "code": "ADDED_SUCCESSFULLY",
+                "message": "Added successfully.",
+                "details": made,
+            }
+            return Answer(201, {"data": [said], "info": {}})
+        job = parts[0]
+        if job not in self.files:
+            return refusal(404, "RESOURCE_NOT_FOUND")
+        file = self.files[job]
+        if parts[1:] == ["result"]:
+            said = {"Content-Type": "application/x-download", "Content-Disposition": f"attachment; filename={job}.zip"}
+            return Answer(200, _zipped(job, [["Id", *file["query"]["fields"]], *file["rows"]]), said)
+        file["looks"] -= 1
+        about = {"id": job, "operation": "read", "query": {"page": 1, **file["query"]}, "file_type": "csv"}
+        about |= {"created_by": {"id": "1", "name": "Ann Lee"}, "created_time": self.stamp()}
+        if file["looks"] >= 0:
+            return Answer(200, {"data": [{**about, "state": "IN PROGRESS"}]})
+        result = {"page": 1, "count": len(file["rows"]), "per_page": self.file_rows, "more_records": file["more"]}
+        result |= {"download_url": f"/crm/bulk/v8/read/{job}/result", "next_page_token": str(file["next"])}
+        return Answer(200, {"data": [{**about, "state": "COMPLETED", "result": result}]})
+
+    def _coql(self, text: str) -> Answer:
+        """select FIELDS from MODULE where id > N [and Modified_Time >= 'T'] order by id asc limit M."""
+        wish = re.fullmatch(
+            r"select (.+) from (\w+) where \(?id > (\d+)(?: and Modified_Time >= '([^']+)'\))? "
+            r"order by id asc limit (\d+)", text,
+        )  # fmt: skip
+        if wish is None:
+            return refusal(400, "SYNTAX_ERROR")
+        fields, module, after, since, most = wish.groups()
+        if module not in FIELDS or len(fields.split(", ")) > 500 or int(most) > 2000:
+            return refusal(400, "INVALID_QUERY")
+        rows = sorted(self.records[module].values(), key=lambda r: int(r["id"]))
+        rows = [r for r in rows if int(r["id"]) > int(after)]
+        rows = [r for r in rows if not since or _at(r["Modified_Time"]) >= _at(since)]
+        if not rows:
+            return Answer(204)
+        size = min(int(most), self.query_rows)
+        data = [{**{n: _key_alone(r.get(n)) for n in fields.split(", ")}, "id": r["id"]} for r in rows[:size]]
+        return Answer(200, {"data": data, "info": {"count": len(data), "more_records": len(rows) > size}})
+
     def _paged(self, key: str, rows: list[Record], query: dict[str, str]) -> Answer:
         size = min(int(query.get("per_page", 200)), self.page_limit)
         token = query.get("page_token")
@@ -262,6 +353,24 @@ def _fault(kind: str) -> Answer:
         return Answer(200, {"data": [], "info": {}}, broken=kind)
     status, _, wait = kind.partition(" ")
     return refusal(int(status), "TOO_MANY_REQUESTS", **({"Retry-After": wait} if wait else {}))
+
+
+def _key_alone(value: Any) -> Any:
+    """Of a lookup, files and queries give the key."""
+    return {"id": value["id"]} if isinstance(value, dict) else value
+
+
+def _cells(record: Record, fields: list[str]) -> list[str]:
+    values = [_key_alone(record.get(name)) for name in fields]
+    return [record["id"], *("" if v is None else v["id"] if isinstance(v, dict) else str(v) for v in values)]
+
+
+def _zipped(job: str, rows: list[list[str]]) -> bytes:
+    text, whole = io.StringIO(), io.BytesIO()
+    csv.writer(text).writerows(rows)
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(f"{job}.csv", text.getvalue())
+    return whole.getvalue()
 
 
 def _lacks(name: str) -> Answer:

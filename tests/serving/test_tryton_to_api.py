@@ -1,0 +1,54 @@
+"""From a user's change in a real Tryton to what the API says of the deal, in one sync."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from serving.home import Home
+from serving.jobs.queue import Queue
+from serving.store import Store
+from tests.crm.connectors.tryton_server import PASSWORD, TrytonAdmin, decimal, tryton
+from tests.serving.crm_site import Api, home, ratings, store, work_off
+
+__all__ = ["home", "store"]
+pytestmark = pytest.mark.peers
+
+
+@pytest.fixture
+def admin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with tryton(tmp_path / "tryton") as running:
+        for name, value in (("URL", running.url), ("DATABASE", "bell"), ("USER", "admin"), ("PASSWORD", PASSWORD)):
+            monkeypatch.setenv(f"BELLWETHER_TRYTON_{name}", value)
+        yield running
+
+
+def test_a_change_made_in_tryton_shows_in_the_api_within_one_sync(admin: TrytonAdmin, home: Home, store: Store) -> None:
+    one, two = admin.add("Firm A", "1000"), admin.add("Firm B", "1000")
+
+    def sync() -> None:
+        Queue(store).ask("sync", {"crm": "tryton"})
+        done = work_off(home, store)
+        assert done["score"]["rated"] > 0
+
+    sync()
+    api = Api(home, store)
+    before = api.deal(str(one))
+    admin.change(one, amount=decimal("250000"), conversion_probability=0.9)
+    admin.call("model.sale.opportunity.opportunity", [one])  # the button that turns a lead into an opportunity
+    began = datetime.now(UTC)
+    sync()
+    after = api.deal(str(one))
+    print(  # noqa: T201
+        f"deal {one} in GET /api/v1/deals: "
+        + " -> ".join(f"{d['stage']}, {d['amount']}, {d['win_probability']:.4f}" for d in (before, after))
+        + f", {(datetime.now(UTC) - began).total_seconds():.1f} s after the sync was asked for"
+    )
+    assert (before["stage"], before["amount"], before["currency"]) == ("lead", 1000, "EUR")
+    assert (after["stage"], after["amount"]) == ("opportunity", 250_000)
+    assert after["win_probability"] != before["win_probability"]
+    other = api.deal(str(two))
+    assert (other["stage"], other["amount"]) == ("lead", 1000)
+    admin.call("model.sale.opportunity.lost", [two])  # closed: it is no open deal any more
+    sync()
+    assert str(two) not in ratings(home).index
