@@ -36,8 +36,12 @@ class Before:
 
     def same(self, deals: pd.Series, prints: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
         """Which deals were rated from the same inputs, shape (n,)."""
-        known = self.prints.reindex(deals.to_numpy(object))
-        return known.notna().to_numpy() & (known.fillna(0).astype(np.uint64).to_numpy() == prints)
+        if not len(self.prints):
+            return np.zeros(len(deals), bool)
+        # By place: aligned to deals that are new, the prints would become floats, which do not hold all their digits.
+        place = self.prints.index.get_indexer(pd.Index(deals.to_numpy(object)))
+        same: npt.NDArray[np.bool_] = (place >= 0) & (self.prints.to_numpy(np.uint64)[place] == prints)
+        return same
 
     @property
     def deals(self) -> set[str]:

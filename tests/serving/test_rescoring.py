@@ -37,8 +37,13 @@ def test_rows_lent_and_rows_new_come_in_the_order_of_the_deals():
 
 
 def test_only_a_deal_that_was_there_with_the_same_inputs_is_the_same():
-    before = Before(prints=pd.Series([7, 8], index=["d1", "d2"], dtype=np.uint64))
-    assert before.same(pd.Series(["d1", "d2", "d3"]), np.array([7, 9, 0], np.uint64)).tolist() == [True, False, False]
+    # A print has more digits than a float holds; beside a new deal it must stay whole.
+    long = 2**63 + 1
+    before = Before(prints=pd.Series([long, 8], index=["d1", "d2"], dtype=np.uint64))
+    found = before.same(pd.Series(["d1", "d2", "d3"]), np.array([long, 9, 0], np.uint64))
+    assert found.tolist() == [True, False, False]
+    assert before.same(pd.Series(["d1"]), np.array([long - 1], np.uint64)).tolist() == [False]
+    assert Before().same(pd.Series(["d1"]), np.array([0], np.uint64)).tolist() == [False]
 
 
 @pytest.fixture
