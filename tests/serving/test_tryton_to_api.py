@@ -1,6 +1,6 @@
 """From a user's change in a real Tryton to what the API says of the deal, in one sync."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -8,6 +8,7 @@ import pytest
 from serving.home import Home
 from serving.jobs.queue import Queue
 from serving.store import Store
+from tests.builders import table_of
 from tests.crm.connectors.tryton_server import PASSWORD, TrytonAdmin, decimal, tryton
 from tests.serving.crm_site import Api, home, ratings, store, work_off
 
@@ -24,6 +25,8 @@ def admin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_change_made_in_tryton_shows_in_the_api_within_one_sync(admin: TrytonAdmin, home: Home, store: Store) -> None:
+    rate = {"currency": "EUR", "on_date": date(2026, 1, 1), "rate_to_base": 1.1}
+    home.lake.merge({"fx_rates": table_of("fx_rates", [rate])}, source="test")
     one, two = admin.add("Firm A", "1000"), admin.add("Firm B", "1000")
 
     def sync() -> None:
@@ -34,19 +37,23 @@ def test_a_change_made_in_tryton_shows_in_the_api_within_one_sync(admin: TrytonA
     sync()
     api = Api(home, store)
     before = api.deal(str(one))
-    admin.change(one, amount=decimal("250000"), conversion_probability=0.9)
+    day = datetime.now(UTC).date() + timedelta(days=20)
+    ends = {"__class__": "date", "year": day.year, "month": day.month, "day": day.day}
+    admin.change(one, amount=decimal("250000"), end_date=ends)
     admin.call("model.sale.opportunity.opportunity", [one])  # the button that turns a lead into an opportunity
     began = datetime.now(UTC)
     sync()
     after = api.deal(str(one))
     print(  # noqa: T201
         f"deal {one} in GET /api/v1/deals: "
-        + " -> ".join(f"{d['stage']}, {d['amount']}, {d['win_probability']:.4f}" for d in (before, after))
+        + " -> ".join(
+            f"{d['stage']}, {d['amount']}, {d['win_probability']:.4f}, {d['expected_amount']}" for d in (before, after)
+        )
         + f", {(datetime.now(UTC) - began).total_seconds():.1f} s after the sync was asked for"
     )
-    assert (before["stage"], before["amount"], before["currency"]) == ("lead", 1000, "EUR")
-    assert (after["stage"], after["amount"]) == ("opportunity", 250_000)
-    assert after["win_probability"] != before["win_probability"]
+    assert (before["stage"], before["amount"], before["close_date"]) == ("lead", 1000, None)
+    assert (after["stage"], after["amount"], after["close_date"]) == ("opportunity", 250_000, str(day))
+    assert after["expected_amount"] > 10 * before["expected_amount"]  # the forecast moves with it
     other = api.deal(str(two))
     assert (other["stage"], other["amount"]) == ("lead", 1000)
     admin.call("model.sale.opportunity.lost", [two])  # closed: it is no open deal any more
