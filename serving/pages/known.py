@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Form
@@ -13,7 +14,7 @@ from serving.format import MISSING
 from serving.pages.desk import Desk, DeskDep
 from serving.pages.rail import Rail
 from serving.people_data import requests
-from serving.people_data.catalogue import USES, PersonFigure
+from serving.people_data.catalogue import USES, PersonFigure, person_figures
 from serving.people_data.exporting import export_person
 from serving.people_data.known import Known, KnownFigure, KnownRows, known_about
 from serving.people_data.requests import REQUEST_KINDS, Request, RequestKind
@@ -103,7 +104,7 @@ def _page(desk: Desk, server: ServerDep, *, error: str = "", status: int = 200) 
         groups=_groups(desk, known),
         rows=[_row(desk, rows) for rows in known.rows],
         looks=[_look(desk, look) for look in known.looks],
-        asked=[asked(desk, request) for request in known.requests],
+        asked=asked(desk, known.requests),
         kinds=[(kind, kind_name(desk, kind)) for kind in REQUEST_KINDS],
         level=desk.company.people.level,
         months=desk.company.people.keep_months,
@@ -170,16 +171,32 @@ def place_name(desk: Desk, what: str) -> str:
         "page forecast": say("Forecast"),
         "api forecast": say("Forecast, by a program"),
         "export": say("Everything as a file"),
+        "page goal": say("Goals"),
+        "page goals": say("Goals"),
+        "page cascade": say("Split a goal"),
+        "page plan": say("Plan and pace"),
+        "api pace": say("Plan and pace, by a program"),
+        "page scenarios": say("Adjusting"),
+        "scenario": say("Adjusting, by a program"),
+        "review pack": say("Review pack"),
+        "rehearsal of leaving": say("Rehearsal of your leaving"),
+        "risks rehearse": say("Rehearsal of your leaving"),
     }
     return named.get(what, what)
 
 
-def asked(desk: Desk, one: Request) -> Asked:
-    """A request in the visitor's language."""
+def asked(desk: Desk, requests: Iterable[Request]) -> list[Asked]:
+    """Requests in the visitor's language; a figure that one is about by its sentence."""
+    names = {one.name: desk.language.choose(one.en, one.zh) for one in person_figures(desk.company)}
+    return [_asked(desk, one, names.get(one.about, one.about)) for one in requests]
+
+
+def _asked(desk: Desk, one: Request, about: str) -> Asked:
     f = desk.formats
     answered = f"{one.answered_by}, {f.date(one.answered_at)}" if one.answered_at else ""
-    kind = kind_name(desk, one.kind)
-    return Asked(one.request_id, kind, one.about, one.text, f.date(one.made_at), one.answer or "", answered)
+    return Asked(
+        one.request_id, kind_name(desk, one.kind), about, one.text, f.date(one.made_at), one.answer or "", answered
+    )
 
 
 def kind_name(desk: Desk, kind: RequestKind) -> str:

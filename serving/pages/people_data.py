@@ -136,7 +136,7 @@ def _page(
             "{n} requests wait for an answer.",
             sum(one.state == "open" for one in every),
         ),
-        asked=[(named.get(one.person_key, one.person_key), asked(desk, one)) for one in every],
+        asked=list(zip((named.get(one.person_key, one.person_key) for one in every), asked(desk, every), strict=True)),
         uses=[_use(desk, state) for state in Purposes(desk.store, desk.company).all()],
         persons=sorted((key, desk.names.get(rep, "")) for rep, key in keys_of(view).items()),
         today=desk.formats.day(desk.formats.now),

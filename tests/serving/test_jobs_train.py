@@ -1,5 +1,6 @@
 """The job that trains: after the win model it leaves effects measured on the same history, then asks for scores."""
 
+from contextlib import contextmanager
 from dataclasses import replace
 from unittest.mock import ANY
 
@@ -18,12 +19,16 @@ from training import registry
 from training.effects import newest_effects
 
 
-@pytest.fixture
-def train(tmp_path):
-    """Eight reps over ten months, and a claimed job that trains the win model of them."""
-    home = Home(tmp_path / "home")
+@pytest.fixture(scope="module")
+def sample():
+    return lake_view(simulate(reps=8, months=10, seed=3))
+
+
+@contextmanager
+def claimed(sample, folder):
+    """Eight reps over ten months, a claimed job that trains the win model of them, and what it says."""
+    home = Home(folder)
     home.make()
-    sample = lake_view(simulate(reps=8, months=10, seed=3))
     home.lake.merge({name: sample.arrow(name) for name in sample.present}, source="test")
     store = Store(home.database_url)
     queue = Queue(store)
@@ -39,19 +44,28 @@ def train(tmp_path):
     store.close()
 
 
-def test_training_the_win_model_leaves_effects_and_asks_for_scores(train):
-    work, said = train
-    found = do(work).result
+@pytest.fixture(scope="module")
+def trained(sample, tmp_path_factory):
+    """The job done once for the tests that look at what it left: work, what it said and gave, what waits then."""
+    with claimed(sample, tmp_path_factory.mktemp("trained") / "home") as (work, said):
+        outcome = do(work)
+        waits = Queue(work.store).waiting("score").job_id
+        Queue(work.store).end(work.job.job_id, "w", "done", outcome.text, outcome.result)
+        yield work, said, outcome.result, waits
+
+
+def test_training_the_win_model_leaves_effects_and_asks_for_scores(trained):
+    work, said, found, waits = trained
     assert [m["what"] for m in found["models"]] == ["win"]
     assert found["missing"] == {}
     effects = newest_effects(tracking=work.home.tracking)
     assert set(effects.table["until"]) == {newest_event(work.home.lake.view())}
     assert any(text.startswith("effects: ") for text in said)
-    assert found["score_job"] == Queue(work.store).waiting("score").job_id
+    assert found["score_job"] == waits
 
 
-def test_deals_are_scored_before_their_ranges_and_again_with_them(train):
-    work, _ = train
+def test_deals_are_scored_before_their_ranges_and_again_with_them(trained):
+    work, *_ = trained
 
     def next_job():
         job = Queue(work.store).claim("w")
@@ -62,8 +76,6 @@ def test_deals_are_scored_before_their_ranges_and_again_with_them(train):
     def scored():
         return pd.read_parquet(work.home.scores / read_pointer(work.home.scores) / "deals.parquet")
 
-    outcome = do(work)
-    Queue(work.store).end(work.job.job_id, "w", "done", outcome.text, outcome.result)
     assert next_job()[0] == "score"
     first = scored()
     assert first["win_probability"].notna().all()
@@ -79,10 +91,10 @@ def test_deals_are_scored_before_their_ranges_and_again_with_them(train):
     assert Queue(work.store).claim("w") is None  # nothing is left to do
 
 
-def test_a_job_that_is_stopped_measures_and_trains_no_further(train):
-    work, _ = train
-    Queue(work.store).cancel(work.job.job_id)
-    with pytest.raises(JobLost):
-        do(work)
-    with pytest.raises(registry.NoModel):
-        registry.champion("win", tracking=work.home.tracking)
+def test_a_job_that_is_stopped_measures_and_trains_no_further(sample, tmp_path):
+    with claimed(sample, tmp_path / "home") as (work, _):
+        Queue(work.store).cancel(work.job.job_id)
+        with pytest.raises(JobLost):
+            do(work)
+        with pytest.raises(registry.NoModel):
+            registry.champion("win", tracking=work.home.tracking)

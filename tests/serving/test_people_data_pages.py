@@ -2,10 +2,15 @@
 
 import re
 from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
 
+import serving
+from serving.i18n import language
+from serving.pages.known import place_name
 from serving.people_data.requests import requests
 from serving.people_data.subjects import keys_of
 from serving.people_data.views import looks_at
@@ -78,9 +83,18 @@ def test_what_is_known_on_me_is_told_an_objection_is_made_there_and_answered_by_
         page = client.get("/people-data").text
         assert "1 request waits for an answer." in page
         assert "Not for pay" in page
+        assert "Chance to reach the goal" in page  # what the objection is about, in words
         assert client.post(f"/people-data/requests/{one.request_id}", data={"text": "Agreed"}).status_code == 303
     with at_the_pages(team_site, "rosalind@example.com") as client:
         assert "Agreed" in client.get("/me", headers={"accept-language": "zh"}).text
+
+
+def test_every_place_where_figures_are_looked_at_has_a_name():
+    source = "".join(path.read_text("utf-8") for path in Path(serving.__file__).parent.rglob("*.py"))
+    places = set(re.findall(r'note_looks\([^"]*what="([^"]+)"', source))
+    assert {"page people", "export", "review pack"} <= places
+    desk = SimpleNamespace(language=language("zh"))
+    assert not {place for place in places if place_name(desk, place) == place}
 
 
 def test_an_administrator_stands_for_nobody_and_is_told_so(team_site):
