@@ -99,7 +99,7 @@ class AttainmentModel(BaseEstimator):
         over = [cut for cut in cuts if cut.end <= until]
         cuts = over[max(len(over) - self.periods * len(AGES), 0) :]
         self.errors_ = {way: learn(cuts, way) for way in WAYS}
-        past = compare(cuts, seed=self.random_state)
+        self.past_ = past = compare(cuts, seed=self.random_state)
         self.ways_ = _best_ways(past)
         self.note_ = _note(past, len(cuts), self.errors_["simulation"], self.ways_)
         return self

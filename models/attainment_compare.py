@@ -10,6 +10,7 @@ from models.attainment_errors import Errors, learn, raised
 from models.attainment_past import PastCut
 from models.encoding import Encoder
 from models.learners import THREADS, Floats
+from models.rollup import COMPANY
 from models.simulation import draw_period
 
 QUANTILES = (0.1, 0.5, 0.9)
@@ -20,7 +21,7 @@ _MIN_TREES_ROWS = 100
 
 
 def compare(cuts: list[PastCut], *, seed: int) -> pd.DataFrame:
-    """Quantile forecasts of each way at each cut beside what came: a row a rep (and the company), cut and way.
+    """Quantile forecasts of each way at each cut beside what came: a row a rep (and the company; `who`), cut and way.
 
     Level and scatter of a cut's errors are told from the other periods' cuts, so that none is judged on itself.
     """
@@ -29,16 +30,17 @@ def compare(cuts: list[PastCut], *, seed: int) -> pd.DataFrame:
 
 def _at(cut: PastCut, cuts: list[PastCut], seed: int) -> pd.DataFrame:
     others, judged = [c for c in cuts if c.start != cut.start], cut.judged
+    names = [cut.people.reps[place] for place in judged]
     draws = {way: _drawn(cut, way, learn(others, way).at(cut.age), seed) for way in WAYS}
     draws["redrawn_weeks"] = cut.redrawn(seed)
     draws["run_rate"] = cut.run_rate[:, None]
     came, total = cut.actual[judged], cut.actual.sum(keepdims=True)
     parts = []
     for way, drawn in draws.items():
-        parts.append(_said(cut, way, "rep", np.quantile(drawn[judged], QUANTILES, axis=1).T, came))
-        parts.append(_said(cut, way, "company", np.quantile(drawn.sum(axis=0), QUANTILES)[None, :], total))
+        parts.append(_said(cut, way, names, np.quantile(drawn[judged], QUANTILES, axis=1).T, came))
+        parts.append(_said(cut, way, [COMPANY], np.quantile(drawn.sum(axis=0), QUANTILES)[None, :], total))
     if (trees := _trees(cut, cuts, judged, seed)) is not None:
-        parts.append(_said(cut, "trees", "rep", trees, came))
+        parts.append(_said(cut, "trees", names, trees, came))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -61,9 +63,11 @@ def pinball(table: pd.DataFrame) -> Floats:
     return loss / len(QUANTILES)
 
 
-def _said(cut: PastCut, way: str, level: str, quantiles: Floats, actual: Floats) -> pd.DataFrame:
-    names = {f"q{round(100 * q)}": quantiles[:, k] for k, q in enumerate(QUANTILES)}
-    return pd.DataFrame({"as_of": cut.at, "age": cut.age, "way": way, "level": level, "actual": actual, **names})
+def _said(cut: PastCut, way: str, who: list[str], quantiles: Floats, actual: Floats) -> pd.DataFrame:
+    said = {f"q{round(100 * q)}": quantiles[:, k] for k, q in enumerate(QUANTILES)}
+    level = "company" if who == [COMPANY] else "rep"
+    head = {"as_of": cut.at, "age": cut.age, "way": way, "level": level, "who": who, "actual": actual}
+    return pd.DataFrame(head | said)
 
 
 def _trees(cut: PastCut, cuts: list[PastCut], judged: list[int], seed: int) -> Floats | None:

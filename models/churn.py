@@ -14,8 +14,8 @@ from crm.errors import NotReady
 from crm.lake import View
 from features.build import build
 from models.churn_choice import LEAST_LEFT, choose
-from models.churn_core import ChurnCore
-from models.churn_rows import Customers, customers
+from models.churn_core import ChurnCore, ChurnMix
+from models.churn_rows import customers
 from models.explain import explanation, in_probability, shared_remainder, shown
 from models.learners import Floats, even_rows, probability, safe_logit
 from models.rolling import Gain
@@ -70,10 +70,13 @@ class ChurnModel(BaseEstimator):
     ----------
     random_state : int
         Seed.
+    mix : ChurnMix, optional
+        What counts how much, where that was decided before (as `form_`); unset: decided on past dates.
     """
 
-    def __init__(self, random_state: int = 0) -> None:
+    def __init__(self, random_state: int = 0, mix: ChurnMix | None = None) -> None:
         self.random_state = random_state
+        self.mix = mix
 
     def fit(self, view: View, company: Company, *, until: pd.Timestamp) -> Self:
         """Learn from what was known at `until`.
@@ -87,7 +90,7 @@ class ChurnModel(BaseEstimator):
         """
         until = pd.Timestamp(until)
         self.horizon_days_ = company.churn.horizon_days
-        rows = self._rows(view, company, customers(view, company, until), until)
+        rows = self.rows(view, company, until=until)
         left = rows["_left"].to_numpy(bool)
         self.n_accounts_ = int(rows["account_id"].nunique())
         self.n_left_ = int(rows.loc[left, "account_id"].nunique())
@@ -97,12 +100,36 @@ class ChurnModel(BaseEstimator):
         X = rows.drop(columns="_left")
         self.base_ = float(left.mean())
         horizon = pd.Timedelta(days=self.horizon_days_)
-        self.mix_, self.trial_ = choose(X, left, horizon, self.random_state)
+        found = choose(X, left, horizon, self.random_state, given=self.mix)
+        self.mix_, self.form_, self.trial_, self.past_ = found.mix, found.form, found.gain, found.past
         self.core_ = ChurnCore(self.random_state).fit(X, left)
         sample = X[X["as_of"] == X["as_of"].max()]
         self.reference_parts_: Floats = self.core_.contributions(sample, self.mix_).mean(axis=0)
         self.reference_logit_ = float(safe_logit(self.predict_proba_left(sample)).mean())
         return self
+
+    def rows(self, view: View, company: Company, *, until: pd.Timestamp) -> pd.DataFrame:
+        """Customers on past dates, every four weeks, with their features and `_left`: what `fit` learns from.
+
+        Raises
+        ------
+        NoCustomers, TooFewLeft
+            If there are none.
+        """
+        days = company.churn.horizon_days
+        known, last = customers(view, company, pd.Timestamp(until)), pd.Timestamp(until) - pd.Timedelta(days=days)
+        dates = [last - _APART * k for k in range(_DATES)]
+        dates = [at for at in dates if at >= known.first + _WARM_UP]
+        parts = []
+        for at in dates:
+            live = known.live(at)
+            parts.append(_spine(live, at).assign(_left=known.left(live, at, days)))
+        if not any(map(len, parts)):
+            raise TooFewLeft(0, 0, days)
+        spine = pd.concat([p for p in parts if len(p)], ignore_index=True)
+        spine = spine.iloc[even_rows(len(spine), _ROWS, self.random_state)].reset_index(drop=True)
+        rows = build(view, spine[["account_id", "as_of"]], "account", company=company)
+        return rows.assign(_left=spine["_left"].to_numpy(bool))
 
     def predict_proba_left(self, X: pd.DataFrame) -> Floats:
         """Probability of being lost within the horizon, shape (n,)."""
@@ -158,21 +185,6 @@ class ChurnModel(BaseEstimator):
     def note(self) -> dict[str, Any]:
         """How many customers left, the base rate, the skill against it with its 90 % interval, a sentence on it."""
         return asdict(_note(self))
-
-    def _rows(self, view: View, company: Company, known: Customers, until: pd.Timestamp) -> pd.DataFrame:
-        last = until - pd.Timedelta(days=self.horizon_days_)
-        dates = [last - _APART * k for k in range(_DATES)]
-        dates = [at for at in dates if at >= known.first + _WARM_UP]
-        parts = []
-        for at in dates:
-            live = known.live(at)
-            parts.append(_spine(live, at).assign(_left=known.left(live, at, self.horizon_days_)))
-        if not any(map(len, parts)):
-            raise TooFewLeft(0, 0, self.horizon_days_)
-        spine = pd.concat([p for p in parts if len(p)], ignore_index=True)
-        spine = spine.iloc[even_rows(len(spine), _ROWS, self.random_state)].reset_index(drop=True)
-        rows = build(view, spine[["account_id", "as_of"]], "account", company=company)
-        return rows.assign(_left=spine["_left"].to_numpy(bool))
 
 
 def _spine(live: pd.DataFrame, at: pd.Timestamp) -> pd.DataFrame:

@@ -21,9 +21,24 @@ _TREE_SHARES = (0.0, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """The mix to forecast with, its form (a strength of NaN: by the number of customers), and how it did in the past.
+
+    `gain` is that over the base rate on past dates, None where the history is too short to try; `past` has a row a
+    customer and past date: `account_id`, `as_of`, `left`, `forecast`, `base_rate`.
+    """
+
+    mix: ChurnMix
+    form: ChurnMix
+    gain: Gain | None
+    past: pd.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
 class _Past:
     """Forecasts of a past date for those live then, and what came."""
 
+    at: pd.Timestamp
     account: npt.NDArray[np.object_]
     left: npt.NDArray[np.bool_]
     fields: tuple[Floats, Floats]
@@ -32,17 +47,25 @@ class _Past:
     customers: int
 
     def said(self, mix: ChurnMix | None) -> Floats:
-        """Log loss of each row, shape (n,), by a mix whose shrink was that of the customers known then; None: base."""
-        if mix is None:
-            return log_loss(self.left, probability(self.base))
+        """Log loss of each row, shape (n,), by a mix; None: by the base rate."""
+        return log_loss(self.left, probability(self.base) if mix is None else self.forecast(mix))
+
+    def forecast(self, mix: ChurnMix) -> Floats:
+        """Probability of each row, shape (n,), by a mix whose shrink was that of the customers known then."""
         rate = self.rhythm if mix.by_rhythm else self.base
-        return log_loss(self.left, probability(mixed(self.fields, rate, _as_known(mix, self.customers))))
+        return probability(mixed(self.fields, rate, _as_known(mix, self.customers)))
+
+    def table(self, mix: ChurnMix) -> pd.DataFrame:
+        """The same beside what came, a row a customer."""
+        told = {"account_id": self.account, "as_of": self.at, "left": self.left, "forecast": self.forecast(mix)}
+        return pd.DataFrame(told | {"base_rate": probability(self.base)})
 
 
 def choose(
-    X: pd.DataFrame, left: npt.NDArray[np.bool_], horizon: pd.Timedelta, random_state: int
-) -> tuple[ChurnMix, Gain | None]:
-    """The mix to forecast with, and its gain over the base rate on past dates (None: too short to try).
+    X: pd.DataFrame, left: npt.NDArray[np.bool_], horizon: pd.Timedelta, random_state: int, *,
+    given: ChurnMix | None = None,
+) -> Choice:  # fmt: skip
+    """The mix to forecast with, and how it did on past dates.
 
     Of all mixes whose gain over the base rate is certain (90 % interval over whole customers above 0) the one of lowest
     log loss is the best. The usual one stands unless that is better by more than its standard error. Where no mix is
@@ -54,14 +77,26 @@ def choose(
         Customers on past dates with `account_id` and `as_of`.
     left : shape (n,)
         Whether they were lost within the horizon.
+    given : ChurnMix, optional
+        One that was decided before: it is tried all the same, and stands.
     """
     known = _known(X, left)
-    usual = ChurnMix(True, _TREES, np.nan)
     past = _past(X, left, horizon, random_state)
+    form, found = _form(past, given)
+    tables = [p.table(form) for p in past]
+    return Choice(
+        _as_known(form, known), form, found, pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    )
+
+
+def _form(past: list[_Past], given: ChurnMix | None) -> tuple[ChurnMix, Gain | None]:
+    usual = given or ChurnMix(True, _TREES, np.nan)
     if not past:
-        return _as_known(usual, known), None
+        return usual, None
     account = np.concatenate([p.account for p in past])
     base = _losses(past, None)
+    if given is not None:
+        return given, gain(_losses(past, given), base, account)
     losses = {mix: _losses(past, mix) for mix in _mixes(usual)}
     gains = {mix: gain(loss, base, account) for mix, loss in losses.items()}
     best = max(gains, key=lambda mix: (not gains[mix].holds_zero, gains[mix].mean))
@@ -69,7 +104,7 @@ def choose(
         return ChurnMix(False, _TREES, 0.0), gains[best]
     over = gain(losses[best], losses[usual], account)
     chosen = usual if not gains[usual].holds_zero and over.mean <= over.se else best
-    return _as_known(chosen, known), gains[chosen]
+    return chosen, gains[chosen]
 
 
 def _mixes(usual: ChurnMix) -> list[ChurnMix]:
@@ -96,6 +131,7 @@ def _past(X: pd.DataFrame, left: npt.NDArray[np.bool_], horizon: pd.Timedelta, r
         now, rate = X[live], core.rate_
         past.append(
             _Past(
+                pd.Timestamp(cut),
                 now["account_id"].to_numpy(object),
                 left[live],
                 core.parts(now),

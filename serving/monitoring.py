@@ -20,6 +20,7 @@ from training import registry, retrain
 from training.gaps import gaps
 from training.retrain import Retrain, retrain_policy
 from training.snapshots import deal_snapshots
+from training.then_and_now import customer_inputs, deal_inputs, judged_customers, rep_inputs
 from training.trigger import Trigger
 
 Progress = Callable[[str], None]
@@ -47,8 +48,7 @@ def monitor(home: Home, store: Store, *, as_of: datetime | None = None, say: Pro
             retrain.by_outcomes(what, champion, view, at, policy),
             retrain.by_definitions(what, champion, company),
         ]
-        if what == "win":
-            triggers += _of_win(home, store, champion, view, company, at, policy)
+        triggers += _of_inputs(home, store, champion, what, view, company, at, policy)
     if not triggers:
         raise registry.NoModel("win")
     say("Looking at the data")
@@ -57,13 +57,30 @@ def monitor(home: Home, store: Store, *, as_of: datetime | None = None, say: Pro
     return found
 
 
-def _of_win(
-    home: Home, store: Store, champion: registry.Champion, view: View, company: Company, at: datetime, policy: Retrain
-) -> list[Trigger]:
-    said = Ledger(store).forecasts("issued", "deal")
+def _of_inputs(
+    home: Home, store: Store, champion: registry.Champion, what: str, view: View, company: Company, at: datetime,
+    policy: Retrain,
+) -> list[Trigger]:  # fmt: skip
+    since, until, ledger = retrain.until_of(champion), pd.Timestamp(at), Ledger(store)
+    if what == "win":
+        rows = deal_snapshots(view, company, until=at, folder=home.snapshots)
+        judged = _judged_deals(ledger, view, company, until)
+        return [
+            retrain.by_inputs(what, deal_inputs(rows, since), policy)[0],
+            retrain.by_calibration(what, judged, policy),
+        ]
+    if what == "attainment":  # periods are few and share their fortunes: `forecast accuracy` judges these forecasts
+        return [retrain.by_inputs(what, rep_inputs(view, company, since, until), policy)[0]]
+    judged = judged_customers(ledger.forecasts("issued", "account"), view, company, until=until)
+    return [
+        retrain.by_inputs(what, customer_inputs(view, company, since, until), policy)[0],
+        retrain.by_calibration(what, judged, policy, unit="account"),
+    ]
+
+
+def _judged_deals(ledger: Ledger, view: View, company: Company, until: pd.Timestamp) -> pd.DataFrame:
     try:
-        judged = judged_deals(said, view, company, until=pd.Timestamp(at))
+        judged = judged_deals(ledger.forecasts("issued", "deal"), view, company, until=until)
     except NotReady:
-        judged = pd.DataFrame()
-    rows = deal_snapshots(view, company, until=at, folder=home.snapshots)
-    return [retrain.by_inputs("win", champion, rows, policy)[0], retrain.by_calibration("win", judged, policy)]
+        return pd.DataFrame()
+    return judged.rename(columns={"won": "came"})

@@ -1,4 +1,4 @@
-"""Every setting, once: read from BELLWETHER_* in the environment; nothing else reads the environment."""
+"""Every setting, once: read from BELLWETHER_* (and MLflow's own server) in the environment, as nothing else is."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ class Settings(BaseSettings):
         None, description="Store, such as postgresql+psycopg://user@host/bellwether; unset: store.db in the home."
     )
     tracking_uri: str | None = Field(
-        None, description="MLflow's store or server, such as http://host:5000; unset: mlflow.db in the home."
+        default_factory=lambda: mlflow_server(),
+        description="MLflow's store or server, such as http://host:5000; unset: the server that MLFLOW_TRACKING_URI "
+        "names, else mlflow.db in the home.",
     )
     engine: str = Field(
         "duckdb", description="What works features out from the lake: duckdb, spark, spark://host:port, sc://host:port."
@@ -131,6 +133,15 @@ def unknown_names() -> list[tuple[str, str | None]]:
     known = [f"{_PREFIX}{name.upper()}" for name in Settings.model_fields]
     strange = sorted(name for name in os.environ if name.upper().startswith(_PREFIX) and name.upper() not in known)
     return [(name, next(iter(get_close_matches(name.upper(), known, 1)), None)) for name in strange]
+
+
+def mlflow_server() -> str | None:
+    """The server that MLFLOW_TRACKING_URI names.
+
+    A file is none: `mlflow run` names one for all that it starts, where models of a home do not belong.
+    """
+    named = os.environ.get("MLFLOW_TRACKING_URI", "")
+    return named if named.startswith(("http://", "https://")) else None
 
 
 def quiet_libraries() -> None:

@@ -13,7 +13,8 @@ from models.encoding import feature_columns
 from models.learners import Floats, probability, safe_logit
 
 _BINS = 10
-_FEWEST = 30  # rows of each side below which a column is not judged
+FEWEST = 30
+"""Rows of each side below which nothing is judged."""
 _SHIFT = np.log(1.5)  # odds ratio that the CUSUM is tuned to
 _REDRAWN = 500
 
@@ -81,7 +82,7 @@ def calibration_drift(p: Floats, won: npt.NDArray[np.bool_], *, error: float = 0
     Page (1954), "Continuous inspection schemes"; Steiner et al. (2000), for risk-adjusted outcomes.
     """
     y = np.asarray(won, dtype=bool)
-    if len(p) < _FEWEST:
+    if len(p) < FEWEST:
         return {"drifted": False, "direction": "", "statistic": 0.0, "bound": np.inf, "since": None, "rows": len(p)}
     redrawn = np.random.default_rng(seed).random((_REDRAWN, len(p))) < p
     bound = float(np.quantile([max(_walk(p, r, s).max() for s in (_SHIFT, -_SHIFT)) for r in redrawn], 1 - error))
@@ -107,7 +108,7 @@ def _walk(p: Floats, y: npt.NDArray[np.bool_], shift: float) -> Floats:
 
 
 def _compared(name: str, before: pd.Series, now: pd.Series) -> tuple[str, float, float, str, str] | None:
-    if min(len(before), len(now)) < _FEWEST:
+    if min(len(before), len(now)) < FEWEST:
         return None
     number = pd.api.types.is_numeric_dtype(before.dtype) and pd.api.types.is_numeric_dtype(now.dtype)
     return _numbers(name, before, now) if number else _categories(name, before, now)
@@ -116,7 +117,7 @@ def _compared(name: str, before: pd.Series, now: pd.Series) -> tuple[str, float,
 def _numbers(name: str, before: pd.Series, now: pd.Series) -> tuple[str, float, float, str, str] | None:
     one, two = (v.to_numpy(np.float64, na_value=np.nan) for v in (before, now))
     known = [v[np.isfinite(v)] for v in (one, two)]
-    if min(map(len, known)) < _FEWEST:
+    if min(map(len, known)) < FEWEST:
         return None
     edges = np.unique(np.quantile(known[0], np.linspace(0, 1, _BINS + 1)[1:-1]))
     gaps = [float((~np.isfinite(v)).sum()) for v in (one, two)]

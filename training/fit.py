@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from crm.company import Company
 from crm.lake import View
 from models.win_params import WinParams
-from training import fit_win, gate, registry
-from training.definitions import check_definitions
-from training.fit_result import TrainResult, definition_tables, finish, numbers, tags_of
+from training import fit_attainment, fit_churn, fit_win, registry
+from training.fit_result import TrainResult
 from training.policy import policy_of
 from training.registry import What
 from training.tuning import TRIALS
@@ -71,42 +67,11 @@ def train(
             view, company, tracking=tracking, snapshots=snapshots, as_of=as_of, seed=seed, trials=trials, params=taken,
             policy=policy_of("win"), say=say,
         )  # fmt: skip
-    return _train_other(what, view, company, tracking, as_of, seed, say)
-
-
-def _train_other(
-    what: What, view: View, company: Company, tracking: str, as_of: datetime, seed: int, say: Progress
-) -> TrainResult:
-    say(f"Fitting the {what} model")
-    model = _fit_attainment(view, company, tracking, as_of, seed) if what == "attainment" else None
-    if model is None:
-        from models.churn import ChurnModel
-
-        model = ChurnModel(random_state=seed).fit(view, company, until=pd.Timestamp(as_of))
-    note = getattr(model, "note", None) or {}
-    metrics = numbers(note)
-    sentence = str(note.get("sentence_en", ""))
-    say("Logging and registering")
-    logged = registry.log_model(
-        what,
-        model,
-        tracking=tracking,
-        params=model.get_params() if hasattr(model, "get_params") else {"random_state": seed},
-        metrics=metrics,
-        tags=tags_of(what, view, company, as_of) | {"note": sentence},
-        tables=definition_tables(what, company),
-    )
-    champion = registry.champion_version(what, tracking=tracking)
-    verdict = gate.installed(sentence, signal=note.get("signal")) if champion is None else gate.same_recipe()
-    return finish(what, logged, verdict, metrics, tracking, sentence)
-
-
-def _fit_attainment(view: View, company: Company, tracking: str, as_of: datetime, seed: int) -> Any:
-    from models.attainment import AttainmentModel
-
-    win = registry.champion("win", tracking=tracking)
-    check_definitions("win", win, company, tracking=tracking)
-    return AttainmentModel(random_state=seed).fit(view, company, until=pd.Timestamp(as_of), win=win.model)
+    if what == "churn":
+        return fit_churn.train(
+            view, company, tracking=tracking, as_of=as_of, policy=policy_of("churn"), seed=seed, say=say
+        )
+    return fit_attainment.train(view, company, tracking=tracking, as_of=as_of, seed=seed, say=say)
 
 
 def _silent(_: str) -> None:

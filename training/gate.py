@@ -18,8 +18,8 @@ from training.policy import NO_WORSE, Policy
 from training.reliability import floor
 
 Outcome = Literal["first", "rate", "unjudged", "same", "better", "equal", "worse", "refused"]
-CHAMPION, CHALLENGER = "champion", "challenger"
-_RATES = (("base_rate", "the base rate"), ("stage_rate", "the stage rate"))
+CHAMPION, CHALLENGER, DEALS = "champion", "challenger", "deals"
+_RATES = (("base_rate", "the base rate"), ("stage_rate", "the stage rate"), ("silence_rate", "the rate by silence"))
 _DRAWS = 400
 
 
@@ -68,14 +68,16 @@ def unjudged(*, there_is_champion: bool) -> Verdict:
     return Verdict(True, "unjudged", text)
 
 
-def judge_first(table: pd.DataFrame, policy: Policy, *, seed: int = 0) -> Verdict:
-    """Hold a recipe against base rate and stage rate, where there is no champion: it is installed in any case.
+def judge_first(table: pd.DataFrame, policy: Policy, *, unit: str = DEALS, seed: int = 0) -> Verdict:
+    """Hold a recipe against plain rates, where there is no champion: it is installed in any case.
 
     Parameters
     ----------
     table : shape (n, p)
-        `deal_id`, `won`, and probabilities `challenger`, `base_rate`, `stage_rate` (the latter may be absent), forecast
-        before the outcomes were known.
+        `deal_id`, `won`, and probabilities `challenger`, `base_rate`, and (each may be absent) `stage_rate`,
+        `silence_rate`, forecast before the outcomes were known.
+    unit : str
+        What a row is about, in words: customers stand in `deal_id` too, and who left for who won.
     """
     found = {name: _against(table, name, policy, seed) for name, _ in _RATES if name in table}
     ours = _loss(table, CHALLENGER).mean()
@@ -86,11 +88,12 @@ def judge_first(table: pd.DataFrame, policy: Policy, *, seed: int = 0) -> Verdic
     ]
     beaten = [said for name, said in _RATES if name in found and found[name].low > 0]
     base = found["base_rate"]
-    where = f"on {base.units} deals of the newest slice: {'; '.join(sentences)}"
+    where = f"on {base.units} {unit} of the newest slice: {'; '.join(sentences)}"
     if "the base rate" not in beaten:
         text, outcome = f"Installed as no better than the base rate, {where}.", "rate"
     else:
-        short = "" if len(beaten) == len(found) else ", but not than the stage rate beyond chance"
+        rest = [said for name, said in _RATES if name in found and said not in beaten]
+        short = f", but not than {' and '.join(rest)} beyond chance" if rest else ""
         text, outcome = (
             f"Promoted: the first model of its kind, better than {' and '.join(beaten)}{short}, {where}.",
             "first",
@@ -99,8 +102,9 @@ def judge_first(table: pd.DataFrame, policy: Policy, *, seed: int = 0) -> Verdic
 
 
 def judge(
-    table: pd.DataFrame, policy: Policy, *, segments: Sequence[str] = (), also: Sequence[Check] = (), seed: int = 0
-) -> Verdict:
+    table: pd.DataFrame, policy: Policy, *, segments: Sequence[str] = (), also: Sequence[Check] = (),
+    unit: str = DEALS, seed: int = 0,
+) -> Verdict:  # fmt: skip
     """Compare two recipes by paired resampling of whole deals, and look for harm beside it.
 
     The challenger is promoted if it is better (or, as the policy may say, no worse), its Brier score and calibration
@@ -115,16 +119,18 @@ def judge(
         Which columns are segments; missing values belong to none.
     also : sequence of Check
         What was looked at elsewhere: definitions, schema, time.
+    unit : str
+        What a row is about, in words; see `judge_first`.
     """
     if not len(table):
         return unjudged(there_is_champion=True)
     main = _against(table, CHAMPION, policy, seed)
     better, enough = main.low > 0, _enough(main, policy)
     checks = (
-        Check("log_loss", enough, _main_sentence(table, main, policy)),
+        Check("log_loss", enough, _main_sentence(table, main, policy, unit)),
         _brier(table, policy, seed),
         _calibration(table, policy, seed),
-        *_segments(table, policy, segments),
+        *_segments(table, policy, segments, unit),
         *also,
     )
     failed = [check for check in checks if not check.holds]
@@ -156,9 +162,9 @@ def _interval(found: Difference, policy: Policy) -> str:
     return f"difference {found.mean:+.4f}, {100 * policy.level:.0f}% interval {found.low:+.4f} to {found.high:+.4f}"
 
 
-def _main_sentence(table: pd.DataFrame, main: Difference, policy: Policy) -> str:
+def _main_sentence(table: pd.DataFrame, main: Difference, policy: Policy, unit: str) -> str:
     ours, theirs = _loss(table, CHALLENGER).mean(), _loss(table, CHAMPION).mean()
-    said = f"Log loss {ours:.4f} against the champion's {theirs:.4f} on {main.units} deals"
+    said = f"Log loss {ours:.4f} against the champion's {theirs:.4f} on {main.units} {unit}"
     return f"{said} ({_interval(main, policy)})."
 
 
@@ -197,13 +203,16 @@ def _drawn_rows(deal: Any, seed: int) -> Iterator[np.ndarray[tuple[int], np.dtyp
         yield np.repeat(np.arange(len(codes)), times[codes])
 
 
-def _segments(table: pd.DataFrame, policy: Policy, segments: Sequence[str]) -> list[Check]:
+def _segments(table: pd.DataFrame, policy: Policy, segments: Sequence[str], unit: str) -> list[Check]:
     """A check for each segment that is clearly harmed or forecast too low; one in all where none is."""
     looked = list(_large_enough(table, policy, segments))
     # Many segments are looked at: each must be so sure that all together seldom raise a false alarm.
     sure = NormalDist().inv_cdf(1 - policy.segment_error / (2 * max(1, len(looked))))
     failed = [
-        c for name, rows in looked for c in (_harmed(name, rows, policy, sure), _short(name, rows, policy, sure)) if c
+        check
+        for name, rows in looked
+        for check in (_harmed(name, rows, policy, sure, unit), _short(name, rows, policy, sure, unit))
+        if check
     ]
     if failed:
         return failed
@@ -217,17 +226,17 @@ def _large_enough(table: pd.DataFrame, policy: Policy, segments: Sequence[str]) 
                 yield f"{segment.replace('_', ' ')} {value}", rows
 
 
-def _harmed(name: str, rows: pd.DataFrame, policy: Policy, sure: float) -> Check | None:
+def _harmed(name: str, rows: pd.DataFrame, policy: Policy, sure: float, unit: str) -> Check | None:
     ours, theirs = _loss(rows, CHALLENGER), _loss(rows, CHAMPION)
     worse, error = _mean_and_error(ours - theirs, rows["deal_id"])
     if worse - sure * error <= 0 or worse <= policy.segment_harm:
         return None
-    figures = f"log loss {ours.mean():.4f} against {theirs.mean():.4f} on {rows['deal_id'].nunique()} deals"
+    figures = f"log loss {ours.mean():.4f} against {theirs.mean():.4f} on {rows['deal_id'].nunique()} {unit}"
     low, high = worse - sure * error, worse + sure * error
     return Check("segment", False, f"{name.capitalize()} is harmed: {figures} (worse by {low:.4f} to {high:.4f}).")
 
 
-def _short(name: str, rows: pd.DataFrame, policy: Policy, sure: float) -> Check | None:
+def _short(name: str, rows: pd.DataFrame, policy: Policy, sure: float, unit: str) -> Check | None:
     """Forecast too low: clearly, by more than the policy allows, and by more than the champion."""
     y = rows["won"].to_numpy(np.float64)
     ours, theirs = (y - rows[way].to_numpy(np.float64) for way in (CHALLENGER, CHAMPION))
@@ -236,7 +245,7 @@ def _short(name: str, rows: pd.DataFrame, policy: Policy, sure: float) -> Check 
         return None
     said = f"{100 * rows[CHALLENGER].mean():.1f}% forecast, {100 * y.mean():.1f}% came"
     beside = f"the champion said {100 * rows[CHAMPION].mean():.1f}%"
-    text = f"{name.capitalize()} is forecast too low: {said} on {rows['deal_id'].nunique()} deals; {beside}."
+    text = f"{name.capitalize()} is forecast too low: {said} on {rows['deal_id'].nunique()} {unit}; {beside}."
     return Check("segment", False, text)
 
 

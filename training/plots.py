@@ -56,3 +56,32 @@ def dates_svg(past: pd.DataFrame, *, measure: str = "Share of the base rate's lo
         )
     ).properties(width=420, height=240, title="Gain at each past date; bars: 90 % interval")
     return str(vl_convert.vegalite_to_svg(chart.to_dict()))
+
+
+def ranges_svg(past: pd.DataFrame) -> str:
+    """Ranges of past periods and what came, as SVG text: those that held it in one colour, the others in another.
+
+    Parameters
+    ----------
+    past : shape (n, p)
+        `as_of`, `actual`, `q10`, `q50`, `q90`, a row a rep and date.
+    """
+    held = (past["actual"] >= past["q10"]) & (past["actual"] <= past["q90"])
+    shown = past.assign(
+        held=np.where(held, "in the 80 % range", "outside"), as_of=past["as_of"].dt.strftime("%Y-%m-%d")
+    )[["as_of", "held", "actual", "q50"]]
+    most = float(max(shown["actual"].max(), shown["q50"].max(), 1.0))
+    ideal = alt.Chart(pd.DataFrame({"x": [0.0, most]})).mark_line(strokeDash=[4, 4], color="#888").encode(x="x", y="x")
+    points = (
+        alt.Chart(shown)
+        .mark_point(filled=True, size=40)
+        .encode(
+            x=alt.X("q50:Q", title="Middle forecast", axis=alt.Axis(format="~s")),
+            y=alt.Y("actual:Q", title="Came", axis=alt.Axis(format="~s")),
+            color=alt.Color("held:N", title=None, scale=alt.Scale(range=["#1f4e79", "#c0504d"])),
+        )
+    )
+    chart = (ideal + points).properties(
+        width=320, height=320, title=f"{100 * float(held.mean()):.0f}% of {len(past)} results lay in their 80 % range"
+    )
+    return str(vl_convert.vegalite_to_svg(chart.to_dict()))

@@ -26,17 +26,29 @@ _TO_END = np.array([2, 5, 10, 16, 32])
 
 
 class PortableModel(PythonModel):
-    """Forecasts of a win or churn model for rows of features; columns that are absent count as missing."""
+    """Forecasts of a win or churn model for rows of features, of an attainment model for the parts of a period.
+
+    Columns that are absent count as missing.
+    """
 
     def load_context(self, context: Any) -> None:
         """Read the model's files."""
-        self.model = Files(Path(context.artifacts["at_rest"])).model
+        place = Path(context.artifacts["at_rest"])
+        self.model = Files(place).model
+        # Those behind the interval are fitted later, and laid beside it then.
+        if (later := place.with_name("ranges")).is_dir():
+            self.model.replicates_ = Files(later).model
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """A row a row of `model_input`: win_probability with its 90 % interval, or churn_probability."""
+        """A row a row of `model_input`: win_probability with its 90 % interval, or churn_probability.
+
+        Of an attainment model, a row a rep in the order in which they come, and last the company; see `_attainment`.
+        """
         X = model_input.reset_index(drop=True)
         if self.model.kind.startswith("models.own."):
             raise ValueError("This model rests on a scikit-learn classifier of one's own; forecast with Bellwether.")
+        if self.model.kind == "models.attainment.AttainmentModel":
+            return _attainment(self.model, X)
         if self.model.kind == "models.churn.ChurnModel":
             return pd.DataFrame({"churn_probability": _churn(self.model, X)})
         p = _calibrated(_win(self.model, self.model.fields_, self.model.rate_, X), self.model.calibrator_)[0][:, -1]
@@ -90,7 +102,8 @@ class Files:
             found = self._arrays[node["beside"]] if "beside" in node else np.array(node["of"], dtype=node["dtype"])
             return found if kind == "array" else found[0]
         if kind in ("list", "tuple", "set", "frozenset", "objects"):
-            return [self._value(part) for part in node["of"]]
+            parts = [self._value(part) for part in node["of"]]
+            return tuple(parts) if kind == "tuple" else parts
         if kind == "dict":
             return {key: self._value(part) for key, part in node["of"].items()}
         if kind == "pairs":
@@ -292,6 +305,109 @@ def _churn(model: Any, X: pd.DataFrame) -> Floats:
     band = np.where(np.isfinite(silence), np.searchsorted(core.rate_.edges_, silence), len(bands) - 1)
     rate = bands[band] if mix.by_rhythm else np.full(len(X), core.rate_.base_)
     return _expit((1 - mix.strength) * rate + mix.strength * _mixed((by_trees, by_line), mix.trees))
+
+
+_QUARTER, _AGES, _SLOPE, _MOST = 365.25 / 4, ("early", "middle", "late"), 1.5, 0.95
+_LEVEL_ERROR, _NEAR, _SHORTEST, _CUTS_A_PERIOD = 0.07, 0.3, 0.1, 3
+
+
+def _attainment(model: Any, X: pd.DataFrame) -> pd.DataFrame:
+    """Draw how a quarter ends for each rep and for all, by the errors that past quarters taught.
+
+    A row of X is a part of a rep's quarter: `part` 'closed' (`amount`: booked so far), 'deal' (an open deal: `amount`,
+    `chance` to be won by the end, as p_win_in_period says) or 'new' (`amount`: expected of deals not made yet, as
+    expected_new says; `chance`: how many of them are won, else told from what deals usually bring). `days_left` is the
+    same in all rows, `target` a rep's, in any row of theirs. Amounts are in base currency.
+    """
+    reps, place = np.unique(X["rep_id"].to_numpy(object).astype(str), return_inverse=True)
+    days = float(np.nanmax([0.0, *_number(X, "days_left")]))
+    gone = max(1 - days / _QUARTER, 0.0)
+    errors = model.errors_[model.ways_[_AGES[min(int(3 * gone), 2)]]]
+    level, common = _level(errors.level, gone), errors.won.common / np.sqrt(max(1 - gone, _SHORTEST))
+    part, amount, chance = X["part"].to_numpy(object), _number(X, "amount"), np.nan_to_num(_number(X, "chance"))
+    closed, news = (
+        np.bincount(place[part == p], np.nan_to_num(amount[part == p]), len(reps)) for p in ("closed", "new")
+    )
+    told = np.bincount(place[part == "new"], chance[part == "new"], len(reps))
+    usual = np.mean(list(model.amounts_.usual_kind_.values()) or [1.0])
+    count = np.asarray(np.where(told > 0, told, news / usual), dtype=np.float64)
+    deals, owner, p = X[part == "deal"], place[part == "deal"], _raised(chance[part == "deal"], level)
+    worth, pools = _worth(model.amounts_, deals)
+    rng = np.random.default_rng(model.random_state)
+    shift = rng.normal(0.0, 1.0, model.draws)[None, :] * common
+    shift = shift + rng.normal(0.0, 1.0, (len(reps), model.draws)) * errors.won.own
+    half = (common**2 + errors.won.own**2) / 2
+    odds = _logit(p) * np.sqrt(1 + 0.346 * 2 * half * _SLOPE**2)
+    moved = _expit(odds[:, None] + _SLOPE * shift[owner])
+    won = ((rng.random(moved.shape) < moved) & (p > 0)[:, None]).astype(np.float64)
+    for which, pool in enumerate(pools):
+        rows = np.flatnonzero(worth[1] == which)
+        won[rows] *= np.nan_to_num(worth[0][rows, None] * pool[rng.integers(0, len(pool), (len(rows), model.draws))])
+    each = np.asarray(news / np.maximum(count, 1e-12), dtype=np.float64)
+    totals = closed[:, None] + _new(model.amounts_.spread_, count, each, shift - half, rng)
+    np.add.at(totals, owner, won)
+    mean = np.nan_to_num(worth[0] * np.array([pool.mean() for pool in pools])[worth[1]])
+    expected = closed + np.bincount(owner, p * mean, len(reps)) + news
+    goals = pd.Series(_number(X, "target")).groupby(place).max().to_numpy(np.float64)
+    lines = [_line(str(rep), totals[i], expected[i], goals[i]) for i, rep in enumerate(reps)]
+    order = pd.Series(place).drop_duplicates().to_numpy()
+    goal = goals.sum() if np.isfinite(goals).all() else np.nan
+    return pd.DataFrame([lines[i] for i in order] + [_line("company", totals.sum(axis=0), expected.sum(), goal)])
+
+
+def _line(rep: str, sums: Floats, expected: float, goal: float) -> dict[str, Any]:
+    p10, p50, p90 = np.quantile(sums, [0.1, 0.5, 0.9])
+    reached = (float((sums >= goal).sum()) + 1) / (len(sums) + 2) if np.isfinite(goal) else np.nan
+    return {"rep_id": rep, "p10": p10, "p50": p50, "p90": p90, "p_attain": reached, "expected": float(expected)}
+
+
+def _level(level: Any, age: float) -> float:
+    if not len(level.age):
+        return 0.0
+    near = np.exp(-np.abs(level.age - age) / _NEAR)
+    share = near / near.sum()
+    left = float(share @ (1 / np.maximum(1 - level.age, _SHORTEST)))
+    shared = level.common**2 * left / max(len(level.age) / _CUTS_A_PERIOD, 1.0)
+    variance = float((share**2 * level.luck).sum()) + shared
+    return float(share @ level.off) * _LEVEL_ERROR**2 / (_LEVEL_ERROR**2 + variance)
+
+
+def _raised(chance: Floats, by: float) -> Floats:
+    some = (chance > 0) & (chance < 1)
+    now = float(chance[some].sum())
+    wanted = min(now * (1 + by), _MOST * int(some.sum()))
+    if not some.any() or np.isclose(wanted, now):
+        return chance
+    odds, low, high = _logit(chance[some]), -20.0, 20.0
+    for _ in range(80):
+        middle = (low + high) / 2
+        low, high = (middle, high) if float(_expit(odds + middle).sum()) < wanted else (low, middle)
+    found = chance.copy()
+    found[some] = _expit(odds + low)
+    return found
+
+
+def _worth(amounts: Any, deals: pd.DataFrame) -> tuple[tuple[Floats, Any], list[Floats]]:
+    amount, listed = _number(deals, "amount"), _number(deals, "list_amount")
+    source = np.where(amount > 0, 0, np.where(listed > 0, 1, 2))
+    kind, product = ([v if isinstance(v, str) else "" for v in _texts(deals, n)] for n in ("kind", "product_id"))
+    pairs = zip(kind, product, strict=True)
+    usual = np.array(
+        [amounts.usual_.get(pair, amounts.usual_kind_.get(pair[0], np.nan)) for pair in pairs], dtype=float
+    )
+    value = np.where(source == 0, amount, np.where(source == 1, listed, usual))
+    return (value, source), [amounts.moved_, amounts.moved_list_, amounts.spread_]
+
+
+def _texts(X: pd.DataFrame, name: str) -> list[Any]:
+    return list(X[name].astype(object)) if name in X else [""] * len(X)
+
+
+def _new(pool: Floats, count: Floats, each: Floats, shift: Floats, rng: np.random.Generator) -> Floats:
+    drawn = rng.poisson(count[:, None] * np.exp(shift))
+    place = np.repeat(np.arange(drawn.size), drawn.ravel())
+    value = pool[rng.integers(0, len(pool), len(place))]
+    return np.bincount(place, weights=value, minlength=drawn.size).reshape(drawn.shape) * each[:, None]
 
 
 set_model(PortableModel())

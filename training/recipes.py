@@ -129,20 +129,20 @@ def judge(
     if rival is None:
         return Judged(gate.unjudged(there_is_champion=True), table, twin)
     table["champion"] = _said(rival, newest)
-    checks = (*also, quick_enough(twin, newest.rows, policy))
+    checks = (*also, quick_enough(lambda: twin.curves(newest.rows.iloc[:1]), policy))
     verdict = gate.judge(table, policy, segments=GATE_SEGMENTS, also=checks, seed=seed)
     return Judged(verdict, table, twin)
 
 
-def quick_enough(model: WinModel, rows: pd.DataFrame, policy: Policy) -> gate.Check:
-    """Whether one deal is forecast within the policy's time, by the median of a few tries."""
-    one, took = rows.iloc[:1], []
+def quick_enough(ask: Callable[[], object], policy: Policy, *, one: str = "deal") -> gate.Check:
+    """Whether one deal, or customer, is forecast within the policy's time, by the median of a few tries."""
+    took = []
     for _ in range(_ASKED):
         start = time.thread_time()
-        model.curves(one)
+        ask()
         took.append(1_000 * (time.thread_time() - start))
     usual = float(np.median(took))
-    text = f"One deal takes {usual:.1f} ms of one processor to forecast, {policy.latency_ms:.0f} are allowed."
+    text = f"One {one} takes {usual:.1f} ms of one processor to forecast, {policy.latency_ms:.0f} are allowed."
     return gate.Check("too slow", usual <= policy.latency_ms, text)
 
 

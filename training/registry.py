@@ -27,8 +27,8 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 EXPERIMENT = "bellwether"
 # Where a model's files lie in its run: today, and as they did before models carried their own code.
 _PLACES = ("model/artifacts/at_rest", "model/data/at_rest")
-_LATER = "ranges"
-"""A run's folder, and tag, for a win model's interval models: they are fitted when it is in use already."""
+_LATER, _LATER_PLACE = "ranges", "model/artifacts/ranges"
+"""A run's tag that names the folder of a win model's interval models: they are fitted when it is in use already."""
 
 
 class NoModel(NotReady):
@@ -186,7 +186,7 @@ def load(what: str, version: str, *, tracking: str) -> Champion:
     found = _version(client, what, version)
     run = client.get_run(found.run_id)
     meta = {**found.tags, "metrics": dict(run.data.metrics), "params": dict(run.data.params)}
-    model = _load(tracking, found.run_id, what, _LATER in run.data.tags)
+    model = _load(tracking, found.run_id, what, run.data.tags.get(_LATER, ""))
     return Champion(model, str(found.version), found.run_id, meta)
 
 
@@ -239,14 +239,14 @@ def keep_table(run_id: str, name: str, table: pd.DataFrame, *, tracking: str) ->
 
 
 def keep_ranges(run_id: str, model: Any, *, tracking: str) -> None:
-    """Keep a win model's interval models beside it; it is read with them from then on."""
+    """Keep a win model's interval models beside it; it is read with them from then on, by MLflow alone too."""
     from models import at_rest
 
     client = client_of(tracking)
     with tempfile.TemporaryDirectory() as place:
         at_rest.save(model.replicates_, Path(place) / _LATER)
-        client.log_artifacts(run_id, str(Path(place) / _LATER), _LATER)
-    client.set_tag(run_id, _LATER, "kept")  # last: who reads before sees none of them
+        client.log_artifacts(run_id, str(Path(place) / _LATER), _LATER_PLACE)
+    client.set_tag(run_id, _LATER, _LATER_PLACE)  # last: who reads before sees none of them
 
 
 def list_versions(what: str | None = None, *, tracking: str) -> list[Version]:
@@ -382,7 +382,7 @@ def _by_alias(client: MlflowClient, what: str, alias: str) -> str | None:
 
 
 @lru_cache(maxsize=8)
-def _load(tracking: str, run_id: str, what: str, later: bool = False) -> Any:
+def _load(tracking: str, run_id: str, what: str, later: str = "") -> Any:
     from models import at_rest  # with LightGBM, which whoever only lists versions need not wait for
 
     client = client_of(tracking)
@@ -394,7 +394,8 @@ def _load(tracking: str, run_id: str, what: str, later: bool = False) -> Any:
     else:
         raise at_rest.BadModelFile(Path(_PLACES[0]), "it is missing; older versions kept models in another form", what)
     if later:
-        with _file(client, run_id, _LATER) as path:
+        # Where they were kept at first, the tag said only that they are.
+        with _file(client, run_id, later if "/" in later else _LATER) as path:
             model.replicates_ = at_rest.load(path, what=what)
     return model
 

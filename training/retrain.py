@@ -16,8 +16,9 @@ from crm.lake import View, connect
 from features.definitions import definition_hash
 from training import registry
 from training.definitions import TAG, definitions_of
-from training.drift import calibration_drift, input_drift
+from training.drift import FEWEST, calibration_drift, input_drift
 from training.policy import POLICY_FILE, BadPolicy
+from training.then_and_now import Inputs
 from training.trigger import Trigger
 
 RETRAIN_FILE = POLICY_FILE.with_name("retrain.yaml")
@@ -33,6 +34,7 @@ class Retrain:
     psi: float = 0.2
     error: float = 0.05
     drifted_inputs: int = 3
+    automatic: bool = False
 
 
 def retrain_policy(path: Path = RETRAIN_FILE) -> Retrain:
@@ -41,21 +43,24 @@ def retrain_policy(path: Path = RETRAIN_FILE) -> Retrain:
     Raises
     ------
     BadPolicy
-        If a key is unknown or no number above 0.
+        If a key is unknown, no number above 0, or `automatic` neither yes nor no.
     """
     found = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.exists() else {}
     known = [f.name for f in fields(Retrain)]
     for key, value in found.items():
         if key not in known:
             raise BadPolicy(f"{path.name}: {key} is not a known key. Known: {', '.join(known)}.")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        if key == "automatic":
+            if not isinstance(value, bool):
+                raise BadPolicy(f"{path.name}: {key} is {value!r}. Give yes or no.")
+        elif isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
             raise BadPolicy(f"{path.name}: {key} is {value!r}. Give a number above 0.")
     return Retrain(**found)
 
 
 def by_age(what: str, champion: registry.Champion, as_of: datetime, policy: Retrain) -> Trigger:
     """The schedule."""
-    days = (pd.Timestamp(as_of) - _until(champion)).total_seconds() / 86_400
+    days = (pd.Timestamp(as_of) - until_of(champion)).total_seconds() / 86_400
     text = f"Its data end {max(0.0, days):.0f} days before the newest; {policy.every_days:.0f} are allowed."
     return Trigger(what, "schedule", days >= policy.every_days, text, days, policy.every_days)
 
@@ -63,7 +68,7 @@ def by_age(what: str, champion: registry.Champion, as_of: datetime, policy: Retr
 def by_outcomes(what: str, champion: registry.Champion, view: View, as_of: datetime, policy: Retrain) -> Trigger:
     """How many deals, or customers, ended since it was trained."""
     learnt = float(champion.meta["metrics"].get("n_accounts" if what == "churn" else "n_closed", np.nan))
-    since = _until(champion)
+    since = until_of(champion)
     new = _ended(view, "churn" if what == "churn" else "win", since.to_pydatetime(), as_of)
     if not np.isfinite(learnt):
         learnt = float(_ended(view, "win", datetime.min.replace(tzinfo=since.tzinfo), since.to_pydatetime()))
@@ -81,48 +86,40 @@ def by_definitions(what: str, champion: registry.Champion, company: Company) -> 
     return Trigger(what, "feature definitions", other, text, float(other), 1.0)
 
 
-def by_inputs(
-    what: str, champion: registry.Champion, rows: pd.DataFrame, policy: Retrain
-) -> tuple[Trigger, pd.DataFrame]:
-    """Drift of inputs: a row a deal since it was trained against a row a deal of the year before.
-
-    Parameters
-    ----------
-    rows : shape (n, p)
-        Snapshots as `training.snapshots.deal_snapshots` makes them.
-    """
-    since = _until(champion)
-    year = rows[(rows["as_of"] <= since) & (rows["as_of"] > since - pd.Timedelta(days=365))]
-    before, now = (part.drop_duplicates("deal_id", keep="last") for part in (year, rows[rows["as_of"] > since]))
-    # A deal that is open on both sides would stand against itself.
-    table = input_drift(before[~before["deal_id"].isin(now["deal_id"])], now, psi=policy.psi, error=policy.error)
+def by_inputs(what: str, inputs: Inputs, policy: Retrain) -> tuple[Trigger, pd.DataFrame]:
+    """Drift of inputs: the trigger, and `training.drift.input_drift`'s table."""
+    before, now, limit = inputs.before, inputs.now, float(policy.drifted_inputs)
+    few = min(len(before), len(now))
+    if few < FEWEST:
+        text = f"{few} {inputs.unit} to compare inputs with; {FEWEST} are needed."
+        if not len(now):
+            text = "Nothing newer than its training data to compare inputs with."
+        return Trigger(what, "input drift", False, text, 0.0, limit), pd.DataFrame()
+    table = input_drift(before, now, psi=policy.psi, error=policy.error)
     moved = table[table["drifted"]]
     named = ", ".join(f"{r.column} ({r.before} to {r.now}, PSI {r.psi:.2f})" for r in moved.head(5).itertuples())
     text = f"{len(moved)} of {len(table)} inputs drifted" + (f": {named}." if named else ".")
-    if not len(now):
-        text = "Nothing newer than its training data to compare inputs with."
-    limit = float(policy.drifted_inputs)
     return Trigger(what, "input drift", len(moved) >= limit, text, float(len(moved)), limit), table
 
 
-def by_calibration(what: str, judged: pd.DataFrame, policy: Retrain) -> Trigger:
-    """Drift of calibration: the first issued forecast of each deal whose period is over, in order of time.
+def by_calibration(what: str, judged: pd.DataFrame, policy: Retrain, *, unit: str = "deal") -> Trigger:
+    """Drift of calibration: the first issued forecast of each deal, or customer, that can be judged, in order of time.
 
     Parameters
     ----------
     judged : shape (n, p)
-        `deal_id`, `as_of`, `forecast`, `won`; empty where nothing can be judged yet.
+        `<unit>_id`, `as_of`, `forecast`, `came`; empty where nothing can be judged yet.
     """
     found: dict[str, Any] = {"drifted": False, "statistic": 0.0, "bound": np.inf, "rows": 0}
     if len(judged):
-        judged = judged.sort_values("as_of", kind="stable").drop_duplicates("deal_id")
-        found = calibration_drift(
-            judged["forecast"].to_numpy(np.float64), judged["won"].to_numpy(bool), error=policy.error
-        )
+        judged = judged.sort_values("as_of", kind="stable").drop_duplicates(f"{unit}_id")
+        p, came = judged["forecast"].to_numpy(np.float64), judged["came"].to_numpy(bool)
+        found = calibration_drift(p, came, error=policy.error)
     if not np.isfinite(found["bound"]):
-        text = f"{found['rows']} issued forecasts can be judged; 30 are needed to watch calibration."
+        text = f"{found['rows']} issued forecasts can be judged; {FEWEST} are needed to watch calibration."
         return Trigger(what, "calibration drift", False, text, 0.0, 0.0)
-    figures = f"CUSUM {found['statistic']:.1f}, bound {found['bound']:.1f}, {found['rows']} deals"
+    of = "deals" if unit == "deal" else "customers"
+    figures = f"CUSUM {found['statistic']:.1f}, bound {found['bound']:.1f}, {found['rows']} {of}"
     text = f"Issued forecasts hold ({figures})."
     if found["drifted"]:
         start = judged["as_of"].iloc[min(found["since"], len(judged) - 1)]
@@ -132,7 +129,8 @@ def by_calibration(what: str, judged: pd.DataFrame, policy: Retrain) -> Trigger:
     )
 
 
-def _until(champion: registry.Champion) -> pd.Timestamp:
+def until_of(champion: registry.Champion) -> pd.Timestamp:
+    """The end of the data that a model was made from."""
     return pd.Timestamp(champion.meta.get("until") or champion.model.until_).tz_convert("UTC")
 
 

@@ -10,17 +10,39 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 from filelock import FileLock
+
+from crm.errors import NotReady
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 _SQLITE = "sqlite:///"
 _SECONDS = 300  # making the tables takes two or three
+_ANSWERS = 5.0  # seconds within which a server must
+
+
+class NoServer(NotReady):
+    """MLflow's server does not answer."""
+
+    def __init__(self, tracking: str, why: str) -> None:
+        super().__init__(
+            f"MLflow's server {tracking} does not answer ({why}), so no model can be read or kept. Start it, or "
+            "correct BELLWETHER_TRACKING_URI (MLFLOW_TRACKING_URI where that is unset)."
+        )
 
 
 def client_of(tracking: str) -> MlflowClient:
-    """A client of one tracking store, such as sqlite:///var/mlflow.db or a server's address; sends no usage data."""
+    """A client of one tracking store, such as sqlite:///var/mlflow.db or a server's address; sends no usage data.
+
+    Raises
+    ------
+    NoServer
+        If a server does not answer.
+    """
+    if (file := file_of(tracking)) is None:
+        _see_server(tracking)
     # MLflow decides on usage data when it is first imported, by the environment alone: it must be told before.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # noqa: TID251
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # noqa: TID251
@@ -28,7 +50,7 @@ def client_of(tracking: str) -> MlflowClient:
     with _quiet():
         from mlflow.tracking import MlflowClient
 
-        if (file := file_of(tracking)) is not None:
+        if file is not None:
             _make_tables(file)
         return MlflowClient(tracking_uri=tracking, registry_uri=tracking)
 
@@ -48,6 +70,14 @@ def artifacts_beside(tracking: str) -> Path | None:
     """`artifacts/` beside an SQLite store; a server has its own place."""
     file = file_of(tracking)
     return None if file is None else file.resolve().parent / "artifacts"
+
+
+def _see_server(tracking: str) -> None:
+    """MLflow's own client would try for minutes; whatever a server answers here, it is there."""
+    try:
+        httpx.get(tracking, timeout=_ANSWERS)
+    except httpx.HTTPError as error:
+        raise NoServer(tracking, str(error) or type(error).__name__) from None
 
 
 def _make_tables(file: Path) -> None:

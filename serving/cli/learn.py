@@ -71,10 +71,10 @@ def train(
 
 
 def train_one(home: Home, what: str) -> None:
-    """Train one kind of model on all there is, as `train` does, and say what came of it."""
-    from training.registry import KINDS
+    """Train one kind of model again on all there is, with the parameters of the one in use; say what came of it."""
+    from training.registry import CHAMPION, KINDS
 
-    _train(home, next(kind for kind in KINDS if kind == what), None, 0, 12, None)
+    _train(home, next(kind for kind in KINDS if kind == what), None, 0, 12, CHAMPION if what == "win" else None)
 
 
 def _train(home: Home, what: What, as_of: datetime | None, seed: int, trials: int, like: str | None) -> None:

@@ -14,12 +14,12 @@ from serving.jobs.leases import LEASE_SECONDS, give_back, lives, take
 from serving.store import Store
 from serving.tables.jobs import JobEvent, StoredJob
 
-Kind = Literal["import", "sync", "train", "ranges", "score", "write-back"]
+Kind = Literal["import", "sync", "train", "ranges", "score", "monitor", "write-back"]
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 ENDED = frozenset({"done", "failed", "cancelled"})
 WRITES: dict[str, str] = {
-    "import": "lake", "sync": "lake", "train": "models", "ranges": "models", "score": "scores",
+    "import": "lake", "sync": "lake", "train": "models", "ranges": "models", "score": "scores", "monitor": "findings",
     "write-back": "write-back",
 }  # fmt: skip
 """What a kind writes: the name of the lease that it needs."""

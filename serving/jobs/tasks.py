@@ -69,7 +69,7 @@ def do(work: Work) -> Outcome:
     """
     tasks = {
         "import": import_files, "sync": sync_crm, "train": train_model, "ranges": fit_ranges, "score": score,
-        "write-back": write_into_crm,
+        "monitor": look_at_models, "write-back": write_into_crm,
     }  # fmt: skip
     return tasks[work.job.kind](work)
 
@@ -257,6 +257,7 @@ def _train(work: Work, what: What) -> TrainResult:
         snapshots=work.home.snapshots,
         as_of=newest_event(view),
         trials=work.job.params.get("trials", 12),
+        like=work.job.params.get("like"),
         progress=lambda text: work.tell(f"{what}: {text}", None),
     )
 
@@ -300,6 +301,29 @@ def write_into_crm(work: Work) -> Outcome:
         written, refused = report.written, len(report.refused)
         work.store.audit(_who(work.job), "write back", crm=crm, written=written, refused=refused)
     return Outcome(report.lines(dry)[-1], {"crm": crm, "dry_run": dry, **report.result()})
+
+
+def look_at_models(work: Work) -> Outcome:
+    """Look at whether it is time to train again and which data broke; train what is due where the policy says so."""
+    from serving.monitoring import monitor
+    from training.retrain import retrain_policy
+
+    found = monitor(work.home, work.store, say=lambda text: work.tell(text, None))
+    # What broke would be learnt: it is mended first.
+    jobs = _train_after(work, found.due) if retrain_policy().automatic and not found.alerts else []
+    due = f"time to train again: {', '.join(found.due)}" if found.due else "no model needs training"
+    said = f"{due}; {len(found.alerts)} alerts on data"
+    return Outcome(said, {"due": found.due, "alerts": found.alerts, "train_jobs": jobs})
+
+
+def _train_after(work: Work, due: list[str]) -> list[int]:
+    """Ask for a training of each model that is due, unless one waits already."""
+    queue = Queue(work.store)
+    if not due or queue.waiting("train"):
+        return []
+    how = f"after job {work.job.job_id}"
+    wishes = [{"what": what} | ({"like": "champion"} if what == "win" else {}) for what in due]
+    return [queue.ask("train", wish, by=work.job.asked_by, how=how).job_id for wish in wishes]
 
 
 def score_after(work: Work, deals: set[str] | None = None) -> int | None:

@@ -25,7 +25,7 @@ from serving import messages
 from serving.crms import channels_of
 from serving.home import Home
 from serving.jobs.leases import LEASE_SECONDS, process_name
-from serving.jobs.queue import Job, JobLost, Queue
+from serving.jobs.queue import Job, JobLost, Kind, Queue
 from serving.jobs.steps import Steps
 from serving.jobs.tasks import drop_forgotten, drop_upload
 from serving.mail import Mail
@@ -34,6 +34,7 @@ from serving.reviews.reminders import remind
 from serving.settings import Settings
 from serving.store import Store
 
+_NIGHTLY: tuple[Kind, ...] = ("score", "monitor")
 _CLOCK = 20.0  # seconds between two looks at the clock
 _RETRY = 3600.0  # seconds until a CRM is asked again to prolong a channel
 _GRACE = 5.0  # seconds that a job has to end by itself when it is to be stopped
@@ -171,7 +172,7 @@ class Worker:
             return
         now = datetime.now(UTC).astimezone(company.zone)
         self._renew_channels()
-        self._ask_for_scores(now)
+        self._ask_for_jobs(now)
         self._tidy(company, now)
         self._remind(company, now)
 
@@ -188,11 +189,12 @@ class Worker:
             except BellwetherError as error:
                 log.warning("%s: messages on changes end at %s: %s", crm, channel.expires_at, error)
 
-    def _ask_for_scores(self, now: datetime) -> None:
+    def _ask_for_jobs(self, now: datetime) -> None:
         at = self._settings.score_at
         if at is None or now.time() < at or now.date() == self._asked or not (self.home.scores / "current").exists():
             return
-        self.queue.ask("score", {}, how="schedule", once=f"score {now.date().isoformat()}")
+        for kind in _NIGHTLY:
+            self.queue.ask(kind, {}, how="schedule", once=f"{kind} {now.date().isoformat()}")
         self._asked = now.date()
 
     def _tidy(self, company: Company, now: datetime) -> None:

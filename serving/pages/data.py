@@ -282,6 +282,7 @@ def _line(desk: Desk, job: Job) -> JobLine:
         "import": say("Import"), "sync": say("Sync"), "train": say("Training"),
         "ranges": say("Ranges of the win model"),
         "score": say("Scores"),
+        "monitor": say("A look at models and data"),
         "write-back": say("Write-back"),
     }  # fmt: skip
     dry = {"import": say("Import, dry run"), "write-back": say("Write-back, dry run")}

@@ -52,7 +52,8 @@ def test_a_mix_is_a_weighted_sum_on_the_log_odds():
 def test_the_shrink_counts_customers_not_dates():
     X, left, _ = snapshots(1.5)
     X, left = X[X["as_of"] >= X["as_of"].max() - HORIZON], left[: 4 * 150]  # four dates: too short to try
-    mix, trial = choose(X, left, HORIZON, 0)
+    found = choose(X, left, HORIZON, 0)
+    mix, trial = found.mix, found.gain
     gone, stayed = X.loc[left, "account_id"].nunique(), X.loc[~left, "account_id"].nunique()
     assert trial is None
     assert mix.strength == pytest.approx((gone + stayed) / (gone + stayed + 80))
@@ -60,7 +61,8 @@ def test_the_shrink_counts_customers_not_dates():
 
 def test_what_decides_is_found_and_not_drawn_to_the_rate_too_hard():
     X, left, _ = snapshots(1.5)
-    mix, trial = choose(X, left, HORIZON, 0)
+    found = choose(X, left, HORIZON, 0)
+    mix, trial = found.mix, found.gain
     assert trial is not None
     assert not trial.holds_zero
     core = ChurnCore(0).fit(X, left)
@@ -69,9 +71,22 @@ def test_what_decides_is_found_and_not_drawn_to_the_rate_too_hard():
     assert 0.8 < slope < 1.3  # 1 where forecasts are neither too timid nor too bold
 
 
+def test_a_mix_that_was_decided_before_stands_and_its_past_forecasts_are_kept():
+    X, left, _ = snapshots(1.5)
+    given = ChurnMix(False, 1.0, 1.0)
+    found = choose(X, left, HORIZON, 0, given=given)
+    assert found.mix == found.form == given
+    past = found.past
+    # Every third of twelve dates is tried, 150 customers each; 90 days before the oldest of the four nothing is known.
+    assert (past["as_of"].nunique(), len(past)) == (3, 450)
+    ours, base = (-np.log(np.where(past["left"], past[p], 1 - past[p])).mean() for p in ("forecast", "base_rate"))
+    assert found.gain.skill == pytest.approx(1 - ours / base)
+
+
 def test_where_nothing_tells_everybody_gets_the_rate():
     X, left, _ = snapshots(0.0)
-    mix, trial = choose(X, left, HORIZON, 0)
+    found = choose(X, left, HORIZON, 0)
+    mix, trial = found.mix, found.gain
     assert trial is not None
     assert trial.holds_zero
     assert mix.strength == 0

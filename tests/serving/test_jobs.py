@@ -223,7 +223,8 @@ def test_the_night_is_asked_for_once_something_was_scored(tmp_path):
     worker._nightly()
     worker._look_at, worker._asked = 0.0, None  # as after a restart
     worker._nightly()
-    assert [(j.kind, j.asked_how) for j in worker.queue.newest()] == [("score", "schedule")]
+    asked = [(j.kind, j.asked_how) for j in worker.queue.newest()]
+    assert asked == [("monitor", "schedule"), ("score", "schedule")]  # newest first
     worker.close()
 
 

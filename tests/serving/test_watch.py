@@ -10,15 +10,19 @@ import pytest
 from typer.testing import CliRunner
 
 from crm.lake import newest_event
+from serving import watched
 from serving.app import create_app
 from serving.cli import app
 from serving.home import Home
+from serving.jobs.queue import Queue
+from serving.jobs.tasks import Work, do
 from serving.ledger import Ledger
 from serving.replay import NothingIssued, replay
 from serving.settings import Settings
 from serving.store import Store
 from serving.tables_out import VIEWS
 from tests.serving.asked import ask
+from training.retrain import Retrain
 
 RUN = CliRunner()
 
@@ -57,6 +61,25 @@ def test_monitor_says_what_calls_for_training_and_the_figures_reach_the_metrics(
     assert 'bellwether_retrain_due{model="win",trigger="schedule"} 0.0' in text
     assert "bellwether_data_alerts 0.0" in text
     made.state.server.store.close()
+
+
+def test_the_nightly_look_keeps_what_it_found_and_trains_what_is_due_where_the_policy_says_so(home, store, monkeypatch):
+    (home.root / watched.FILE).unlink(missing_ok=True)
+    always = Retrain(every_days=0.0, automatic=True)
+    monkeypatch.setattr("serving.monitoring.retrain_policy", lambda: always)
+    monkeypatch.setattr("training.retrain.retrain_policy", lambda: always)
+    queue = Queue(store)
+    job = queue.ask("monitor", {}, how="schedule")
+    outcome = do(Work(Settings(home=home.root), home, store, job, lambda _text, _done=None: None))
+    assert watched.newest(home).due == outcome.result["due"]
+    assert "win" in outcome.result["due"]
+    asked = [queue.find(number) for number in outcome.result["train_jobs"]]
+    assert [j.params["what"] for j in asked] == outcome.result["due"]
+    assert asked[0].params == {"what": "win", "like": "champion"}  # with the parameters it has
+    again = do(Work(Settings(home=home.root), home, store, job, lambda _text, _done=None: None))
+    assert again.result["train_jobs"] == []  # those that wait are enough
+    for one in [job, *asked]:
+        queue.cancel(one.job_id)
 
 
 def test_what_was_issued_comes_out_again_from_the_data_of_then(home, store):

@@ -1,17 +1,19 @@
 """Drift of inputs and of calibration, fields that stop being filled, and the policy of training again."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from crm.company import Company
 from crm.lake import TableView
 from tests.builders import an_activity, table_of
 from training.drift import calibration_drift, input_drift, stability_index
 from training.gaps import gaps
 from training.policy import BadPolicy
-from training.retrain import Retrain, retrain_policy
+from training.retrain import Retrain, by_calibration, by_inputs, retrain_policy
+from training.then_and_now import Inputs, customer_inputs, judged_customers, rep_inputs
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -35,6 +37,47 @@ def test_only_what_moved_is_named_among_many_inputs():
     assert set(found.loc[found["drifted"], "column"]) == {"days", "source"}
     source = found.set_index("column").loc["source"]
     assert "%" in source["before"]
+
+
+def test_customers_then_and_now_and_who_left_beside_what_was_said():
+    """Forty contracts; half as many seats are ordered since, and every fourth customer left."""
+    start, since = NOW - timedelta(days=700), NOW - timedelta(days=200)
+    contracts = [
+        {
+            "subscription_id": f"s{k}", "account_id": f"a{k}", "started_on": start.date(), "mrr": 100,
+            "currency": "EUR", "ended_on": (since + timedelta(days=30)).date() if k % 4 == 0 else None,
+        }
+        for k in range(40)
+    ]  # fmt: skip
+    view = TableView({"subscriptions": table_of("subscriptions", contracts)})
+    company = Company.parse({"base_currency": "EUR"})
+    found = customer_inputs(view, company, pd.Timestamp(since), pd.Timestamp(NOW))
+    assert (len(found.before), len(found.now), found.unit) == (40, 30, "customers")
+    said = pd.DataFrame({"account_id": [f"a{k}" for k in range(40)], "as_of": pd.Timestamp(since)})
+    said = said.assign(churn_probability=0.25, horizon_days=90)
+    late = said.assign(as_of=pd.Timestamp(NOW) - pd.Timedelta(days=80))  # its horizon is not over
+    judged = judged_customers(pd.concat([said, late]), view, company, until=pd.Timestamp(NOW))
+    assert judged["came"].sum() == 10  # every fourth of 40
+    assert len(judged) == 40
+    # 10 of 40 left where a quarter was forecast: the walk stays below its bound. Had 2 % been said, it would not.
+    assert not by_calibration("churn", judged, Retrain(), unit="account").due
+    low = by_calibration("churn", judged.assign(forecast=0.02), Retrain(), unit="account")
+    assert low.due
+    assert "Issued forecasts are too low" in low.text
+
+
+def test_reps_are_held_against_the_same_part_of_an_earlier_quarter():
+    """31 of 90 days into the quarter stand against the same share of the 92 days of the one before."""
+    reps = [{"rep_id": f"r{k}", "hired_on": date(2024, 1, 1)} for k in range(30)]
+    view = TableView({"reps": table_of("reps", [*reps, {"rep_id": "new", "hired_on": date(2026, 1, 20)}])})
+    at, since = pd.Timestamp("2026-02-01", tz="UTC"), pd.Timestamp("2026-01-05", tz="UTC")
+    found = rep_inputs(view, Company.parse({"time_zone": "UTC"}), since, at)
+    assert (len(found.before), len(found.now)) == (30, 31)
+    assert found.now["as_of"].iloc[0] == at
+    then = pd.Timestamp("2025-10-01", tz="UTC") + pd.Timedelta(days=92) * 31 / 90
+    assert abs(found.before["as_of"].iloc[0] - then) < pd.Timedelta(seconds=1)
+    trigger, _ = by_inputs("attainment", Inputs(found.before.head(8), found.now, "reps"), Retrain())
+    assert (trigger.due, trigger.text) == (False, "8 reps to compare inputs with; 30 are needed.")
 
 
 def test_a_few_rows_are_not_judged():
@@ -94,6 +137,9 @@ def test_the_policy_is_read_and_a_wrong_key_told(tmp_path):
     file = tmp_path / "retrain.yaml"
     file.write_text("every_day: 3\n")
     with pytest.raises(BadPolicy, match=r"every_day is not a known key"):
+        retrain_policy(file)
+    file.write_text("automatic: 1\n")
+    with pytest.raises(BadPolicy, match=r"automatic is 1. Give yes or no"):
         retrain_policy(file)
     file.write_text("psi: -1\n")
     with pytest.raises(BadPolicy, match=r"psi is -1"):

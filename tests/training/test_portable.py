@@ -13,9 +13,15 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_array
 
+from models.amounts import AmountModel
+from models.attainment import AttainmentModel
+from models.attainment_errors import Errors, Level, raised
+from models.attainment_new import NewBusiness
 from models.churn import ChurnModel
 from models.churn_core import ChurnCore, ChurnMix
+from models.simulation import Spread, draw_period
 from models.win import WinModel
 from models.win_params import WinParams
 from tests.models.snapshot_company import END, snapshots
@@ -74,7 +80,9 @@ def test_the_one_file_says_what_the_package_says(size, request, tmp_path):
     np.testing.assert_allclose(found["win_probability_high"], high, rtol=0, atol=1e-9)
 
 
-def test_a_churn_model_says_the_same_too(tmp_path):
+@pytest.fixture(scope="module")
+def leaving():
+    """A churn model and customers it learnt from."""
     rng = np.random.default_rng(0)
     X = pd.DataFrame({"account_id": np.arange(600).astype(str), "silence_to_usual": rng.exponential(1, 600)})
     X["spend_90d"] = np.where(rng.random(600) < 0.2, np.nan, rng.lognormal(8, 2, 600))
@@ -84,10 +92,69 @@ def test_a_churn_model_says_the_same_too(tmp_path):
     left = rng.random(600) < 0.1 + 0.2 * (X["silence_to_usual"].to_numpy() > 1)
     model.core_ = ChurnCore(0).fit(X, left)
     model.mix_, model.base_ = ChurnMix(by_rhythm=True, trees=0.5, strength=0.7), float(left.mean())
+    return model, X
+
+
+def test_a_churn_model_says_the_same_too(leaving, tmp_path):
+    model, X = leaving
     folder = saved(model, "churn", tmp_path / "model")
     columns = json.loads((folder / "input_example.json").read_text())["columns"]
     found = predictions(folder, asked(X, columns))["churn_probability"]
     np.testing.assert_allclose(found, model.predict_proba_left(X), rtol=0, atol=1e-9)
+
+
+@pytest.fixture(scope="module")
+def quarter():
+    """An attainment model as a fit leaves it: past quarters brought 12 % more than was said."""
+    model = AttainmentModel(random_state=3, draws=400)
+    level = Level(np.array([1 / 6, 1 / 2, 5 / 6]), np.array([0.1, 0.12, 0.14]), np.array([0.01, 0.02, 0.03]), 0.08)
+    errors = Errors(level, Spread(0.1, 0.2), Spread(0.1, 0.1))
+    other = Errors(Level(np.zeros(0), np.zeros(0), np.zeros(0), 0.0), Spread(0.3, 0.3), Spread(0.1, 0.1))
+    model.errors_ = {"simulation": errors, "stage_rate": other}
+    model.ways_ = {"early": "stage_rate", "middle": "simulation", "late": "simulation"}
+    amounts = AmountModel()
+    amounts.moved_, amounts.moved_list_ = np.array([0.8, 1.0, 1.1]), np.array([0.7, 0.9])
+    amounts.spread_ = np.array([0.5, 1.0, 1.5])
+    amounts.usual_, amounts.usual_kind_ = {("new", "p1"): 900.0}, {"new": 1_000.0}
+    model.amounts_ = amounts
+    return model
+
+
+@pytest.mark.parametrize("days", [80.0, 45.0, 5.0])
+def test_an_attainment_model_draws_a_quarter_as_the_package_does(quarter, days, tmp_path):
+    """Against the package's own simulation of the same chances, errors and luck."""
+    deals = pd.DataFrame(
+        {
+            "rep_id": ["b", "a", "b", "a"], "part": "deal", "amount": [500.0, np.nan, 800.0, np.nan],
+            "list_amount": [np.nan, 600.0, np.nan, np.nan], "kind": ["new", "new", "new", "new"],
+            "product_id": [None, None, None, "p1"], "chance": [0.3, 0.6, 0.0, 0.5],
+        }
+    )  # fmt: skip
+    rest = pd.DataFrame(
+        {"rep_id": ["b", "a", "b"], "part": ["closed", "closed", "new"], "amount": [300.0, 50.0, 1_200.0]}
+    ).assign(chance=[np.nan, np.nan, 3.0], target=[2_000.0, 900.0, np.nan])
+    rows = pd.concat([deals, rest], ignore_index=True).assign(days_left=days)
+    found = predictions(saved(quarter, "attainment", tmp_path / "model"), rows).set_index("rep_id")
+    assert list(found.index) == ["b", "a", "company"]
+
+    way = quarter.ways_["early" if days > 61 else "middle" if days > 31 else "late"]
+    gone = 1 - days / (365.25 / 4)
+    errors, level = quarter.errors_[way].at(gone), quarter.errors_[way].level.at(gone)
+    credit = csr_array(np.array([[0.0, 1, 0, 1], [1, 0, 1, 0]]))  # a's and b's deals
+    new = NewBusiness(np.array([[0.0], [3.0]]), np.zeros((2, 1)), [quarter.amounts_.spread_], np.array([0.0, 400.0]))
+    chances = raised(deals["chance"].to_numpy(), level)
+    drawn = draw_period(
+        np.array([50.0, 300.0]), chances, deals, credit, new, amounts=quarter.amounts_, spread=errors.won,
+        seed=3, draws=400,
+    )  # fmt: skip
+    totals = {"a": drawn.reps[0], "b": drawn.reps[1], "company": drawn.of([0, 1])}
+    goals = {"a": 900.0, "b": 2_000.0, "company": 2_900.0}
+    for who, sums in totals.items():
+        line = found.loc[who]
+        np.testing.assert_allclose(line[["p10", "p50", "p90"]].astype(float), np.quantile(sums, [0.1, 0.5, 0.9]))
+        assert line["p_attain"] == pytest.approx(((sums >= goals[who]).sum() + 1) / 402)
+    # b: 300 booked, 500 x .9667 (the mean of past moves) by its chance, 1,200 of new business.
+    assert found.loc["b", "expected"] == pytest.approx(300 + 500 * 2.9 / 3 * chances[0] + 1_200)
 
 
 def test_no_file_of_a_model_is_a_pickle(small, tmp_path):
@@ -114,24 +181,30 @@ def pinned():
     return [f"{name}=={version(name)}" for name in ("numpy", "pandas", "lightgbm", "mlflow-skinny", "pyarrow")]
 
 
-def test_it_loads_and_forecasts_in_an_empty_folder_of_another_environment(small, elsewhere, tmp_path):
-    folder = saved(small, "win", tmp_path / "model")
+def test_each_loads_and_forecasts_in_an_empty_folder_of_another_environment(
+    small, leaving, quarter, elsewhere, tmp_path
+):
+    models = {"win": small, "churn": leaving[0], "attainment": quarter}
+    folders = {what: saved(model, what, tmp_path / what) for what, model in models.items()}
     empty = tmp_path / "empty"
     empty.mkdir()
     code = (
-        "import json, sys, importlib.util, mlflow.pyfunc, pandas as pd\n"
+        "import sys, importlib.util, mlflow.pyfunc\n"
         "assert importlib.util.find_spec('models') is None and importlib.util.find_spec('sklearn') is None\n"
-        "model = mlflow.pyfunc.load_model(sys.argv[1])\n"
-        "print(model.predict(model.input_example).to_json())\n"
+        "for folder in sys.argv[1:]:\n"
+        "    model = mlflow.pyfunc.load_model(folder)\n"
+        "    print('said', model.predict(model.input_example).to_json())\n"
     )
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "MLFLOW_DISABLE_TELEMETRY": "true"}  # noqa: TID251
-    command = [str(elsewhere), "-c", code, str(folder)]
+    command = [str(elsewhere), "-c", code, *map(str, folders.values())]
     ran = subprocess.run(command, cwd=empty, env=env, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
-    said = pd.DataFrame(json.loads(ran.stdout.strip().splitlines()[-1]))
-    here = predictions(folder, portable.input_example(small))
-    np.testing.assert_allclose(said.to_numpy(), here.to_numpy(), rtol=0, atol=1e-9)
-    assert said["win_probability"].between(0, 1).all()
+    lines = [line.removeprefix("said ") for line in ran.stdout.splitlines() if line.startswith("said ")]
+    for what, line in zip(models, lines, strict=True):
+        said = pd.DataFrame(json.loads(line)).reset_index(drop=True)
+        here = predictions(folders[what], portable.input_example(models[what], what))
+        pd.testing.assert_frame_equal(said, here, check_dtype=False, rtol=1e-9)
+        assert len(said)
 
 
 def test_mlflow_serves_it_and_answers_the_logged_input_example(small, tmp_path):
@@ -158,7 +231,7 @@ def test_mlflow_serves_it_and_answers_the_logged_input_example(small, tmp_path):
             answer = answered(port, tmp_path / "artifacts" / logged.run_id / "artifacts" / "model", server)
         finally:
             server.terminate()
-    here = small.predict_proba_won(as_known(portable.input_example(small)))
+    here = small.predict_proba_won(as_known(portable.input_example(small, "win")))
     found = pd.DataFrame(answer["predictions"])
     np.testing.assert_allclose(found["win_probability"], here, rtol=0, atol=1e-9)
 

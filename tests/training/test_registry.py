@@ -121,9 +121,7 @@ def test_a_pickle_of_an_older_version_is_not_opened(model, tracking):
         registry.load("win", logged.version, tracking=tracking)
 
 
-def test_mlflow_itself_loads_the_champion(model, tracking):
-    logged = log(model, tracking)
-    registry.promote("win", logged.version, tracking=tracking)
+def loaded_by_mlflow(tracking):
     client_of(tracking)
     import mlflow.pyfunc
 
@@ -131,11 +129,27 @@ def test_mlflow_itself_loads_the_champion(model, tracking):
     mlflow.set_tracking_uri(tracking)
     mlflow.set_registry_uri(tracking)
     try:
-        loaded = mlflow.pyfunc.load_model("models:/bellwether-win@champion")
+        return mlflow.pyfunc.load_model("models:/bellwether-win@champion")
     finally:
         mlflow.set_tracking_uri(before[0])
         mlflow.set_registry_uri(before[1])
-    example = loaded.input_example
+
+
+def test_mlflow_itself_loads_the_champion_with_its_ranges_once_they_are_fitted(tracking):
+    rows = snapshots(200, seed=3)
+    model = WinModel(replicates=3).fit(rows, until=END, ranges=False)
+    logged = log(model, tracking)
+    registry.promote("win", logged.version, tracking=tracking)
+    first = loaded_by_mlflow(tracking)
+    example = first.input_example
     known = example.assign(as_of=pd.to_datetime(example["as_of"]).astype("datetime64[us, UTC]"))
-    said = loaded.predict(example)["win_probability"]
-    np.testing.assert_allclose(said, model.predict_proba_won(known), rtol=0, atol=1e-9)
+    said = first.predict(example)
+    np.testing.assert_allclose(said["win_probability"], model.predict_proba_won(known), rtol=0, atol=1e-9)
+    assert said["win_probability_low"].isna().all()
+
+    registry.keep_ranges(logged.run_id, model.fit_ranges(rows), tracking=tracking)
+    said = loaded_by_mlflow(tracking).predict(example)
+    low, high = model.interval(known)
+    assert (low < high).all()
+    np.testing.assert_allclose(said["win_probability_low"], low, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(said["win_probability_high"], high, rtol=0, atol=1e-9)

@@ -1,14 +1,23 @@
-"""MLflow's store: its tables are made once, whole, however many ask for them at the same moment."""
+"""MLflow's store: its tables are made once, whole, however many ask for them at once; a server in its place."""
 
+import os
+import socket
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
+import numpy as np
 import pytest
 
+from models.win import WinModel
+from serving.home import Home
+from serving.settings import Settings
+from tests.models.snapshot_company import END, snapshots
 from training import registry
-from training.tracking import client_of
+from training.tracking import NoServer, client_of
 
 ROOT = Path(__file__).parents[2]
 ASKS = """
@@ -39,3 +48,77 @@ def test_to_ask_for_a_model_where_none_was_ever_trained_makes_nothing(tmp_path):
     with pytest.raises(registry.NoModel, match="bellwether train win"):
         registry.champion("win", tracking=f"sqlite:///{tmp_path / 'mlflow.db'}")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def server(tmp_path):
+    """MLflow's own server as a process, with its store and files in a folder of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    place = tmp_path / "server"
+    place.mkdir()
+    command = [
+        str(Path(sys.executable).with_name("mlflow")), "server", "--host", "127.0.0.1", "--port", str(port),
+        "--backend-store-uri", f"sqlite:///{place / 'mlflow.db'}", "--artifacts-destination", str(place / "artifacts"),
+        "--workers", "1",
+    ]  # fmt: skip
+    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # noqa: TID251
+    told = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PATH": tools}
+    env = dict(os.environ) | told  # noqa: TID251
+    with (
+        (place / "log").open("w") as log,
+        subprocess.Popen(command, cwd=place, env=env, stdout=log, stderr=log) as made,
+    ):
+        address = f"http://127.0.0.1:{port}"
+        try:
+            wait_for(f"{address}/health", made, place / "log")
+            yield address, made
+        finally:
+            made.terminate()
+
+
+def wait_for(address, process, log):
+    for _ in range(360):
+        assert process.poll() is None, log.read_text()
+        try:
+            if httpx.get(address, timeout=5).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.5)
+    pytest.fail(log.read_text())
+
+
+def test_a_server_that_the_environment_names_keeps_models_and_gives_them_back(server, tmp_path, monkeypatch):
+    address, process = server
+    monkeypatch.delenv("BELLWETHER_TRACKING_URI", raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    home = Home.of(Settings(home=tmp_path / "home"))
+    assert home.tracking == address
+    rows = snapshots(200, seed=3)
+    model = WinModel(replicates=2).fit(rows, until=END, ranges=False)
+    logged = registry.log_model("win", model, tracking=home.tracking, params={}, metrics={"log_loss": 0.5}, tags={})
+    registry.promote("win", logged.version, tracking=home.tracking)
+    registry.keep_ranges(logged.run_id, model.fit_ranges(rows), tracking=home.tracking)
+    found = registry.champion("win", tracking=home.tracking)
+    assert (found.version, found.meta["metrics"]) == ("1", {"log_loss": 0.5})
+    np.testing.assert_array_equal(found.model.predict_proba_won(rows), model.predict_proba_won(rows))
+    assert not found.model.ranges_missing
+    assert [v.aliases for v in registry.list_versions(tracking=home.tracking)] == [("challenger", "champion")]
+    assert not home.root.exists()  # nothing of it lies in the home
+
+    process.terminate()
+    process.wait(180)
+    with pytest.raises(NoServer, match=r"127.0.0.1:\d+ does not answer .* Start it, or correct BELLWETHER"):
+        registry.champion("win", tracking=home.tracking)
+
+
+def test_our_own_setting_goes_before_mlflow_s_and_a_file_is_no_server(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://theirs:5000")
+    monkeypatch.setenv("BELLWETHER_TRACKING_URI", "http://ours:5000")
+    assert Home.of(Settings(home=tmp_path)).tracking == "http://ours:5000"
+    monkeypatch.delenv("BELLWETHER_TRACKING_URI")
+    assert Home.of(Settings(home=tmp_path)).tracking == "http://theirs:5000"
+    # `mlflow run` names its own file for all that it starts; the models of a home belong into the home.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///runs.db")
+    assert Home.of(Settings(home=tmp_path)).tracking == f"sqlite:///{tmp_path / 'mlflow.db'}"
