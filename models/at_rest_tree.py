@@ -289,7 +289,8 @@ class Reader:
     def _object(self, node: Node) -> Any:
         kind = _listed(node["class"])
         made = self._share(node, object.__new__(kind))
-        _check_parts(kind, set(node["has"]))
+        for key in _unset(kind, set(node["has"])):
+            setattr(made, key, None)
         for key, item in node["has"].items():
             object.__setattr__(made, key, self.value(item))
         return made
@@ -323,15 +324,20 @@ def _listed(name: str) -> type:
     return found
 
 
-def _check_parts(kind: type, found: set[str]) -> None:
-    """An object must have what its constructor gives it; a dataclass nothing else."""
+def _unset(kind: type, found: set[str]) -> set[str]:
+    """Parts that an older file lacks as nobody could set them then; an object must have all else that made it.
+
+    That is what its constructor is given; of a dataclass these parts, and nothing else.
+    """
     if is_dataclass(kind):
-        wanted = {field.name for field in fields(kind)}
-        wrong = wanted ^ found
+        wrong, unset = {field.name for field in fields(kind)} ^ found, set[str]()
     else:
-        wrong = set(signature(kind).parameters) - found | {name for name in found if name.startswith("__")}
+        given = signature(kind).parameters
+        unset = {name for name, one in given.items() if one.default is None} - found
+        wrong = set(given) - unset - found | {name for name in found if name.startswith("__")}
     if wrong:
         raise Unkept(f"its {name_of(kind)} differs from this version's in {', '.join(sorted(wrong))}")
+    return unset
 
 
 def _of_objects(items: Iterable[Any], length: int) -> Array:

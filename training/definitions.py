@@ -12,6 +12,7 @@ from crm.errors import NotReady
 from features.catalogue import Entity
 from features.definitions import definition_hash, definitions, what_changed
 from training import registry
+from training.gate import Check
 
 TAG, TABLE = "features", "definitions"
 _READS: Mapping[str, tuple[Entity, ...]] = MappingProxyType(
@@ -51,8 +52,23 @@ def check_definitions(what: str, model: registry.Champion, company: Company, *, 
         If they differ, with what changed.
     """
     now = definitions_of(what, company)
-    if model.meta.get(TAG, "") in ("", definition_hash(now)):
+    if not defined_otherwise(what, model, company):
         return
     kept = registry.table_of(model.run_id, TABLE, tracking=tracking)
     before = dict(zip(kept["part"], kept["says"], strict=True)) if kept is not None else now
     raise OtherDefinitions(what, model.version, what_changed(before, now))
+
+
+def defined_otherwise(what: str, model: registry.Champion, company: Company) -> bool:
+    """Whether a model's features mean something else now; one that names no definitions counts as the same."""
+    return model.meta.get(TAG, "") not in ("", definition_hash(definitions_of(what, company)))
+
+
+def definitions_check(what: str, champion: registry.Champion, company: Company) -> Check:
+    """What the gate says of them: both recipes are fitted on features as they are defined now, so they always agree."""
+    now = definition_hash(definitions_of(what, company))[:8]
+    if not defined_otherwise(what, champion, company):
+        return Check("definitions", True, f"Both read features as they were defined for the champion ({now}).")
+    before = champion.meta[TAG][:8]
+    text = f"Both read features as they are defined now ({now}); the champion in use read others ({before})."
+    return Check("definitions", True, text)

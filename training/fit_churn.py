@@ -20,7 +20,7 @@ from models.churn import ChurnModel
 from models.churn_rows import customers
 from training import gate, plots, registry
 from training.baselines.churn import ChurnRate, SilenceRate
-from training.definitions import OtherDefinitions, check_definitions
+from training.definitions import defined_otherwise, definitions_check
 from training.fit_result import TrainResult, definition_tables, finish, numbers, tags_of
 from training.metrics import per_date, win_metrics
 from training.policy import Policy
@@ -80,9 +80,10 @@ def train(
     newest = _newest_slice(run)
     twin = _made(run, recipe, newest)
     settled = recipe if twin is None else clone(recipe).set_params(mix=twin.form_)
-    verdict, table = _judged(run, settled, twin, rival, newest, seed)
+    also = [definitions_check("churn", champion, company)] if champion else []
+    verdict, table = _judged(run, settled, twin, rival, newest, also, seed)
     if champion and verdict.outcome == "same":
-        verdict = gate.same_recipe(other_definitions=_defined_otherwise(run, champion))
+        verdict = gate.same_recipe(other_definitions=defined_otherwise("churn", champion, run.company))
     model = _fitted(run, settled)  # before anything is logged, as it raises where the data does not suffice
     judged_run = _log_judged(run, verdict, twin, table, newest)
     result = _kept(run, model, verdict, judged_run)
@@ -126,7 +127,13 @@ def _made(run: _Run, recipe: ChurnModel, newest: _Slice | None) -> ChurnModel | 
 
 
 def _judged(
-    run: _Run, settled: ChurnModel, twin: ChurnModel | None, rival: ChurnModel | None, newest: _Slice | None, seed: int
+    run: _Run,
+    settled: ChurnModel,
+    twin: ChurnModel | None,
+    rival: ChurnModel | None,
+    newest: _Slice | None,
+    also: list[gate.Check],
+    seed: int,
 ) -> tuple[gate.Verdict, pd.DataFrame]:
     if rival is not None and _alike(settled, rival):
         return gate.same_recipe(), pd.DataFrame()
@@ -141,7 +148,7 @@ def _judged(
     table["champion"] = other.predict_proba_left(newest.rows)
     quick = quick_enough(lambda: twin.predict_proba_left(newest.rows.iloc[:1]), run.policy, one="customer")
     there = [name for name in _SEGMENTS if name in table]
-    return gate.judge(table, run.policy, segments=there, also=[quick], unit=_CUSTOMERS, seed=seed), table
+    return gate.judge(table, run.policy, segments=there, also=[*also, quick], unit=_CUSTOMERS, seed=seed), table
 
 
 def _alike(one: ChurnModel, other: ChurnModel) -> bool:
@@ -171,15 +178,7 @@ def _fitted(run: _Run, recipe: ChurnModel) -> ChurnModel:
 
 def _outdated(run: _Run, champion: registry.Champion) -> bool:
     """Whether the champion saw less than there is now, or reads features as they were defined before."""
-    return pd.Timestamp(champion.meta["until"]) < run.until or _defined_otherwise(run, champion)
-
-
-def _defined_otherwise(run: _Run, champion: registry.Champion) -> bool:
-    try:
-        check_definitions("churn", champion, run.company, tracking=run.tracking)
-    except OtherDefinitions:
-        return True
-    return False
+    return pd.Timestamp(champion.meta["until"]) < run.until or defined_otherwise("churn", champion, run.company)
 
 
 def _log_judged(

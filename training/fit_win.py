@@ -18,7 +18,7 @@ from models.win import WinModel
 from models.win_params import WinParams
 from models.win_search import Found
 from training import gate, plots, recipes, registry
-from training.definitions import OtherDefinitions, check_definitions
+from training.definitions import defined_otherwise, definitions_check
 from training.fit_result import TrainResult, definition_tables, finish, numbers, tags_of
 from training.leaks import leaks
 from training.metrics import per_date, win_metrics
@@ -127,9 +127,12 @@ def _challenge(run: _Run, recipe: Recipe, extra: _Extra, seed: int) -> TrainResu
     run.say("Judging the recipe on the newest past weeks")
     newest = newest_slice(run.rows, until, recipe.model, run.policy)
     rival = champion_recipe(champion) if champion else None
-    judged = _judged(run, recipe, rival, newest, seed)
+    also = [definitions_check("win", champion, run.company)] if champion else []
+    judged = _judged(run, recipe, rival, newest, also, seed)
     if champion and judged.verdict.outcome == "same":
-        judged = replace(judged, verdict=gate.same_recipe(other_definitions=_defined_otherwise(run, champion)))
+        judged = replace(
+            judged, verdict=gate.same_recipe(other_definitions=defined_otherwise("win", champion, run.company))
+        )
     settled = recipe.settled(judged.twin) if judged.twin is not None else recipe
     model = _fitted(run, settled)  # before anything is logged, as it raises where the data does not suffice
     judged_run = _log_judged(run, judged, newest)
@@ -144,10 +147,12 @@ def _challenge(run: _Run, recipe: Recipe, extra: _Extra, seed: int) -> TrainResu
     return replace(result, in_use=again.version)
 
 
-def _judged(run: _Run, recipe: Recipe, rival: Recipe | None, newest: recipes.Slice | None, seed: int) -> recipes.Judged:
+def _judged(
+    run: _Run, recipe: Recipe, rival: Recipe | None, newest: recipes.Slice | None, also: list[gate.Check], seed: int
+) -> recipes.Judged:
     if rival is not None and _made_alike(recipe.model, rival.model) and recipe.prepare is rival.prepare:
         return recipes.Judged(gate.same_recipe(), pd.DataFrame(), None)
-    found = recipes.judge(recipe, rival, run.rows, newest, view=run.view, policy=run.policy, seed=seed)
+    found = recipes.judge(recipe, rival, run.rows, newest, view=run.view, policy=run.policy, also=also, seed=seed)
     alike = rival is not None and found.twin is not None and recipe.prepare is rival.prepare
     if alike and rival is not None and _made_alike(recipe.settled(found.twin).model, rival.model):  # type: ignore[arg-type]
         return replace(found, verdict=gate.same_recipe())
@@ -164,15 +169,7 @@ def _made_alike(one: WinModel, other: WinModel) -> bool:
 
 def _outdated(run: _Run, champion: registry.Champion) -> bool:
     """Whether the champion saw less than there is now, or reads features as they were defined before."""
-    return champion.model.until_ < pd.Timestamp(run.as_of) or _defined_otherwise(run, champion)
-
-
-def _defined_otherwise(run: _Run, champion: registry.Champion) -> bool:
-    try:
-        check_definitions("win", champion, run.company, tracking=run.tracking)
-    except OtherDefinitions:
-        return True
-    return False
+    return champion.model.until_ < pd.Timestamp(run.as_of) or defined_otherwise("win", champion, run.company)
 
 
 def _log_judged(run: _Run, judged: recipes.Judged, newest: recipes.Slice | None) -> str:

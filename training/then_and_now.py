@@ -18,11 +18,20 @@ _YEAR = pd.Timedelta(days=365)
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Rows of features a model learnt from, and such as it is asked about now; `unit` says what a row is."""
+    """Rows of features a model learnt from, and such as it is asked about now; `unit` says what a row is.
+
+    Columns that hang on the date alone, such as days until the quarter ends, are left out: they always move.
+    """
 
     before: pd.DataFrame
     now: pd.DataFrame
     unit: str
+
+    @classmethod
+    def of(cls, before: pd.DataFrame, now: pd.DataFrame, unit: str) -> Inputs:
+        """Both sides without columns that have one value a date on each."""
+        calendar = [name for name in before if name != "as_of" and _one_a_date(before, name) and _one_a_date(now, name)]
+        return cls(before.drop(columns=calendar), now.drop(columns=calendar), unit)
 
 
 def deal_inputs(rows: pd.DataFrame, since: pd.Timestamp) -> Inputs:
@@ -36,7 +45,7 @@ def deal_inputs(rows: pd.DataFrame, since: pd.Timestamp) -> Inputs:
     year = rows[(rows["as_of"] <= since) & (rows["as_of"] > since - _YEAR)]
     before, now = (part.drop_duplicates("deal_id", keep="last") for part in (year, rows[rows["as_of"] > since]))
     # A deal that is open on both sides would stand against itself.
-    return Inputs(before[~before["deal_id"].isin(now["deal_id"])], now, "deals")
+    return Inputs.of(before[~before["deal_id"].isin(now["deal_id"])], now, "deals")
 
 
 def customer_inputs(view: View, company: Company, since: pd.Timestamp, at: pd.Timestamp) -> Inputs:
@@ -49,7 +58,7 @@ def customer_inputs(view: View, company: Company, since: pd.Timestamp, at: pd.Ti
     """
     known = customers(view, company, at)
     sides = [_built(view, company, "account", known.live(moment)["account_id"], moment) for moment in (since, at)]
-    return Inputs(sides[0], sides[1] if at > since else sides[1].iloc[:0], "customers")
+    return Inputs.of(sides[0], sides[1] if at > since else sides[1].iloc[:0], "customers")
 
 
 def rep_inputs(view: View, company: Company, since: pd.Timestamp, at: pd.Timestamp) -> Inputs:
@@ -58,7 +67,7 @@ def rep_inputs(view: View, company: Company, since: pd.Timestamp, at: pd.Timesta
     while then > since:
         then = _a_quarter_before(company, then)
     sides = [_built(view, company, "rep", _reps(view, moment), moment) for moment in (then, at)]
-    return Inputs(sides[0], sides[1] if at > since else sides[1].iloc[:0], "reps")
+    return Inputs.of(sides[0], sides[1] if at > since else sides[1].iloc[:0], "reps")
 
 
 def judged_customers(said: pd.DataFrame, view: View, company: Company, *, until: pd.Timestamp) -> pd.DataFrame:
@@ -83,6 +92,11 @@ def judged_customers(said: pd.DataFrame, view: View, company: Company, *, until:
         forecast = live["churn_probability"].to_numpy(np.float64)
         parts.append(pd.DataFrame({"account_id": live["account_id"], "as_of": at, "forecast": forecast, "came": came}))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _one_a_date(rows: pd.DataFrame, name: str) -> bool:
+    """Whether a column has one value on each date of which there are several rows."""
+    return bool((rows.groupby("as_of")[name].nunique(dropna=False) <= 1).all())
 
 
 def _a_quarter_before(company: Company, at: pd.Timestamp) -> pd.Timestamp:

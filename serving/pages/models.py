@@ -139,6 +139,16 @@ def _win(desk: Desk, m: Mapping[str, float]) -> list[Measure]:
     f, say = desk.formats, desk.language.say
     return [
         Measure(say("Log loss saved against the base rate"), _span(f, m), say("90% range over deals")),
+        *_calibration(desk, m),
+        Measure(say("Deals it was judged on"), f.number(m.get("deals")), say("each before its end was known")),
+    ]
+
+
+def _calibration(desk: Desk, m: Mapping[str, float]) -> list[Measure]:
+    f, say = desk.formats, desk.language.say
+    if "calibration_error" not in m:  # trained before it was kept, or too short a history
+        return []
+    return [
         Measure(
             say("Mean forecast"),
             f.percent(m.get("mean_forecast"), digits=1),
@@ -149,7 +159,6 @@ def _win(desk: Desk, m: Mapping[str, float]) -> list[Measure]:
             f.percent(m.get("calibration_error"), digits=1),
             say("{floor} would be luck alone", floor=f.percent(m.get("calibration_floor"), digits=1)),
         ),
-        Measure(say("Deals it was judged on"), f.number(m.get("deals")), say("each before its end was known")),
     ]
 
 
@@ -157,6 +166,7 @@ def _churn(desk: Desk, m: Mapping[str, float]) -> list[Measure]:
     f, say = desk.formats, desk.language.say
     return [
         Measure(say("Log loss saved against the base rate"), _span(f, m), say("90% range over customers")),
+        *_calibration(desk, m),
         Measure(
             say("Customers it learnt from"),
             f.number(m.get("n_accounts")),

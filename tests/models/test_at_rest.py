@@ -402,6 +402,12 @@ def test_another_format_is_told(folder):
         at_rest.load(folder)
 
 
+def test_a_parameter_that_is_newer_than_the_file_is_unset(tmp_path):
+    at_rest.save(ChurnModel(random_state=3), tmp_path / "model")
+    change(tmp_path / "model", lambda tree: tree["model"]["has"].pop("mix"))
+    assert at_rest.load(tmp_path / "model").get_params() == {"random_state": 3, "mix": None}
+
+
 @pytest.mark.parametrize(
     ("edit", "said"),
     [

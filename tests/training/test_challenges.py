@@ -110,41 +110,62 @@ def nearly_all(rows):
     return rows.sample(frac=0.97, random_state=0).sort_index()
 
 
+def judged(version, home):
+    """What the twins of a version and of its champion said of the newest slice, as it is kept beside the verdict."""
+    run = registry.load("win", version, tracking=home.tracking).meta["judged_run"]
+    return registry.table_of(run, "judged", tracking=home.tracking)
+
+
+def log_losses(table):
+    """The figures of a verdict by the formula, from the forecasts that were compared."""
+    mine, theirs = (-np.log(np.where(table["won"], table[w], 1 - table[w])) for w in ("challenger", "champion"))
+    deals = table["deal_id"].nunique()
+    said = f"Log loss {mine.mean():.4f} against the champion's {theirs.mean():.4f} on {deals} deals (difference "
+    return f"{said}{(theirs - mine).mean():+.4f}, 90% interval "
+
+
 def test_each_challenger_gets_its_verdict_and_only_a_better_one_is_served(ring, monkeypatch):
     monkeypatch.setattr("serving.live.LOOK_AGAIN", 0.0)  # the poll for a newer champion, else every ten seconds
     home = ring.site.home
     plain, sharp = WinParams(identity=False), WinParams(identity=True)
 
     first = ring.let(plain)
+    table = judged("1", home)
+    mine, base = (-np.log(np.where(table["won"], table[w], 1 - table[w])).mean() for w in ("challenger", "base_rate"))
     assert first.verdict.startswith("Promoted: the first model of its kind, better than the base rate")
+    assert f"log loss {mine:.4f} against {base:.4f} of the base rate (difference {base - mine:+.4f}" in first.verdict
     assert (first.version, first.in_use, ring.served()) == ("1", "1", "1")
 
     worse = ring.let(sharp, prepare=shuffled)
-    assert "Not promoted, the champion stays: worse beyond doubt. Log loss 0." in worse.verdict
+    figures = log_losses(judged("2", home))
+    assert worse.verdict.startswith(f"Not promoted, the champion stays: worse beyond doubt. {figures}-")
     assert (worse.version, worse.promoted, ring.served()) == ("2", False, "1")
 
     one_team = ring.let(sharp, prepare=blind_to_east)
+    table = judged("3", home)
+    east = table[table["team"] == "east"]
+    short = f"Team east is forecast too low: {100 * east['challenger'].mean():.1f}% forecast, "
+    short += f"{100 * east['won'].mean():.1f}% came on {east['deal_id'].nunique()} deals"
     assert one_team.checks[0].holds  # better overall, as the log loss goes
-    assert "better overall, but" in one_team.verdict
-    assert "Team east is forecast too low:" in one_team.verdict
+    assert one_team.verdict.startswith("Not promoted, the champion stays: better overall, but a segment is harmed. ")
+    assert f"{log_losses(table)}+" in one_team.verdict
+    assert short in one_team.verdict
     assert (one_team.version, one_team.promoted, ring.served()) == ("3", False, "1")
 
     equal = ring.let(plain, prepare=nearly_all)
-    assert "Not promoted, the champion stays: no difference beyond chance. Log loss 0." in equal.verdict
+    figures = log_losses(judged("4", home))
+    assert equal.verdict.startswith(f"Not promoted, the champion stays: no difference beyond chance. {figures}")
     assert (equal.version, equal.promoted, ring.served()) == ("4", False, "1")
 
     better = ring.let(sharp)
-    assert "Promoted: better beyond doubt. Log loss 0." in better.verdict
+    assert better.verdict.startswith(f"Promoted: better beyond doubt. {log_losses(judged('5', home))}+")
+    assert "Both read features as they were defined for the champion (" in better.verdict
     assert (better.version, better.promoted, ring.served()) == ("5", True, "5")
 
     # Judged by a twin that had not seen the newest slice, and fitted again with the same parameters on all rows.
     kept = registry.load("win", "5", tracking=home.tracking)
     twin = registry.params_of("win", kept.meta["judged_run"], tracking=home.tracking)
     assert WinParams.from_dict(twin) == kept.model.params_ == WinParams.from_dict(kept.meta["params"])
-    judged = registry.table_of(kept.meta["judged_run"], "judged", tracking=home.tracking)
-    y = judged["won"].to_numpy()
-    mine, theirs = (float(-np.log(np.where(y, judged[w], 1 - judged[w])).mean()) for w in ("challenger", "champion"))
-    assert f"Log loss {mine:.4f} against the champion's {theirs:.4f}" in better.verdict
 
     assert registry.roll_back("win", tracking=home.tracking) == "1"
     assert ring.served() == "1"

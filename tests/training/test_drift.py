@@ -13,7 +13,7 @@ from training.drift import calibration_drift, input_drift, stability_index
 from training.gaps import gaps
 from training.policy import BadPolicy
 from training.retrain import Retrain, by_calibration, by_inputs, retrain_policy
-from training.then_and_now import Inputs, customer_inputs, judged_customers, rep_inputs
+from training.then_and_now import Inputs, customer_inputs, deal_inputs, judged_customers, rep_inputs
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -78,6 +78,22 @@ def test_reps_are_held_against_the_same_part_of_an_earlier_quarter():
     assert abs(found.before["as_of"].iloc[0] - then) < pd.Timedelta(seconds=1)
     trigger, _ = by_inputs("attainment", Inputs(found.before.head(8), found.now, "reps"), Retrain())
     assert (trigger.due, trigger.text) == (False, "8 reps to compare inputs with; 30 are needed.")
+
+
+def test_what_hangs_on_the_date_alone_is_not_compared():
+    """Days until the year ends go down for all deals together; what turned constant is compared."""
+    rng = np.random.default_rng(0)
+    dates = pd.date_range("2025-04-06", periods=40, freq="7D", tz="UTC").repeat(10)
+    rows = pd.DataFrame({"deal_id": np.arange(400).astype(str), "as_of": dates, "amount": rng.normal(size=400)})
+    rows["year_end_days"] = (pd.Timestamp("2026-01-04", tz="UTC") - rows["as_of"]).dt.days
+    rows["source_open"] = np.where(rows["as_of"] < dates[300], rng.integers(0, 2, 400), 1)
+    found = deal_inputs(rows, dates[299])
+    assert (len(found.before), len(found.now)) == (300, 100)
+    assert {"amount", "source_open"} <= set(found.before)
+    assert "year_end_days" not in found.before
+    trigger, table = by_inputs("win", found, Retrain())
+    assert table.loc[table["drifted"], "column"].tolist() == ["source_open"]
+    assert (trigger.value, trigger.due) == (1.0, False)
 
 
 def test_a_few_rows_are_not_judged():
