@@ -78,8 +78,13 @@ class ChurnModel(BaseEstimator):
         self.random_state = random_state
         self.mix = mix
 
-    def fit(self, view: View, company: Company, *, until: pd.Timestamp) -> Self:
+    def fit(self, view: View, company: Company, *, until: pd.Timestamp, rows: pd.DataFrame | None = None) -> Self:
         """Learn from what was known at `until`.
+
+        Parameters
+        ----------
+        rows : shape (n, p), optional
+            What `rows` gave for that moment; unset: made here.
 
         Raises
         ------
@@ -90,7 +95,7 @@ class ChurnModel(BaseEstimator):
         """
         until = pd.Timestamp(until)
         self.horizon_days_ = company.churn.horizon_days
-        rows = self.rows(view, company, until=until)
+        rows = self.rows(view, company, until=until) if rows is None else rows
         left = rows["_left"].to_numpy(bool)
         self.n_accounts_ = int(rows["account_id"].nunique())
         self.n_left_ = int(rows.loc[left, "account_id"].nunique())

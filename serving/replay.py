@@ -37,7 +37,7 @@ class Compared:
     """One sealed row against what was rebuilt.
 
     `rows` were sealed, `same` of them came out equal to 1e-9 in every number; `largest` is the largest difference of
-    any number. `emptied` forecasts are kept no longer and cannot be compared.
+    any number, `differing` the columns with one. `emptied` forecasts are kept no longer and cannot be compared.
     """
 
     ledger_row: int
@@ -50,6 +50,7 @@ class Compared:
     same: int
     largest: float
     emptied: bool = False
+    differing: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -113,7 +114,8 @@ def _compared(row: Sealed, said: pd.DataFrame | None, made: pd.DataFrame | None)
     apart = np.where(np.isnan(one) & np.isnan(two), 0.0, np.abs(one - two))
     apart = np.where(np.isnan(apart), np.inf, apart) / np.maximum(1.0, np.abs(np.nan_to_num(one)))
     worst = np.where(both["_merge"] == "both", apart.max(axis=1, initial=0.0), np.inf)
-    return Compared(*head, int((worst <= _SAME).sum()), float(worst.max(initial=0.0)))
+    columns = tuple(name for name, most in zip(numbers, apart.max(axis=0, initial=0.0), strict=True) if most > _SAME)
+    return Compared(*head, int((worst <= _SAME).sum()), float(worst.max(initial=0.0)), differing=columns)
 
 
 def _plain(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:

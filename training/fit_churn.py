@@ -50,11 +50,15 @@ class _Run:
 
 @dataclass(frozen=True)
 class _Slice:
-    """Customers on the newest dates whose horizon is over, from `cut` on, and who of them left."""
+    """Customers on the newest dates whose horizon is over, from `cut` on, and who of them left.
+
+    `before` has what was known before these, as `ChurnModel.rows` gives it.
+    """
 
     cut: pd.Timestamp
     rows: pd.DataFrame
     left: npt.NDArray[np.bool_]
+    before: pd.DataFrame
 
 
 def train(
@@ -77,7 +81,7 @@ def train(
     champion = registry.load("churn", version, tracking=tracking) if version else None
     rival = None if champion is None else ChurnModel(champion.model.random_state, _form_of(champion.model))
     say("Judging the mix on the newest past weeks")
-    newest = _newest_slice(run)
+    newest = _newest_slice(run, recipe)
     twin = _made(run, recipe, newest)
     settled = recipe if twin is None else clone(recipe).set_params(mix=twin.form_)
     also = [definitions_check("churn", champion, company)] if champion else []
@@ -99,8 +103,8 @@ def _form_of(model: Any) -> Any:
     return getattr(model, "form_", model.mix_)  # models of earlier versions kept the mix alone
 
 
-def _newest_slice(run: _Run) -> _Slice | None:
-    """The newest dates, four weeks apart, on which customers are known to have left or stayed."""
+def _newest_slice(run: _Run, recipe: ChurnModel) -> _Slice | None:
+    """The newest dates, four weeks apart, on which customers are known to have left or stayed; None without a past."""
     known = customers(run.view, run.company, run.until)
     days = run.company.churn.horizon_days
     last = run.until - pd.Timedelta(days=days)
@@ -111,9 +115,14 @@ def _newest_slice(run: _Run) -> _Slice | None:
     spine = pd.concat([p for p in parts if len(p)], ignore_index=True) if any(map(len, parts)) else parts[0]
     if not len(spine):
         return None
+    cut = pd.Timestamp(spine["as_of"].min())
+    try:
+        before = recipe.rows(run.view, run.company, until=cut)
+    except NotReady:
+        return None
     spine["as_of"] = spine["as_of"].astype("datetime64[us, UTC]")
     rows = build(run.view, spine[["account_id", "as_of"]], "account", company=run.company)
-    return _Slice(spine["as_of"].min(), rows, spine["_left"].to_numpy(bool))
+    return _Slice(cut, rows, spine["_left"].to_numpy(bool), before)
 
 
 def _made(run: _Run, recipe: ChurnModel, newest: _Slice | None) -> ChurnModel | None:
@@ -121,7 +130,7 @@ def _made(run: _Run, recipe: ChurnModel, newest: _Slice | None) -> ChurnModel | 
     if newest is None:
         return None
     try:
-        return clone(recipe).fit(run.view, run.company, until=newest.cut)
+        return clone(recipe).fit(run.view, run.company, until=newest.cut, rows=newest.before)
     except NotReady:
         return None
 
@@ -139,7 +148,7 @@ def _judged(
         return gate.same_recipe(), pd.DataFrame()
     if newest is None or twin is None:
         return gate.unjudged(there_is_champion=rival is not None), pd.DataFrame()
-    table = _asked(run, twin, newest)
+    table = _asked(twin, newest)
     if rival is None:
         return gate.judge_first(table, run.policy, unit=_CUSTOMERS, seed=seed), table
     other = _made(run, rival, newest)
@@ -156,10 +165,9 @@ def _alike(one: ChurnModel, other: ChurnModel) -> bool:
     return one.mix is not None and repr(one.mix) == repr(other.mix) and one.random_state == other.random_state
 
 
-def _asked(run: _Run, twin: ChurnModel, newest: _Slice) -> pd.DataFrame:
+def _asked(twin: ChurnModel, newest: _Slice) -> pd.DataFrame:
     """What the twin and the plain rates said of the slice; customers and who left by the names that the gate knows."""
-    learnt = twin.rows(run.view, run.company, until=newest.cut)
-    X, left = learnt.drop(columns="_left"), learnt["_left"].to_numpy(bool)
+    X, left = newest.before.drop(columns="_left"), newest.before["_left"].to_numpy(bool)
     told = {
         "deal_id": newest.rows["account_id"].to_numpy(object),
         "as_of": newest.rows["as_of"],

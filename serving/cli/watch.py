@@ -11,6 +11,7 @@ import typer
 from serving.cli.common import AsOf, HomeDir, echo_table, home_option, home_that_is, moment_of, progress, store_of
 
 if TYPE_CHECKING:
+    from serving.replay import Compared
     from serving.watched import Watched
 
 
@@ -91,20 +92,24 @@ def replay(
     with store_of(place) as store, progress("Replay") as tell:
         found = rebuild(place, store, moment.date(), say=lambda text: tell(text, None))
     echo_table(
-        ["ledger row", "kind", "of", "as of", "model", "data cut", "rows", "the same", "largest difference"],
-        [
-            [c.ledger_row, c.kind, c.entity, c.as_of, c.model_version, c.data_cut, c.rows,
-             "kept no longer" if c.emptied else c.same, "" if c.emptied else f"{c.largest:.1e}"]
-            for c in found
-        ],
-    )  # fmt: skip
+        ["ledger row", "kind", "of", "as of", "model", "data cut", "rows", "the same", "largest difference", "in"],
+        [_compared(c) for c in found],
+    )
     wrong = [c for c in found if not c.holds]
     if wrong:
         typer.echo(
-            f"{len(wrong)} of {len(found)} sealed rows came out otherwise. Settings that changed since may be why."
+            f"{len(wrong)} of {len(found)} sealed rows came out otherwise. Settings that changed since, or another "
+            "version of Bellwether, may be why."
         )
         raise typer.Exit(1)
     typer.echo("Every number came out as it was sealed.")
+
+
+def _compared(c: Compared) -> list[object]:
+    head = [c.ledger_row, c.kind, c.entity, c.as_of, c.model_version, c.data_cut, c.rows]
+    if c.emptied:
+        return [*head, "kept no longer", "", ""]
+    return [*head, c.same, f"{c.largest:.1e}", ", ".join(c.differing)]
 
 
 def export(

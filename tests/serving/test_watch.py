@@ -109,6 +109,7 @@ def test_a_number_that_differs_is_counted(home, store, monkeypatch):
     (deal,) = [c for c in replay(home, store, day) if c.entity == "deal"]
     assert (deal.rows - deal.same, deal.holds) == (1, False)
     assert deal.largest == pytest.approx(0.25)
+    assert deal.differing == ("win_probability",)
 
 
 def test_a_day_without_forecasts_names_the_nearest(home, store):

@@ -91,4 +91,3 @@ def test_a_mix_that_nobody_gives_is_decided_before_the_slice_and_kept(tmp_path):
     twin = registry.params_of("churn", kept.meta["judged_run"], tracking=tracking)
     for name in ("by_rhythm", "trees"):
         assert twin[name] == kept.meta["params"][name]
-    assert let(None, tracking).verdict.startswith("Promoted: made like the champion")
