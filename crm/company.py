@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 
 from crm.errors import BadInput
 from crm.fiscal import Grain, Months, Period, Weekday, period_of, week_period_of
+from crm.own_actions import OwnAction
 from crm.yaml_lines import line_of
 
 
@@ -130,6 +131,10 @@ class Advice(_Section):
     hold_back: float = Field(
         0.1, ge=0, le=0.5, description="Share of suggestions held back by chance, to learn whether they help; 0: none."
     )
+    hour_cost: float = Field(
+        0.0, ge=0, description="What an hour of a rep costs, in base currency; a step's expected value is less by it."
+    )
+    actions: list[OwnAction] = Field(default_factory=list, description="Steps of the company's own.")
 
 
 class WriteBack(_Section):
@@ -245,6 +250,8 @@ class Company(_Section):
             raise _first_problem(error, text) from None
         for place, own in enumerate(found.features if text else []):
             own._line = line_of(text, ("features", place))
+        for place, step in enumerate(found.advice.actions if text else []):
+            step._line = line_of(text, ("advice", "actions", place))
         return found
 
     def save(self, path: Path) -> None:
@@ -316,7 +323,7 @@ def _keys(where: list[str]) -> list[str]:
     return sorted(_model_at(where).model_fields)
 
 
-_INNER: dict[str, type[BaseModel]] = {"features": OwnFeature, "write_back": WriteBack}
+_INNER: dict[str, type[BaseModel]] = {"features": OwnFeature, "actions": OwnAction, "write_back": WriteBack}
 
 
 def _model_at(where: list[str]) -> type[BaseModel]:

@@ -63,7 +63,7 @@ class BadDefinition(BadInput):
 
     def __init__(self, feature: str, sql: str, problem: str, mend: str) -> None:
         super().__init__(f"Feature {feature}: {problem} in '{sql}'. {mend}")
-        self.feature = feature
+        self.feature, self.problem, self.mend = feature, problem, mend
 
 
 @contextmanager

@@ -37,6 +37,10 @@ class Action:
         A contact at the account whom nobody has met about this deal.
     shows : bool
         Whether history tells when it was taken.
+    effort_hours : float
+        Hours that it is taken to cost.
+    cooling_off_days : int
+        Not suggested again so many days after it was done.
     why_en, why_zh : str
         Why it fits; features stand in braces.
     """
@@ -51,6 +55,8 @@ class Action:
     kind: str = ""
     needs: ContactNeed = ""
     shows: bool = True
+    effort_hours: float = 1.0
+    cooling_off_days: int = 14
 
     @property
     def features(self) -> frozenset[str]:
@@ -117,32 +123,33 @@ CATALOGUE: tuple[Action, ...] = (
     Action(
         "email", 2, _silent(7), "No contact with the customer in the last 7 days.", "近7天未与客户互动。",
         adds={**_TOUCH, "emails": 1.0, "emails_out_30d": 1.0}, sets=_FRESH, kind="email",
+        effort_hours=0.5, cooling_off_days=5,
     ),
     Action(
         "call", 2, _silent(5), "No contact with the customer in the last 5 days.", "近5天未与客户互动。",
-        adds=_CALL, sets=_FRESH, kind="call",
+        adds=_CALL, sets=_FRESH, kind="call", cooling_off_days=5,
     ),
     Action(
         "meeting", 7, _below("meetings_30d", 1), "No meeting in the last 30 days.", "近30天未会面。",
-        adds=_MEETING, sets=_SEEN, kind="meeting",
+        adds=_MEETING, sets=_SEEN, kind="meeting", effort_hours=2.0,
     ),
     Action(
         "visit", 7, _below("meetings_30d", 1), "No visit or meeting in the last 30 days.", "近30天未拜访或会面。",
-        adds=_MEETING, sets=_SEEN, kind="visit",
+        adds=_MEETING, sets=_SEEN, kind="visit", effort_hours=6.0,
     ),
     Action(
         "demo", 7, _below("demos", 1), "No demo yet.", "尚未演示。",
-        adds={**_TOUCH, "demos": 1.0}, sets=_SEEN, kind="demo",
+        adds={**_TOUCH, "demos": 1.0}, sets=_SEEN, kind="demo", effort_hours=3.0, cooling_off_days=30,
     ),
     Action(
         "proposal", 7, _below("proposals", 1), "No proposal yet.", "尚未报价。",
-        adds={**_TOUCH, "proposals": 1.0}, sets=_FRESH, kind="proposal",
+        adds={**_TOUCH, "proposals": 1.0}, sets=_FRESH, kind="proposal", effort_hours=4.0, cooling_off_days=30,
     ),
     Action(
         "involve_decision_maker", 7, _below("decision_makers_met", 1),
         "Nobody who decides (vp or c-level) has been met yet.", "尚未见过决策人（副总裁或高管）。",
         adds={**_MEETING, **_ONE_MORE, "decision_makers_met": 1.0}, sets={**_SEEN, "seniority_met": _VP},
-        kind="meeting", needs="decision_maker",
+        kind="meeting", needs="decision_maker", effort_hours=2.0,
     ),
     Action(
         "add_contact", 7, _below("contacts_met", 2), "Fewer than two people at the customer have been met.",
@@ -154,6 +161,7 @@ CATALOGUE: tuple[Action, ...] = (
         "The planned close date has passed.", "预计成交日期已过。",
         adds={"close_date_pushes": 1.0},
         sets={"close_date_days": 30.0, "close_date_passed": 0.0, "days_since_push": 0.0, "days_since_change": 0.0},
+        effort_hours=0.5,
     ),
     # A look at the deal itself changes nothing that is recorded, and a hand-over is caused by departures, not by the
     # deal: the model tells nothing of either. `coaching_duties` says where they are due.
@@ -161,13 +169,17 @@ CATALOGUE: tuple[Action, ...] = (
         "requalify", 7, _above("days_in_stage", 60), "Over 60 days in this stage.", "在当前阶段已超过60天。",
         shows=False,
     ),
-    Action("hand_over", 14, _never, "A colleague may have the better access.", "同事可能更易接触客户。"),
+    Action(
+        "hand_over", 14, _never, "A colleague may have the better access.", "同事可能更易接触客户。",
+        effort_hours=2.0,
+    ),
 )  # fmt: skip
 
 PAUSE = Action(
     "pause", 14, _never,
     "None of the next steps that fit goes together with a higher chance here.",
     "目前可行的步骤均未与更高的赢单概率相关。",
+    effort_hours=0.0,
 )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -14,12 +14,15 @@ import pyarrow as pa
 
 from crm.company import Company
 from crm.lake import View, connect
-from models.actions import CATALOGUE, PAUSE, Action, values
+from models.actions import PAUSE, Action, values
 from models.coaching_duties import Duty, duties
 from models.coaching_evidence import Evidence, Randomised, evidence_for
 from models.effects import Effects
+from models.effects_history import past_of
+from models.effects_rows import DAY, since_last
 from models.effects_rules import PRIOR_SD, Basis, Known, believed
 from models.learners import Floats
+from models.own_actions import catalogue
 from models.win import WinModel
 
 MOST = 3
@@ -113,7 +116,8 @@ def advise(
     Returns
     -------
     DataFrame
-        The columns of `coach` without model_version; `expected_value` is the uplift times the deal's amount.
+        The columns of `coach` without model_version; `expected_value` is the uplift times the deal's amount,
+        less what the hours of the step cost.
     """
     at = pd.Timestamp(as_of)
     X = X.reset_index(drop=True)
@@ -122,15 +126,18 @@ def advise(
         return _table([], at)
     unmet, steps = _unmet(view, X, at), _process_steps(view, at)
     chance = win.predict_proba_won(X)
+    actions = catalogue(company)
+    just_done = _just_done(X, actions, view, company, at)
     evidence = evidence_for(
-        X, chance, CATALOGUE, effects=effects, randomised=randomised, view=view, company=company, as_of=at
+        X, chance, actions, effects=effects, randomised=randomised, view=view, company=company, as_of=at
     )
     gains = [
-        _gains(action, X, win, chance, unmet, evidence.get(action.name), randomised.get(action.name))
-        for action in CATALOGUE
+        _gains(action, X, win, chance, unmet, just_done, evidence.get(action.name), randomised.get(action.name))
+        for action in actions
         if (action.features & used or action.name in evidence) and action.kind not in steps
     ]
-    return _table(_ranked(X, gains, chance, company_horizon(company, win), duties(X, view, at)), at)
+    due, weeks = duties(X, view, at), company_horizon(company, win)
+    return _table(_ranked(X, gains, chance, weeks, due, company.advice.hour_cost), at)
 
 
 def shrunk(difference: Floats, trial: Randomised | None = None) -> tuple[Floats, Floats, Floats]:
@@ -160,9 +167,9 @@ def company_horizon(company: Company, win: WinModel) -> int:
 
 def _gains(
     action: Action, X: pd.DataFrame, win: WinModel, chance: Floats, unmet: pd.DataFrame,
-    evidence: Evidence | None, trial: Randomised | None,
+    just_done: Mapping[str, npt.NDArray[np.bool_]], evidence: Evidence | None, trial: Randomised | None,
 ) -> _Gains:  # fmt: skip
-    fits = action.fits(X)
+    fits = action.fits(X) & ~just_done.get(action.name, np.zeros(len(X), dtype=bool))
     if evidence is not None:
         fits = fits & ~evidence.barred
     contact = np.full(len(X), None, dtype=object)
@@ -180,8 +187,17 @@ def _gains(
     return _Gains(action, fits, uplift, low, high, contact, evidence)
 
 
+def _just_done(
+    X: pd.DataFrame, actions: Sequence[Action], view: View, company: Company, at: pd.Timestamp
+) -> dict[str, npt.NDArray[np.bool_]]:
+    """By step, deals on which it was done within its cooling-off time, shape (n,)."""
+    cooling = {a.name: a for a in actions if a.shows and a.cooling_off_days}
+    past = past_of(view, X[["deal_id", "as_of"]], {a.name: a.kind for a in cooling.values()}, company=company, until=at)
+    return {n: since_last(X, past.taken[n]) < a.cooling_off_days * DAY for n, a in cooling.items()}
+
+
 def _ranked(
-    X: pd.DataFrame, gains: list[_Gains], chance: Floats, weeks: int, due: Mapping[str, list[Duty]]
+    X: pd.DataFrame, gains: list[_Gains], chance: Floats, weeks: int, due: Mapping[str, list[Duty]], hour_cost: float
 ) -> list[dict[str, object]]:
     amount = _amount(X)
     low = chance < _HOPELESS * np.median(chance)
@@ -190,7 +206,9 @@ def _ranked(
         best = sorted((g for g in gains if g.fits[row] and g.uplift[row] >= _LEAST), key=lambda g: g.place(row))
         shown = _distinct(best, row)[:MOST]
         owed = due.get(deal, [])[: MOST - len(shown)]
-        lines += [_line(deal, rank, gain, row, amount[row], weeks) for rank, gain in enumerate(shown, start=1)]
+        lines += [
+            _line(deal, rank, gain, row, amount[row], weeks, hour_cost) for rank, gain in enumerate(shown, start=1)
+        ]
         lines += [_duty_line(deal, rank, duty) for rank, duty in enumerate(owed, start=len(shown) + 1)]
         if not shown and not owed and low[row] and gains:
             said = [{"en": PAUSE.why_en, "zh": PAUSE.why_zh}]
@@ -223,10 +241,13 @@ def _distinct(best: list[_Gains], row: int) -> list[_Gains]:
     return kept
 
 
-def _line(deal: str, rank: int, gain: _Gains, row: int, amount: float, weeks: int) -> dict[str, object]:
+def _line(
+    deal: str, rank: int, gain: _Gains, row: int, amount: float, weeks: int, hour_cost: float
+) -> dict[str, object]:
     figures = (float(gain.uplift[row]), float(gain.low[row]), float(gain.high[row]))
     said = [{"en": gain.action.why_en, "zh": gain.action.why_zh}, _rests_on(gain, row, weeks)]
-    return _cells(deal, rank, gain.action, figures, said, gain.contact[row], figures[0] * amount, gain.basis(row))
+    value = figures[0] * amount - gain.action.effort_hours * hour_cost
+    return _cells(deal, rank, gain.action, figures, said, gain.contact[row], value, gain.basis(row))
 
 
 def _rests_on(gain: _Gains, row: int, weeks: int) -> dict[str, str]:

@@ -12,12 +12,13 @@ import pandas as pd
 from crm.company import Company
 from crm.lake import View
 from features.catalogue import blocks
-from models.actions import CATALOGUE, Action
+from models.actions import Action
 from models.effects_action import PARTS, Effect, Part, Rows, effect_of
 from models.effects_estimate import Confounders, Mean
 from models.effects_history import LOGGING_ONLY, Past, past_of
 from models.effects_rows import closing, follows_hours, horizon_weeks, outcome, taken
 from models.effects_rules import Repeat, discoveries, repeat_of
+from models.own_actions import catalogue
 
 MAX_ROWS = 30_000
 _HALF = 0.5
@@ -46,7 +47,7 @@ def measure_effects(
     view: View,
     company: Company,
     until: pd.Timestamp,
-    actions: Sequence[Action] = CATALOGUE,
+    actions: Sequence[Action] | None = None,
     max_rows: int = MAX_ROWS,
     seed: int = 0,
     progress: Progress | None = None,
@@ -59,6 +60,8 @@ def measure_effects(
         Deal-weeks as `training.snapshots.deal_snapshots` makes them; leads are left out.
     until : Timestamp, UTC
         End of the history.
+    actions : sequence of Action, optional
+        Unset: the company's catalogue.
     max_rows : int
         Above so many, whole deals are left out by a hash of their keys.
     progress : callable, optional
@@ -66,6 +69,7 @@ def measure_effects(
     """
     say = progress or (lambda _text, _done: None)
     sample = _sample(snapshots, max_rows)
+    actions = catalogue(company) if actions is None else actions
     kinds = {a.name: a.kind for a in actions if a.shows} | {name: name for name in LOGGING_ONLY}
     say("Reading past actions", 0.0)
     past = past_of(view, sample, kinds, company=company, until=until)
@@ -104,6 +108,7 @@ def _rows(sample: pd.DataFrame, past: Past, company: Company, weeks: int, seed: 
         Confounders.of(pd.concat([known, past.before], axis=1)),
         Confounders.of(known.drop(columns=[c for c in known if c in contacts])),
         past.moves,
+        past.answers,
         y,
         keep,
         closes,
@@ -114,7 +119,8 @@ def _rows(sample: pd.DataFrame, past: Past, company: Company, weeks: int, seed: 
 
 def _corrected_for_many(found: list[Effect]) -> list[Effect]:
     """Claims that would stand alone but not among so many fall back to association."""
-    tried = [e for e in found if e.corrected is not None]
+    # What no customer notices is never claimed, so it is none of those tried.
+    tried = [e for e in found if e.corrected is not None and e.action not in LOGGING_ONLY]
     stands = dict(zip(map(id, tried), discoveries([e.corrected.mean for e in tried if e.corrected]), strict=True))
     return [
         replace(e, basis="association", reason="many_tried") if e.basis == "adjusted" and not stands[id(e)] else e
@@ -148,8 +154,9 @@ def _repeat(by_key: Mapping[tuple[str, Part], Effect], action: str) -> Repeat:
 def _line(e: Effect, repeat: Repeat, weeks: int, rows: Rows) -> dict[str, object]:
     left = e.corrected
     means: dict[str, Mean] = {
-        "plain": e.plain, "linear": e.linear, "trees": e.trees, "adjusted": e.mean, "trimmed": e.trimmed,
-        "placebo_now": e.now, "placebo_later": e.later, "permuted": e.permuted,
+        "plain": e.plain, "linear": e.linear, "trees": e.trees, "adjusted": e.mean, "everyone": e.everyone,
+        "trimmed": e.trimmed, "placebo_now": e.moves.now, "placebo_later": e.moves.later,
+        "answers_now": e.answers.now, "answers_later": e.answers.later, "permuted": e.permuted,
         "without_contacts": e.without_contacts, "landmark": e.landmark,
     }  # fmt: skip
     nan = float("nan")

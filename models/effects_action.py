@@ -25,6 +25,7 @@ from models.effects_rules import (
     Corrected,
     Counts,
     Evidence,
+    Placebo,
     basis_of,
     corrected,
     is_process_step,
@@ -37,6 +38,7 @@ Flags = npt.NDArray[np.bool_]
 Part = Literal["first", "again"]
 PARTS: tuple[Part, ...] = ("first", "again")
 NOTHING = Mean(float("nan"), float("nan"))
+NO_PLACEBO = Placebo(NOTHING, NOTHING)
 _RARE = 0.2
 
 
@@ -50,8 +52,8 @@ class Rows:
         Features as known at `as_of`, with `deal_id` and `_closed_at`.
     X, bare : Confounders
         With and without what tells of contacts.
-    moves : DataFrame
-        Moves to a later stage: `deal_id`, `done_at`.
+    moves, answers : DataFrame
+        Moves to a later stage, and contacts that came from the customer: `deal_id`, `done_at`.
     y : float
         Won within the horizon.
     keep : bool
@@ -64,6 +66,7 @@ class Rows:
     X: Confounders
     bare: Confounders
     moves: pd.DataFrame
+    answers: pd.DataFrame
     y: Floats
     keep: Flags
     closes: Floats
@@ -84,8 +87,11 @@ class Effect:
     ----------
     part : {'first', 'again'}
         On deals without or with an earlier such action.
-    now, later : Mean
-        Link of this week's and next week's action to this week's stage move.
+    moves, answers : Placebo
+        Link of this week's and of next week's action to this week's stage move; to contacts that came from the customer
+        in the week after it, and in the week before it.
+    everyone : Mean
+        Over all rows alike, not weighted by how far they could have gone either way.
     permuted : Mean
         The action shuffled among deals of one stage and week: must hold 0.
     without_contacts : Mean
@@ -111,11 +117,12 @@ class Effect:
     linear: Mean = NOTHING
     trees: Mean = NOTHING
     mean: Mean = NOTHING
+    everyone: Mean = NOTHING
     trimmed: Mean = NOTHING
     overlap: float = float("nan")
     clipped: float = float("nan")
-    now: Mean = NOTHING
-    later: Mean = NOTHING
+    moves: Placebo = NO_PLACEBO
+    answers: Placebo = NO_PLACEBO
     corrected: Corrected | None = None
     permuted: Mean = NOTHING
     without_contacts: Mean = NOTHING
@@ -174,21 +181,26 @@ def _estimated(
 ) -> Effect:  # fmt: skip
     linear = _fit(rows, units, rows.y[units.rows], clusters)
     trees = _fit(rows, units, rows.y[units.rows], clusters, learner="trees")
-    scores = (linear.scores + trees.scores) / 2
+    weights = (linear.weights + trees.weights) / 2
+    scores = (linear.weights * linear.scores + trees.weights * trees.scores) / (2 * weights)
+    alike = (linear.scores + trees.scores) / 2
     inside = (linear.chance > 0.02) & (linear.chance < 0.98)
-    mean = clustered(scores, clusters)
+    mean = clustered(scores, clusters, weights)
     # A placebo can only lower a claim: where none can be made it is not worth its time.
-    now, later = _placebos(rows, done, events, eligible) if mean.low > 0 else (NOTHING, NOTHING)
-    left = corrected(mean, now, later)
-    trimmed = clustered(scores[inside], clusters[inside]) if inside.any() else NOTHING
+    moves = answers = NO_PLACEBO
+    left = Corrected(0.0, mean, 0.0)
+    if mean.low > 0:
+        moves, answers = _placebos(rows, done, events, eligible)
+        left = corrected(mean, (moves, answers))
+    trimmed = clustered(alike[inside], clusters[inside]) if inside.any() else NOTHING
     overlap = min(linear.overlap, trees.overlap)
-    evidence = Evidence(linear.mean, trees.mean, trimmed, left, overlap, later, found.process, found.after_move)
+    evidence = Evidence(linear.mean, trees.mean, trimmed, left, overlap, found.process, found.after_move)
     basis, reason = basis_of(evidence)
     found = replace(
         found, basis=basis, reason=reason, plain=plain_difference(rows.y[units.rows], units.treated, clusters),
-        linear=linear.mean, trees=trees.mean, mean=mean, trimmed=trimmed, overlap=overlap,
-        clipped=max(linear.clipped, trees.clipped), now=now, later=later, corrected=left,
-        segments=tuple(segments(rows.snapshots.iloc[units.rows], scores, units.treated, clusters)),
+        linear=linear.mean, trees=trees.mean, mean=mean, everyone=clustered(alike, clusters), trimmed=trimmed,
+        overlap=overlap, clipped=max(linear.clipped, trees.clipped), moves=moves, answers=answers, corrected=left,
+        segments=tuple(segments(rows.snapshots.iloc[units.rows], scores, units.treated, clusters, weights)),
     )  # fmt: skip
     return _checked(found, rows, units, clusters) if mean.low > 0 else found
 
@@ -216,19 +228,35 @@ def _fit(rows: Rows, units: Units, y: Floats, clusters: npt.ArrayLike, *, learne
     )  # fmt: skip
 
 
-def _placebos(rows: Rows, done: Taken, events: pd.DataFrame, eligible: Flags) -> tuple[Mean, Mean]:
-    """Link of this week's and of next week's action to this week's stage move, on weeks that are over."""
+def _placebos(rows: Rows, done: Taken, events: pd.DataFrame, eligible: Flags) -> tuple[Placebo, Placebo]:
+    """Links to stage moves and to what the customer sends, on weeks that are over."""
     followed = (rows.snapshots["_observed_until"] - rows.snapshots["as_of"]).dt.total_seconds().to_numpy() >= 2 * WEEK
-    units = units_of(done, rows.closes, eligible & followed, compared=rows.compared, seed=rows.seed)
-    now = _on_move(rows, units)
     next_one = taken(rows.snapshots, events, shift=1)
-    quiet = eligible & followed & np.isnan(done.first)
+    eligible = eligible & followed
+    return _with_moves_on(rows, done, next_one, eligible), _with_answers(rows, done, next_one, eligible)
+
+
+def _with_moves_on(rows: Rows, done: Taken, next_one: Taken, eligible: Flags) -> Placebo:
+    units = units_of(done, rows.closes, eligible, compared=rows.compared, seed=rows.seed)
+    quiet = eligible & np.isnan(done.first)
     waiting = units_of(next_one, rows.closes, quiet, compared=rows.compared, shift=1, seed=rows.seed)
-    return now, _on_move(rows, Units(waiting.rows, waiting.treated, np.zeros(len(waiting.rows))))
+    before = Units(waiting.rows, waiting.treated, np.zeros(len(waiting.rows)))
+    return Placebo(_link(rows, units, rows.moves), _link(rows, before, rows.moves))
 
 
-def _on_move(rows: Rows, units: Units) -> Mean:
-    y = moved(rows.snapshots, rows.moves, units.start, units.rows)
+def _with_answers(rows: Rows, done: Taken, next_one: Taken, eligible: Flags) -> Placebo:
+    """What comes in the week after an action, and before one: the same two weeks of deals open all through them."""
+    lived = eligible & (rows.closes > 2 * WEEK)
+    acted, will_act = np.isfinite(done.first), np.isfinite(next_one.first)
+    every, quiet = np.flatnonzero(lived), np.flatnonzero(lived & ~acted)
+    after = Units(every, acted[every], np.full(len(every), WEEK))
+    before = Units(quiet, will_act[quiet], np.zeros(len(quiet)))
+    return Placebo(_link(rows, after, rows.answers), _link(rows, before, rows.answers))
+
+
+def _link(rows: Rows, units: Units, events: pd.DataFrame) -> Mean:
+    """Effect of an action on whether an event comes within 7 days of a unit's start."""
+    y = moved(rows.snapshots, events, units.start, units.rows)
     # A week without any move, or without the action, tells nothing.
     if not 20 <= y.sum() <= len(y) - 20 or not 20 <= units.treated.sum() <= len(y) - 20:
         return NOTHING

@@ -55,11 +55,15 @@ class Estimate:
     Parameters
     ----------
     mean : Mean
-        Over all rows.
+        Over all rows, each weighted by how far it could have gone either way: chance x (1 - chance).
+    everyone : Mean
+        Over all rows alike.
     trimmed : Mean
         Over rows whose chance of the action lies between .02 and .98.
     scores : shape (n,)
-        What each row adds to the mean: psi, whose average is the effect.
+        What each row says: psi, whose average is the effect.
+    weights : shape (n,)
+        How far each row could have gone either way; 1 on average.
     chance : shape (n,)
         Estimated chance of the action, before it is clipped.
     overlap, clipped : float
@@ -67,8 +71,10 @@ class Estimate:
     """
 
     mean: Mean
+    everyone: Mean
     trimmed: Mean
     scores: Floats
+    weights: Floats
     chance: Floats
     overlap: float
     clipped: float
@@ -94,15 +100,16 @@ class Confounders:
         return Confounders(self.linear[rows], self.trees[rows])
 
 
-def clustered(scores: Floats, clusters: npt.ArrayLike) -> Mean:
+def clustered(scores: Floats, clusters: npt.ArrayLike, weights: Floats | None = None) -> Mean:
     """Mean of scores, shape (n,), with an error that lets scores of one cluster, shape (n,), move together.
 
-    se = sqrt(sum over clusters of (sum in it of (score - mean))^2) / n.
+    se = sqrt(sum over clusters of (sum in it of w (score - mean))^2) / sum of w.
     """
-    mean = float(scores.mean())
+    w = np.ones(len(scores)) if weights is None else weights
+    mean = float(w @ scores / w.sum())
     codes, _ = pd.factorize(np.asarray(clusters))
-    sums = np.bincount(codes, weights=scores - mean)
-    return Mean(mean, float(np.sqrt((sums**2).sum()) / len(scores)))
+    sums = np.bincount(codes, weights=w * (scores - mean))
+    return Mean(mean, float(np.sqrt((sums**2).sum()) / w.sum()))
 
 
 def plain_difference(y: Floats, treated: npt.NDArray[np.bool_], clusters: npt.ArrayLike) -> Mean:
@@ -143,6 +150,8 @@ def estimate(
     References
     ----------
     Chernozhukov et al. (2018), "Double/debiased machine learning for treatment and structural parameters".
+    Li, Morgan and Zaslavsky (2018), "Balancing covariates via propensity score weighting", for the weights: a row that
+    was as good as sure to go one way tells next to nothing, and counted in full it would drown the others.
     """
     codes, _ = pd.factorize(np.asarray(deals))
     binary = bool(np.isin(y, (0.0, 1.0)).all())
@@ -156,7 +165,16 @@ def estimate(
     inside = (chance > _OVERLAP[0]) & (chance < _OVERLAP[1])
     trimmed = clustered(scores[inside], np.asarray(groups)[inside]) if inside.any() else Mean(np.nan, np.inf)
     clipped = float(((chance <= _CLIP) | (chance >= 1 - _CLIP)).mean())
-    return Estimate(clustered(scores, groups), trimmed, scores, chance, float(inside.mean()), clipped)
+    weights = either_way(chance)
+    mean, everyone = clustered(scores, groups, weights), clustered(scores, groups)
+    return Estimate(mean, everyone, trimmed, scores, weights, chance, float(inside.mean()), clipped)
+
+
+def either_way(chance: Floats) -> Floats:
+    """Weight of rows by their chance of the action, both shape (n,): chance x (1 - chance), 1 on average."""
+    inside = np.clip(chance, _CLIP, 1 - _CLIP)
+    weights = inside * (1 - inside)
+    return weights / weights.mean()
 
 
 def _fitted(X: Floats, y: Floats, treated: npt.NDArray[np.bool_], deals: Ints, outcome: Any, chance: Any) -> Any:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from crm.company import Company
 from crm.lake import View, connect
+from crm.own_actions import OwnAction
 from crm.stages import ANY, stage_order
 
 LAGS = 4
@@ -24,11 +25,17 @@ _KEPT = """
 create temp table kept as
 select a.deal_id, a.occurred_at as done_at, a.kind, coalesce(a.direction, 'out') as direction, a.contact_id,
        coalesce(a.recorded_at, a.occurred_at) as known_at,
-       coalesce(c.seniority in ('vp', 'c-level'), false) as decides
+       coalesce(c.seniority in ('vp', 'c-level'), false) as decides, c.seniority, a.outcome as said
 from activities a join deals d using (deal_id) left join contacts c on c.contact_id = a.contact_id
 where coalesce(a.recorded_at, a.occurred_at) <= $until
   and (d.outcome = 'open' or d.closed_at is null or d.closed_at > $until
        or (a.occurred_at <= d.closed_at and coalesce(a.recorded_at, a.occurred_at) <= d.closed_at))
+"""
+# A closing sets fields too: that is the end itself, not a step on the way to it.
+_CHANGED = """
+create temp table changed as
+select c.* from deal_changes c join deals d using (deal_id)
+where c.changed_at <= $until and (d.outcome = 'open' or d.closed_at is null or c.changed_at < d.closed_at)
 """
 _KIND = "select deal_id, done_at, deal_id as cause from kept where kind = '{kind}' and direction = 'out'"
 # A meeting with who decides is an action of its own.
@@ -41,12 +48,12 @@ _TAKEN = {
         where kind in {_PEOPLE} and direction = 'out' and contact_id is not null group by deal_id, contact_id
         qualify row_number() over (partition by deal_id order by min(done_at)) > 1""",
     "reset_close_date": """
-        select deal_id, changed_at as done_at, deal_id as cause from deal_changes
-        where field = 'close_date' and new_value > old_value and changed_at <= $until""",
+        select deal_id, changed_at as done_at, deal_id as cause from changed
+        where field = 'close_date' and new_value > old_value""",
     # One who leaves hands over many deals at once: the leaving is the cause.
     "hand_over": """
         select deal_id, changed_at as done_at, coalesce(old_value, '') || ' ' || cast(changed_at as date) as cause
-        from deal_changes where field = 'owner_id' and old_value is not null and changed_at <= $until""",
+        from changed where field = 'owner_id' and old_value is not null""",
 }
 _MOVES = """
 select c.deal_id, c.changed_at as done_at
@@ -57,6 +64,7 @@ where c.field = 'stage' and n.place > o.place and c.changed_at <= $until
 union all
 select deal_id, closed_at from deals where outcome = 'won' and closed_at <= $until
 """
+_ANSWERS = "select deal_id, done_at from kept where direction = 'in'"
 _BEFORE = """
 select r.row, {columns}
 from asked r left join kept k on k.deal_id = r.deal_id and k.done_at <= r.as_of and k.known_at <= r.as_of
@@ -81,12 +89,15 @@ class Past:
         By action: `deal_id`, `done_at` (UTC) and `cause`, which is the deal unless the action has a common cause.
     moves : DataFrame
         Moves to a later stage and wins: `deal_id`, `done_at`.
+    answers : DataFrame
+        Contacts that came from the customer: `deal_id`, `done_at`.
     before : DataFrame, shape (n, p)
         For each row asked for: contacts each way in the last four weeks, week by week, and faded with time.
     """
 
     taken: Mapping[str, pd.DataFrame]
     moves: pd.DataFrame
+    answers: pd.DataFrame
     before: pd.DataFrame
 
 
@@ -106,15 +117,40 @@ def past_of(view: View, rows: pd.DataFrame, kinds: Mapping[str, str], *, company
     with connect() as con:
         view.attach(con)
         con.execute(_KEPT, values)
+        con.execute(_CHANGED, values)
         _attach_places(con, view, company)
-        taken = {name: _read(con, _query(name, kind), values) for name, kind in kinds.items()}
-        return Past(taken, _read(con, _MOVES, values), _before(con, rows))
+        own = {action.name: action for action in company.advice.actions}
+        queries = {name: _own(own[name]) if name in own else _query(name, kind) for name, kind in kinds.items()}
+        taken = {name: _read(con, query, values) for name, query in queries.items()}
+        return Past(taken, _read(con, _MOVES, values), _read(con, _ANSWERS, values), _before(con, rows))
 
 
 def _query(name: str, kind: str) -> str:
     if name in LOGGING_ONLY:  # these have no direction
         return f"select deal_id, done_at, deal_id as cause from kept where kind = '{name}'"
     return _TAKEN.get(name) or _KIND.format(kind=kind.replace("'", ""))
+
+
+def _own(action: OwnAction) -> str:
+    """How a step of the company's own shows: as an activity of ours, or as a change of a field."""
+    if action.field:
+        asked = [f"field = {_quoted(action.field)}", *_same("new_value", action.to)]
+        return f"select deal_id, changed_at as done_at, deal_id as cause from changed where {' and '.join(asked)}"
+    asked = [f"kind = {_quoted(action.kind or '')}", *_same("said", action.outcome)]
+    if action.kind not in LOGGING_ONLY:
+        asked.append("direction = 'out'")
+    if action.seniority:
+        asked.append(f"seniority in ({', '.join(map(_quoted, action.seniority))})")
+    return f"select deal_id, done_at, deal_id as cause from kept where {' and '.join(asked)}"
+
+
+def _same(column: str, word: str | None) -> list[str]:
+    """Upper and lower case do not matter: people write both."""
+    return [] if word is None else [f"lower(trim({column})) = lower({_quoted(word.strip())})"]
+
+
+def _quoted(word: str) -> str:
+    return "'" + word.replace("'", "''") + "'"
 
 
 def _attach_places(con: duckdb.DuckDBPyConnection, view: View, company: Company) -> None:

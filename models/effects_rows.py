@@ -127,6 +127,24 @@ def taken(snapshots: pd.DataFrame, events: pd.DataFrame, *, shift: int = 0) -> T
     return Taken(first, before, cause)
 
 
+def since_last(snapshots: pd.DataFrame, events: pd.DataFrame) -> Floats:
+    """Seconds since the last such event before each row, shape (n,); infinite where there was none.
+
+    Parameters
+    ----------
+    events : DataFrame
+        `deal_id` and `done_at`.
+    """
+    keys = {"deal_id": object, "as_of": "datetime64[us, UTC]"}
+    asked = snapshots[["deal_id", "as_of"]].assign(row=np.arange(len(snapshots))).astype(keys).sort_values("as_of")
+    done = events[["deal_id", "done_at"]].astype({"deal_id": object}).sort_values("done_at")
+    found = pd.merge_asof(asked, done, left_on="as_of", right_on="done_at", by="deal_id")
+    seconds = (found["as_of"] - found["done_at"]).dt.total_seconds().to_numpy(np.float64)
+    since = np.empty(len(snapshots))
+    since[found["row"].to_numpy()] = np.where(np.isnan(seconds), np.inf, seconds)
+    return since
+
+
 def moved(snapshots: pd.DataFrame, moves: pd.DataFrame, start: Floats, rows: Ints) -> Floats:
     """Whether the deal moved on within 7 days of `start` (seconds from as_of), both shape (m,); for rows by place."""
     asked = snapshots.iloc[rows]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm
 
-from models.effects_estimate import Z90, Mean
+from models.effects_estimate import Mean
 from models.learners import Floats
 
 Basis = Literal["measured", "adjusted", "association", "none"]
@@ -22,18 +22,19 @@ BIAS_SD = 0.02
 """What bias may be left in an adjusted effect however much history there is."""
 _PART_OF_STAGE, _NEAR_STAGE = 0.9, 0.6
 _MOST_HIDDEN = 0.5
+_MOST_DOUBT = 0.5
 _OVERLAP = 0.7
 _FALSE_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
-    """An effect with the share that the placebo speaks of taken off.
+    """An effect with the share that the placebos speak of taken off.
 
     Parameters
     ----------
     share : float
-        k, from 0 to 1: how much of the link to this week's stage move next week's action shows too.
+        k, from 0 to 1: how much of the link to what came soon after it next week's action shows too; NaN: not known.
     mean : Mean
         (1 - k) theta.
     bias : float
@@ -53,6 +54,22 @@ class Corrected:
     def high(self) -> float:
         """Upper end of the 90 % interval with the allowance."""
         return self.mean.high + self.bias
+
+
+@dataclass(frozen=True, slots=True)
+class Placebo:
+    """An action's link to something that shows soon how the customer takes it.
+
+    Parameters
+    ----------
+    now : Mean
+        Of this week's action, to what came with or after it: it may have worked, or go with hidden interest.
+    later : Mean
+        Of next week's action, to what came before it: it cannot have worked.
+    """
+
+    now: Mean
+    later: Mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +93,6 @@ class Evidence:
         After the placebo.
     overlap : float
         Share of rows with a chance of the action between .02 and .98.
-    later : Mean
-        Link of next week's action to this week's stage move.
     process : float
         Share of weeks with the action in which the stage moved.
     after_move : float
@@ -89,7 +104,6 @@ class Evidence:
     trimmed: Mean
     corrected: Corrected
     overlap: float
-    later: Mean
     process: float
     after_move: float
 
@@ -104,28 +118,44 @@ def is_process_step(share: float) -> bool:
     return share > _PART_OF_STAGE
 
 
-def corrected(theta: Mean, now: Mean, later: Mean) -> Corrected:
+def corrected(theta: Mean, placebos: Sequence[Placebo]) -> Corrected:
     """Take off the share of an effect that next week's action shows as well, which cannot have worked yet.
 
     Parameters
     ----------
     theta : Mean
         Effect on winning.
-    now, later : Mean
-        Effect of this week's and of next week's action on this week's stage move.
+    placebos : sequence of Placebo
+        For each thing that shows soon how the customer takes it.
 
     Notes
     -----
-    With k = clip(later / now, 0, 1), or 0 where `now` is within 1.645 of its errors of 0:
-    theta_c = (1 - k) theta, var_c = (1 - k)^2 se^2 + theta^2 ((se_later / now)^2 + (k se_now / now)^2).
-    It sees only what works quickly; a quiet placebo proves nothing, so it lowers claims and never raises them.
+    With one placebo k = clip(later / now, 0, 1) and its variance is (se_later / now)^2 + (k se_now / now)^2; several
+    are put together by least squares, each weighted by its certainty. theta_c = (1 - k) theta,
+    var_c = (1 - k)^2 se^2 + theta^2 var(k); no k between 0 and 1 can err by more than .5.
+    The share counts with its uncertainty however weak the links are: taken as 0 where they are weak, it let through
+    what hidden interest does. Where nothing shows soon at all, all of the effect may be hidden state: the allowance is
+    then the effect itself. It sees only what works quickly, so it lowers claims and never raises them.
     """
-    if not (abs(now.value) > Z90 * now.se and np.isfinite(later.value)):
-        return Corrected(0.0, theta, 0.0)
-    k = float(np.clip(later.value / now.value, 0, 1))
-    ratio = (later.se / now.value) ** 2 + (k * now.se / now.value) ** 2
-    left = Mean((1 - k) * theta.value, float(np.sqrt((1 - k) ** 2 * theta.se**2 + theta.value**2 * ratio)))
+    told = [p for p in placebos if p.now.value > 0 and np.isfinite(p.later.value) and p.now.se > 0]
+    if not told:
+        return Corrected(float("nan"), theta, abs(theta.value))
+    k, doubt = _share(told)
+    spread = min(doubt, _MOST_DOUBT)
+    left = Mean((1 - k) * theta.value, float(np.hypot((1 - k) * theta.se, theta.value * spread)))
     return Corrected(k, left, abs(theta.value - left.value))
+
+
+def _share(told: Sequence[Placebo]) -> tuple[float, float]:
+    """Share k and its standard error."""
+    now, later = np.array([p.now.value for p in told]), np.array([p.later.value for p in told])
+    se_now, se_later = np.array([p.now.se for p in told]), np.array([p.later.se for p in told])
+    k = 0.0
+    for _ in range(3):  # the weights depend on k, but little
+        weight = 1 / (se_later**2 + (k * se_now) ** 2)
+        k = float(np.clip((weight * now * later).sum() / (weight * now**2).sum(), 0, 1))
+    weight = 1 / (se_later**2 + (k * se_now) ** 2)
+    return k, float(1 / np.sqrt((weight * now**2).sum()))
 
 
 def agree(one: Mean, other: Mean) -> bool:
@@ -134,16 +164,13 @@ def agree(one: Mean, other: Mean) -> bool:
 
 
 def basis_of(found: Evidence) -> tuple[Basis, str]:
-    """The basis that history allows, and the code of the reason; 'measured' is for randomised evidence alone.
-
-    Next week's action cannot have moved this week's stage: where its link is surely above 0, no claim is made, even
-    where this week's own link is too weak to take a share off.
-    """
+    """The basis that history allows, and the code of the reason; 'measured' is for randomised evidence alone."""
     for holds, reason in (
         (found.process > _NEAR_STAGE, "near_stage"),
         (found.after_move > _NEAR_STAGE, "after_move"),
-        (found.corrected.share > _MOST_HIDDEN or found.later.low > 0, "placebo"),
+        (found.corrected.share > _MOST_HIDDEN, "placebo"),
         (found.corrected.high < 0, "looks_lower"),
+        (np.isnan(found.corrected.share) and found.corrected.mean.low > 0, "quiet"),
         (found.corrected.low <= 0, "holds_zero"),
         (not agree(found.linear, found.trees), "learners_differ"),
         (found.overlap < _OVERLAP and not agree(found.trimmed, found.corrected.mean), "no_overlap"),
@@ -154,13 +181,15 @@ def basis_of(found: Evidence) -> tuple[Basis, str]:
 
 
 def discoveries(means: Sequence[Mean], share: float = _FALSE_SHARE) -> npt.NDArray[np.bool_]:
-    """Which of several effects stand when at most a tenth of those named may be false, shape (n,).
+    """Which of several effects stand as helping when at most a tenth of those named may be false, shape (n,).
+
+    One-sided: of harm nothing is ever claimed.
 
     References
     ----------
     Benjamini and Hochberg (1995), "Controlling the false discovery rate".
     """
-    p = np.array([2 * norm.sf(abs(m.value) / m.se) if m.se > 0 else 1.0 for m in means])
+    p = np.array([norm.sf(m.value / m.se) if m.se > 0 else 1.0 for m in means])
     order = np.argsort(p)
     passed = np.flatnonzero(p[order] <= share * np.arange(1, len(p) + 1) / max(len(p), 1))
     stands = np.zeros(len(p), dtype=bool)

@@ -56,7 +56,13 @@ def shrink(own: list[Mean]) -> tuple[Floats, float]:
     return centre + between / (between + variance) * (value - centre), between
 
 
-def segments(X: pd.DataFrame, scores: Floats, treated: npt.NDArray[np.bool_], clusters: npt.ArrayLike) -> list[Segment]:
+def segments(
+    X: pd.DataFrame,
+    scores: Floats,
+    treated: npt.NDArray[np.bool_],
+    clusters: npt.ArrayLike,
+    weights: Floats | None = None,
+) -> list[Segment]:
     """Effects by stage, customer size and kind; parts with too few rows with the action are left out.
 
     Parameters
@@ -65,8 +71,11 @@ def segments(X: pd.DataFrame, scores: Floats, treated: npt.NDArray[np.bool_], cl
         Features of the rows.
     scores : shape (n,)
         psi of the rows, whose mean is the effect.
+    weights : shape (n,), optional
+        How much each row counts; unset: all alike.
     """
     groups = np.asarray(clusters)
+    w = np.ones(len(scores)) if weights is None else weights
     found: list[Segment] = []
     for dimension in DIMENSIONS:
         if dimension not in X:
@@ -75,7 +84,7 @@ def segments(X: pd.DataFrame, scores: Floats, treated: npt.NDArray[np.bool_], cl
         levels = [level for level in pd.unique(labels) if isinstance(level, str)]
         rows = {level: np.flatnonzero(labels == level) for level in sorted(levels)}
         rows = {level: r for level, r in rows.items() if treated[r].sum() >= LEAST_TREATED}
-        own = {level: clustered(scores[r], groups[r]) for level, r in rows.items()}
+        own = {level: clustered(scores[r], groups[r], w[r]) for level, r in rows.items()}
         if len(own) < 2 or any(mean.se <= 0 for mean in own.values()):
             continue
         shrunk, between = shrink(list(own.values()))

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from models.actions import CATALOGUE
 from planning.goals import COMPANY
 from planning.handover import keeps, proposal
 from planning.outcomes import Floats, Outcomes
@@ -20,11 +21,7 @@ from planning.turnover import Segment, by_days, leave
 from planning.workdays import Workdays
 
 Template = Literal["target_missed", "account_lost", "person_gone"]
-HOURS: Mapping[str, float] = {
-    "email": 0.5, "call": 1.0, "meeting": 2.0, "demo": 3.0, "proposal": 4.0, "visit": 6.0,
-    "involve_decision_maker": 2.0, "add_contact": 1.0, "requalify": 1.0, "reset_close_date": 0.5, "hand_over": 2.0,
-    "pull_forward": 4.0,
-}  # fmt: skip
+HOURS: Mapping[str, float] = {action.name: action.effort_hours for action in CATALOGUE} | {"pull_forward": 4.0}
 """Hours that an action is taken to cost, to put what brings most an hour first."""
 _MONTH = 30
 _MOST = 25

@@ -24,7 +24,8 @@ REASONS = {
     "too_few": "Not known yet: too few weeks, deals or causes with it.",
     "near_stage": "It mostly comes together with a move to the next stage.",
     "after_move": "It mostly follows a move to the next stage on the same day.",
-    "placebo": "Next week's action goes together with this week's move as well: something unseen drives both.",
+    "placebo": "Next week's action goes together with what came before it as well: something unseen drives both.",
+    "quiet": "Nothing shows in the weeks after it, so what it does cannot be told from what is hidden.",
     "looks_lower": "Deals with it were won less often; contact that follows trouble looks so, and harm is not claimed.",
     "holds_zero": "Once like deals are compared, the range holds 0.",
     "learners_differ": "Two ways to compare like deals disagree by more than one standard error.",
@@ -32,8 +33,8 @@ REASONS = {
     "many_tried": "Among so many actions tried, one such figure comes by chance.",
     "chance": "Shown and held back by chance: the range leaves 0 out.",
 }
-_INTERVALS = ("plain", "linear", "trees", "adjusted", "placebo_now", "placebo_later", "permuted",
-              "without_contacts", "landmark")  # fmt: skip
+_INTERVALS = ("plain", "linear", "trees", "adjusted", "everyone", "placebo_now", "placebo_later", "answers_now",
+              "answers_later", "permuted", "without_contacts", "landmark")  # fmt: skip
 _Z90 = 1.645
 
 
@@ -111,7 +112,8 @@ def report(view: View, company: Company, store: Store, *, tracking: str) -> Repo
 
 def _told(row: Mapping[Any, Any], segments: pd.DataFrame, trial: Trial | None) -> Told:
     proved = trial is not None and trial.found.proves and trial.found.mean > 0
-    ranges = {name: _range(row[name], row[f"{name}_se"]) for name in _INTERVALS}
+    # What an earlier version measured may lack a figure.
+    ranges = {name: _range(row.get(name, math.nan), row.get(f"{name}_se", math.nan)) for name in _INTERVALS}
     ranges["corrected"] = (
         None if _missing(row["corrected"]) else Range(float(row["corrected"]), float(row["low"]), float(row["high"]))
     )

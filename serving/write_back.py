@@ -148,7 +148,7 @@ def wished_fields(
         for deal, fields in found.items():
             fields[wish.reasons] = texts.get(deal)
     if wish.next_step:
-        steps, before = _steps(scores, formats), last or {}
+        steps, before = _steps(scores, formats, company), last or {}
         for deal, fields in found.items():
             said = before.get(deal, {}).get(wish.next_step)
             fields[wish.next_step] = steps[deal].text(formats, said) if deal in steps else None
@@ -188,11 +188,11 @@ def _reasons(scores: Scores, formats: Formats, company: Company) -> dict[str, st
     return {deal: _short("; ".join(lines)) for deal, lines in texts.items()}
 
 
-def _steps(scores: Scores, formats: Formats) -> dict[str, _Step]:
+def _steps(scores: Scores, formats: Formats, company: Company) -> dict[str, _Step]:
     """The first suggestion of each deal."""
     advice = scores.frames.get("advice", pd.DataFrame(columns=["deal_id", "rank", "action", "due_in_days"]))
     first = advice[advice["action"] != "pause"].sort_values("rank", kind="stable").drop_duplicates("deal_id")
-    actions = [words.action(formats.language, str(action)) for action in first["action"]]
+    actions = [words.action(formats.language, str(action), company) for action in first["action"]]
     return {
         str(deal): _Step(what, int(days))
         for deal, what, days in zip(first["deal_id"], actions, first["due_in_days"].fillna(0), strict=True)

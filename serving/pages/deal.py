@@ -149,7 +149,10 @@ def _steps(desk: Desk, deal_id: str) -> list[Step]:
 def _step(desk: Desk, row: dict[str, Any], answers: dict[str, str]) -> Step:
     f, say = desk.formats, desk.language.say
     name, help_text = words.basis(desk.language, str(row["basis"]))
-    what, day = words.action(desk.language, str(row["action"])), listing.due(desk.today, row["due_in_days"])
+    what, day = (
+        words.action(desk.language, str(row["action"]), desk.company),
+        listing.due(desk.today, row["due_in_days"]),
+    )
     said = {"helped": say("You said: helped"), "did_not_help": say("You said: did not help")}
     return Step(
         rank=int(row["rank"]),

@@ -155,5 +155,5 @@ def _step(desk: Desk, page: pd.DataFrame) -> Callable[[str], str]:
     """Each deal's first suggestion; waiting is none."""
     advice = desk.frame("advice")
     first = advice[advice["deal_id"].isin(page.index) & (advice["rank"] == 1) & (advice["action"] != "pause")]
-    said = {str(r.deal_id): words.action(desk.language, str(r.action)) for r in first.itertuples()}
+    said = {str(r.deal_id): words.action(desk.language, str(r.action), desk.company) for r in first.itertuples()}
     return lambda ident: said.get(ident, "")

@@ -76,7 +76,7 @@ def _finding(desk: Desk, found: Report) -> str:
     claimed = [t for t in found.effects if t.basis in ("measured", "adjusted")]
     if not claimed:
         return say("Of no action can it be said yet that it helps; suggestions rest on what was seen together.")
-    names = ", ".join(dict.fromkeys(words.action(desk.language, t.action) for t in claimed))
+    names = ", ".join(dict.fromkeys(words.action(desk.language, t.action, desk.company) for t in claimed))
     return say("Deals with these steps were won more often than like deals without them: {names}.", names=names)
 
 
@@ -85,7 +85,7 @@ def _step(desk: Desk, told: Told, found: Report) -> Step:
     plain, adjusted, left = (told.ranges[name] for name in ("plain", "adjusted", "corrected"))
     return Step(
         ident=f"{told.action}-{told.part}",
-        what=_name(desk.language, told.action),
+        what=_name(desk, told.action),
         on=say("with an earlier one") if told.part == "again" else say("without an earlier one"),
         basis=told.basis,
         basis_name=_basis(desk.language, told.basis),
@@ -101,9 +101,11 @@ def _step(desk: Desk, told: Told, found: Report) -> Step:
     )
 
 
-def _name(language: Language, action: str) -> str:
-    say = language.say
-    return {"note": say("A note written"), "task": say("A task set")}.get(action) or words.action(language, action)
+def _name(desk: Desk, action: str) -> str:
+    say = desk.language.say
+    return {"note": say("A note written"), "task": say("A task set")}.get(action) or words.action(
+        desk.language, action, desk.company
+    )
 
 
 def _basis(language: Language, basis: str) -> str:
@@ -118,7 +120,10 @@ def _why(language: Language, reason: str) -> str:
         "too_few": say("Not known yet: too few weeks, deals or causes with it."),
         "near_stage": say("It mostly comes together with a move to the next stage."),
         "after_move": say("It mostly follows a move to the next stage on the same day."),
-        "placebo": say("Next week's action goes together with this week's move as well: something unseen drives both."),
+        "placebo": say(
+            "Next week's action goes together with what came before it as well: something unseen drives both."
+        ),
+        "quiet": say("Nothing shows in the weeks after it, so what it does cannot be told from what is hidden."),
         "looks_lower": say(
             "Deals with it were won less often; contact that follows trouble looks so, and harm is not claimed."
         ),
@@ -150,6 +155,7 @@ def _lines(desk: Desk, told: Told) -> list[Line]:
     return [
         Line(say("Plain difference"), _with_span(f, found["plain"]), say("nothing compared but with and without")),
         Line(say("Adjusted"), _with_span(f, found["adjusted"]), say("mean of both learners")),
+        Line(say("All weeks alike"), _with_span(f, found["everyone"]), say("sure cases count as much as open ones")),
         Line(say("Logistic"), _with_span(f, found["linear"]), say("one way to find like deals")),
         Line(say("Boosted trees"), _with_span(f, found["trees"]), say("the other")),
         Line(say("Without contacts before"), _with_span(f, found["without_contacts"]), say("had they been left out")),
@@ -158,7 +164,15 @@ def _lines(desk: Desk, told: Told) -> list[Line]:
         Line(say("Link to this week's move"), _with_span(f, found["placebo_now"]), say("what it may do quickly")),
         Line(
             say("Next week's action, this week's move"), _with_span(f, found["placebo_later"]),
-            say("it cannot have worked yet: {share} taken off", share=f.percent(shares["placebo_share"])),
+            say("it cannot have worked yet"),
+        ),
+        Line(say("Link to what the customer sends"), _with_span(f, found["answers_now"]), say("in the week after")),
+        Line(
+            say("Next week's action, what the customer sends now"), _with_span(f, found["answers_later"]),
+            say("it cannot have worked yet"),
+        ),
+        Line(
+            say("Taken off for it"), f.percent(shares["placebo_share"]), say("share that next week's action shows too"),
         ),
         Line(say("Could have gone either way"), f.percent(shares["overlap"]), say("of the weeks; .7 are wanted")),
         Line(say("Weeks with a stage move"), f.percent(shares["process_share"]), say("over .9: part of the stage")),

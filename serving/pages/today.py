@@ -126,7 +126,7 @@ def _steps(desk: Desk, deals: pd.DataFrame) -> list[Line]:
     lines = []
     for row in best.nlargest(3, "worth").to_dict("records"):
         deal, day = deals.loc[row["deal_id"]], listing.due(desk.today, row["due_in_days"])
-        what = words.action(desk.language, str(row["action"]))
+        what = words.action(desk.language, str(row["action"]), desk.company)
         why = words.both(desk.language, row["reasons"])[:1]
         lines.append(
             Line(

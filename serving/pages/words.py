@@ -59,9 +59,12 @@ def _value(f: Formats, unit: str, value: float | None) -> str:
     return f.number(value, 0 if whole else 1)
 
 
-def action(language: Language, name: str) -> str:
-    """An action as something to do; an action of the company's own by its name."""
+def action(language: Language, name: str, company: Company | None = None) -> str:
+    """An action as something to do; one of the company's own as the company calls it."""
     say = language.say
+    for own in company.advice.actions if company else ():
+        if own.name == name:
+            return own.called(language.code)
     named: dict[str, str] = {
         "email": say("Write an e-mail"),
         "call": say("Call the customer"),

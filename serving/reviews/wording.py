@@ -392,7 +392,7 @@ def _step(f: Formats, material: Material, pack: Pack) -> dict[str, str]:
         return {}
     mine = advice["deal_id"].isin([deal.deal_id for deal in pack.deals])
     first = advice[mine & (advice["rank"] == 1) & (advice["action"] != "pause")]
-    return {str(r.deal_id): words.action(f.language, str(r.action)) for r in first.itertuples()}
+    return {str(r.deal_id): words.action(f.language, str(r.action), material.company) for r in first.itertuples()}
 
 
 def risk_name(f: Formats, risk: Risk) -> str:

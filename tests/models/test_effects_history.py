@@ -19,12 +19,13 @@ KINDS = {
 }  # fmt: skip
 
 
-def past(activities=(), changes=(), deals=OPEN, rows=(("d1", "2026-02-02"),)):
+def past(activities=(), changes=(), deals=OPEN, rows=(("d1", "2026-02-02"),), own=()):
     view = view_of(deals=list(deals), contacts=CONTACTS, activities=list(activities), deal_changes=list(changes))
     asked = pd.DataFrame(rows, columns=["deal_id", "as_of"])
     asked["as_of"] = pd.to_datetime(asked["as_of"], utc=True).astype("datetime64[us, UTC]")
-    company = Company(stages={"*": ["Qualify", "Propose", "Negotiate"]})
-    return past_of(view, asked, KINDS, company=company, until=UNTIL)
+    company = Company(stages={"*": ["Qualify", "Propose", "Negotiate"]}, advice={"actions": list(own)})
+    kinds = KINDS | {action["name"]: action.get("kind", "") for action in own}
+    return past_of(view, asked, kinds, company=company, until=UNTIL)
 
 
 def days(events):
@@ -91,3 +92,38 @@ def test_contacts_before_the_week_are_counted_by_week_as_known_then():
     assert before[[f"inbound_week_{n}" for n in (1, 2, 3, 4)]].tolist() == [0, 1, 0, 0]
     # 01-20 10:00 lies 12.583 days back: exp(-12.583 / 14).
     assert before["inbound_faded"] == pytest.approx(0.40706, abs=1e-4)
+
+
+def test_a_new_close_date_that_the_closing_itself_sets_is_no_step():
+    closed = a_deal("d1", outcome="won", closed_at="2026-03-01T12:00:00Z")
+    pushes = [
+        a_change("d1", "close_date", "2026-02-15", "2026-02-20", "2026-02-10T10:00:00Z"),
+        a_change("d1", "close_date", "2026-02-20", "2026-03-01", "2026-03-01T12:00:00Z"),
+    ]
+    assert days(past(changes=pushes, deals=[closed]).taken["reset_close_date"]) == ["02-10"]
+
+
+def test_a_step_of_the_companys_own_shows_as_it_says():
+    board = {"name": "board_call", "en": "Call the board", "kind": "call", "seniority": ["vp"]}
+    tour = {"name": "plant_tour", "en": "Show the plant", "kind": "visit", "outcome": "o'hara tour"}
+    pilot = {"name": "start_pilot", "en": "Start a pilot", "field": "x_pilot", "to": "Yes"}
+    found = past(
+        [
+            on("01-10", kind="call", contact_id="k2"), on("01-11", kind="call", contact_id="k1"),
+            on("01-12", kind="call", contact_id="k2", direction="in"),
+            on("01-13", kind="visit", outcome="O'Hara tour"), on("01-14", kind="visit", outcome="price"),
+        ],
+        [
+            a_change("d1", "x_pilot", None, "yes", "2026-01-15T10:00:00Z"),
+            a_change("d1", "x_pilot", "yes", "no", "2026-01-16T10:00:00Z"),
+        ],
+        own=(board, tour, pilot),
+    )  # fmt: skip
+    assert days(found.taken["board_call"]) == ["01-10"]
+    assert days(found.taken["plant_tour"]) == ["01-13"]
+    assert days(found.taken["start_pilot"]) == ["01-15"]
+
+
+def test_contacts_from_the_customer_are_answers():
+    found = past([on("01-10", kind="email"), on("01-11", kind="email", direction="in"), on("01-12", kind="note")])
+    assert days(found.answers) == ["01-11"]

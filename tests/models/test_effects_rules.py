@@ -9,6 +9,7 @@ from models.effects_rules import (
     Counts,
     Evidence,
     Known,
+    Placebo,
     agree,
     basis_of,
     believed,
@@ -22,7 +23,7 @@ from models.effects_rules import (
 
 GOOD = Evidence(
     linear=Mean(0.10, 0.02), trees=Mean(0.11, 0.02), trimmed=Mean(0.10, 0.02),
-    corrected=Corrected(0.1, Mean(0.09, 0.02), 0.01), overlap=0.9, later=Mean(0.01, 0.02), process=0.3, after_move=0.1,
+    corrected=Corrected(0.1, Mean(0.09, 0.02), 0.01), overlap=0.9, process=0.3, after_move=0.1,
 )  # fmt: skip
 
 
@@ -40,8 +41,9 @@ def but(**values):
         (but(process=0.7), "association", "near_stage"),
         (but(after_move=0.7), "association", "after_move"),
         (but(corrected=Corrected(0.6, Mean(0.2, 0.01), 0.01)), "association", "placebo"),
-        # .05 - 1.645 * .02 is above 0: what comes later goes together with the move before it.
-        (but(later=Mean(0.05, 0.02)), "association", "placebo"),
+        # Nothing shows soon: all of it may be hidden.
+        (but(corrected=Corrected(np.nan, Mean(0.09, 0.02), 0.09)), "association", "quiet"),
+        (but(corrected=Corrected(np.nan, Mean(0.02, 0.02), 0.02)), "association", "holds_zero"),
         # .09 - 1.645 * .02 = .057 is above 0, with an allowance of .06 it is not.
         (but(corrected=Corrected(0.1, Mean(0.09, 0.02), 0.06)), "association", "holds_zero"),
         # One standard error is .02.
@@ -69,8 +71,8 @@ def test_a_step_that_moves_the_stage_nine_times_of_ten_is_part_of_it():
 
 
 def test_half_of_a_link_that_next_weeks_action_shows_too_is_taken_off():
-    found = corrected(Mean(0.10, 0.02), now=Mean(0.20, 0.03), later=Mean(0.10, 0.04))
-    assert found.share == 0.5
+    found = corrected(Mean(0.10, 0.02), [Placebo(now=Mean(0.20, 0.03), later=Mean(0.10, 0.04))])
+    assert found.share == pytest.approx(0.5)
     assert found.mean.value == pytest.approx(0.05)
     # (1 - .5)^2 .02^2 + .10^2 ((.04 / .2)^2 + (.5 * .03 / .2)^2)
     assert found.mean.se == pytest.approx(np.sqrt(0.25 * 0.0004 + 0.01 * (0.04 + 0.005625)))
@@ -79,10 +81,27 @@ def test_half_of_a_link_that_next_weeks_action_shows_too_is_taken_off():
 
 
 def test_the_placebo_never_raises_a_claim():
-    assert corrected(Mean(0.1, 0.02), Mean(0.2, 0.03), Mean(-0.1, 0.04)).mean.value == 0.1
-    assert corrected(Mean(0.1, 0.02), Mean(0.2, 0.03), Mean(0.5, 0.04)).mean.value == 0
-    # Where this week's action shows nothing either, there is nothing to compare with.
-    assert corrected(Mean(0.1, 0.02), Mean(0.04, 0.03), Mean(0.04, 0.04)) == Corrected(0.0, Mean(0.1, 0.02), 0.0)
+    assert corrected(Mean(0.1, 0.02), [Placebo(Mean(0.2, 0.03), Mean(-0.1, 0.04))]).mean.value == 0.1
+    assert corrected(Mean(0.1, 0.02), [Placebo(Mean(0.2, 0.03), Mean(0.5, 0.04))]).mean.value == 0
+
+
+def test_several_placebos_count_by_their_certainty():
+    sure, rough = Placebo(Mean(0.2, 0.02), Mean(0.1, 0.02)), Placebo(Mean(0.2, 0.2), Mean(0.0, 0.2))
+    both = corrected(Mean(0.1, 0.02), [rough, sure])
+    assert 0.45 < both.share < 0.5
+    alike = corrected(Mean(0.1, 0.02), [Placebo(Mean(0.2, 0.02), Mean(0.02, 0.02)), sure])
+    assert alike.share == pytest.approx(0.3, abs=1e-9)  # (.02 + .1) / (.2 + .2)
+
+
+def test_weak_links_leave_doubt_and_none_at_all_leaves_all_of_it():
+    # One error wide: k may be anything from 0 to 1, so the effect may be all hidden.
+    weak = corrected(Mean(0.1, 0.02), [Placebo(Mean(0.03, 0.03), Mean(0.0, 0.03))])
+    assert weak.share == 0
+    assert weak.mean.se == pytest.approx(np.hypot(0.02, 0.1 * 0.5))
+    none = corrected(Mean(0.1, 0.02), [Placebo(Mean(-0.03, 0.03), Mean(0.0, 0.03))])
+    assert np.isnan(none.share)
+    assert none.mean == Mean(0.1, 0.02)
+    assert none.low < 0 < none.high
 
 
 def test_estimates_agree_within_one_error():
@@ -91,10 +110,10 @@ def test_estimates_agree_within_one_error():
 
 
 def test_of_many_claims_those_stand_that_benjamini_and_hochberg_let_stand():
-    # Two-sided p of z = 3.29, 2.17, 1.96, 1: .001, .030, .050, .317; limits .025, .05, .075, .1: three stand.
-    means = [Mean(1.0, 1.0), Mean(3.29, 1.0), Mean(1.96, 1.0), Mean(-2.17, 1.0)]
-    assert discoveries(means).tolist() == [False, True, True, True]
-    # Among twenty with nothing behind them 1.96 does not stand: .05 > .1 * 1 / 21.
+    # One-sided p of z = 3.29, 1.96, 1.64, 1, -2.17: .0005, .025, .05, .159, .985; limits .02, .04, .06, .08, .1.
+    means = [Mean(1.0, 1.0), Mean(3.29, 1.0), Mean(1.96, 1.0), Mean(1.645, 1.0), Mean(-2.17, 1.0)]
+    assert discoveries(means).tolist() == [False, True, True, True, False]
+    # Among twenty with nothing behind them 1.96 does not stand: .025 > .1 * 1 / 21.
     assert not discoveries([Mean(1.96, 1.0), *[Mean(0.1, 1.0)] * 20]).any()
     assert discoveries([]).tolist() == []
 

@@ -23,7 +23,10 @@ from training.effects import SEGMENTS, TABLE
 
 ADMIN = "admin@example.com"
 NAN = float("nan")
-MEANS = "plain linear trees adjusted trimmed placebo_now placebo_later permuted without_contacts landmark".split()
+MEANS = (
+    "plain linear trees adjusted everyone trimmed placebo_now placebo_later answers_now answers_later permuted "
+    "without_contacts landmark"
+).split()
 
 
 def line(action, part="first", **values):
