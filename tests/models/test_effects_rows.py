@@ -6,7 +6,19 @@ import pytest
 
 from models.effects_action import Rows, effect_of
 from models.effects_estimate import Confounders, plain_difference
-from models.effects_rows import DAY, WEEK, Taken, closing, follows_hours, horizon_weeks, moved, outcome, taken, units_of
+from models.effects_rows import (
+    DAY,
+    WEEK,
+    Taken,
+    closing,
+    follows_hours,
+    horizon_weeks,
+    moved,
+    outcome,
+    since_last,
+    taken,
+    units_of,
+)
 
 START = pd.Timestamp("2025-01-06", tz="UTC")
 
@@ -93,8 +105,8 @@ def fleeting(seed=0, n=6000):
 def rows_of(table, compared):
     y, keep = outcome(table, 26)
     known = Confounders.of(table[["deal_id", "size"]])
-    return Rows(table, known, known, table.iloc[:0][["deal_id"]].assign(done_at=table["as_of"][:0]), y, keep,
-                closing(table), compared)  # fmt: skip
+    nothing = table.iloc[:0][["deal_id"]].assign(done_at=table["as_of"][:0])
+    return Rows(table, known, known, nothing, nothing, y, keep, closing(table), compared)
 
 
 def test_an_action_that_can_only_be_logged_while_a_deal_is_open_does_nothing():
@@ -132,3 +144,14 @@ def test_at_a_moment_a_row_may_be_compared_before_its_own_action():
     assert 2 not in others  # closed before either moment
     assert 3 in others
     assert 0 not in others  # no moment lies before its own
+
+
+def test_time_since_the_last_one_is_each_deals_own():
+    rows = snapshots(["d1", "d2", "d1"], [0.0, 0.0, 7.0], np.nan, "open")
+    start = rows["as_of"].iloc[0]
+    events = pd.DataFrame(
+        {"deal_id": ["d1", "d1"], "done_at": [start - pd.Timedelta(days=2), start + pd.Timedelta(days=9)]}
+    )
+    # The one on day 9 is still to come on day 7.
+    assert since_last(rows, events) == pytest.approx([2 * DAY, np.inf, 9 * DAY])
+    assert np.isinf(since_last(rows, events.iloc[:0])).all()

@@ -4,14 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crm.company import Company
-from crm.lake import newest_event
-from crm.simulate import lake_view, simulate
-from models.effects import measure_effects
 from models.win import WinModel
 from training import registry
 from training.effects import TooFewClosed, effects_of, measure, newest_effects
-from training.snapshots import deal_snapshots
 
 
 @pytest.fixture(scope="module")
@@ -79,21 +74,3 @@ def test_a_company_without_closed_deals_is_told_what_is_missing(tiny, tracking):
     early = tiny.view.arrow("deals")["created_at"].to_pandas().min() + pd.Timedelta(days=10)
     with pytest.raises(TooFewClosed, match="need 100 closed deals at least"):
         measure(tiny.view, tiny.company, tracking=tracking, snapshots=None, as_of=early.to_pydatetime())
-
-
-@pytest.mark.slow_study
-def test_over_seeds_nothing_is_claimed_for_what_does_nothing_and_stage_moves_are_refused():
-    """20 reps and 18 months. Mail, visits, notes and tasks do nothing; mail goes out in trouble, so it looks bad."""
-    seeds, holds_zero = range(10), []
-    for seed in seeds:
-        sample = simulate(reps=20, months=18, seed=seed)
-        view, company = lake_view(sample), Company.parse(sample.settings)
-        until = pd.Timestamp(newest_event(view))
-        rows = deal_snapshots(view, company, until=until)
-        table = measure_effects(rows, view=view, company=company, until=until).table.set_index(["action", "part"])
-        assert set(table.loc["email", "basis"]).isdisjoint({"adjusted", "measured"})
-        assert table.loc[("proposal", "first"), "reason"] == "process_step"
-        nothing = table.loc[[("visit", "first"), ("note", "first"), ("task", "first")]]
-        holds_zero += (nothing["adjusted"].abs() <= 1.645 * nothing["adjusted_se"]).tolist()
-    # 30 intervals of 90 %: 25 or more hold 0 with a chance of 93 %.
-    assert np.mean(holds_zero) >= 0.83

@@ -1,0 +1,144 @@
+"""Who follows the advice: the first suggestion against what SHAP alone would name and against chance, by the truth.
+
+A company lives for two years; the advice is given after eighteen months, on what was known then. What a step truly does
+for a deal comes from the sample company's own process, and once more from the same company lived through again with the
+step done in that week on every deal, all else drawn alike.
+"""
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from crm.company import Company
+from crm.lake import newest_event
+from crm.simulate import Policy, lake_view, simulate
+from crm.simulation.process import ACTIONS, EFFECTIVE
+from features.build import build, open_deals
+from models.actions import CATALOGUE
+from models.coaching import advise
+from models.effects import measure_effects
+from models.win import WinModel
+from training.snapshots import deal_snapshots
+
+pytestmark = pytest.mark.slow_study
+SEEDS = range(2000, 2005)
+REPS, MONTHS, AHEAD_WEEKS = 20, 24, 26
+_MONDAY = pd.Timestamp("1970-01-05", tz="UTC")
+# One more person is met by a call; what is done at the desk does nothing in the sample company.
+_IS = {name: name for name in ACTIONS} | {"add_contact": "call"}
+
+
+class Advised(NamedTuple):
+    """Open deals at the moment of the advice: what three advisers name for each, and what each step truly does."""
+
+    named: dict[str, pd.Series]
+    true: pd.DataFrame
+    lived: pd.DataFrame
+
+
+def moment(view):
+    last = _MONDAY + (pd.Timestamp(newest_event(view)) - _MONDAY) // pd.Timedelta(weeks=1) * pd.Timedelta(weeks=1)
+    return last - pd.Timedelta(weeks=AHEAD_WEEKS)
+
+
+def by_shap(X, win):
+    """Of the steps that fit, the one whose features pull the deal down most."""
+    explained = win.explain(X)
+    pull = pd.DataFrame(explained.values, columns=explained.feature_names)
+    score = pd.DataFrame(
+        {
+            a.name: np.where(a.fits(X), pull[[f for f in a.features if f in pull]].sum(axis=1), np.inf)
+            for a in CATALOGUE
+            if a.features
+        }
+    )
+    return pd.Series(np.where(np.isinf(score.min(axis=1)), "", score.idxmin(axis=1)), index=X["deal_id"])
+
+
+def by_chance(X, seed):
+    rng = np.random.default_rng(seed)
+    fits = pd.DataFrame({a.name: a.fits(X) for a in CATALOGUE if a.features})
+    luck = fits.where(fits, np.nan) * rng.random(fits.shape)
+    return pd.Series(np.where(fits.any(axis=1), luck.fillna(-1).idxmax(axis=1), ""), index=X["deal_id"])
+
+
+def won_after(seed, action, at, deals):
+    """Whether each deal is won in the end, were the step done on all deals in the week after the advice."""
+    asked = []
+
+    def once(table):
+        asked.append(len(table))
+        return np.full(len(table), len(asked) == 1)
+
+    policy = Policy(start=at.date(), add={action: 1.0}, where=once) if action else None
+    sample = simulate(reps=REPS, months=MONTHS, seed=seed, policy=policy)
+    table = sample.tables["deals"].select(["deal_id", "outcome"]).to_pandas().set_index("deal_id")["outcome"]
+    return (table.reindex(deals) == "won").to_numpy(np.float64)
+
+
+@cache
+def advised(seed):
+    sample = simulate(reps=REPS, months=MONTHS, seed=seed)
+    view, company = lake_view(sample), Company.parse(sample.settings)
+    at = moment(view)
+    rows = deal_snapshots(view, company, until=at)
+    win = WinModel(trees=60, rows=10_000, replicates=0, cuts=1).fit(rows, until=at)
+    effects = measure_effects(rows, view=view, company=company, until=at)
+    X = build(view, open_deals(view, at), "deal", company=company)
+    X = X[(X["kind"].astype(object) != "lead").to_numpy()].reset_index(drop=True)
+    advice = advise(X, win, view=view, company=company, as_of=at, effects=effects)
+    first = advice[advice["rank"] == 1].set_index("deal_id")["action"].reindex(X["deal_id"]).fillna("")
+    truth = sample.truth["deals"]
+    truth = truth[truth["as_of"] == at].set_index("deal_id").reindex(X["deal_id"])
+    true = pd.DataFrame({a: truth[f"effect_{a}"] if a in EFFECTIVE else 0.0 for a in ACTIONS}, index=truth.index)
+    usual = won_after(seed, None, at, X["deal_id"])
+    lived = pd.DataFrame(
+        {a: won_after(seed, a, at, X["deal_id"]) - usual if a in EFFECTIVE else 0.0 for a in ACTIONS}, index=true.index
+    )
+    named = {"advice": first, "shap": by_shap(X, win), "chance": by_chance(X, seed)}
+    return Advised(named, true, lived)
+
+
+def worth(steps, gains):
+    """What the named steps bring, by deal; none named, or one done at the desk: nothing."""
+    where = [gains.columns.get_loc(_IS[s]) if s in _IS else -1 for s in steps]
+    values = np.column_stack([gains.to_numpy(), np.zeros(len(gains))])
+    return values[np.arange(len(gains)), where]
+
+
+def test_the_same_company_is_lived_through_again():
+    found = advised(SEEDS[0])
+    # Lived through or worked out, a meeting with who decides brings about the same: four errors of the difference.
+    both = found.lived["involve_decision_maker"] - found.true["involve_decision_maker"]
+    assert abs(both.mean()) < 4 * both.std() / np.sqrt(len(both))
+    assert found.lived["involve_decision_maker"].mean() > 0
+
+
+def test_the_first_suggestion_beats_shap_alone_and_chance():
+    rows = []
+    for seed in SEEDS:
+        found = advised(seed)
+        rows.append(
+            {f"{name}, {how}": worth(steps, gains).mean() for name, steps in found.named.items()
+             for how, gains in (("true", found.true), ("lived", found.lived))}
+        )  # fmt: skip
+    table = pd.DataFrame(rows, index=SEEDS)
+    print(table.round(4).to_string())  # noqa: T201 - a study is run for its figures
+    for other in ("shap", "chance"):
+        gain = table["advice, true"] - table[f"{other}, true"]
+        assert gain.mean() > 2 * gain.std() / np.sqrt(len(gain))
+        assert (table["advice, lived"] - table[f"{other}, lived"]).mean() > 0
+
+
+def test_the_first_suggestion_truly_helps_nine_times_of_ten():
+    helps = []
+    for seed in SEEDS:
+        found = advised(seed)
+        steps = found.named["advice"]
+        named = (~steps.isin(["", "pause", "requalify", "hand_over"])).to_numpy()
+        helps.append(float((worth(steps, found.true)[named] > 0).mean()))
+        print(seed, steps.value_counts().to_dict(), f"{helps[-1]:.0%}")  # noqa: T201
+    assert np.mean(helps) >= 0.9
