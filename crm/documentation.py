@@ -34,6 +34,41 @@ _COMPANY_HEAD = """# company.yaml
 The settings of a company stand in `company.yaml` of its home. Each may be left out; these are all of them, with their
 defaults. A key that is not known is an error that names the nearest known one.
 """
+_OWN_ACTIONS = """## Steps of your own
+
+Next to the built-in steps, a company may name its own. A step shows in the history in one of two ways: as an activity
+of yours of a `kind` (email, call, meeting, demo, proposal, visit, note, task), told from others by the contact's
+`seniority` or by what the activity's `outcome` says; or as a change of a logged `field` of the deal, with or without
+its new value `to`.
+
+```yaml
+advice:
+  hour_cost: 60                     # an hour of a rep, in base currency
+  actions:
+    - name: reference_visit         # in files and the API
+      en: Take them to a customer   # on pages
+      zh: 带客户参观样板用户
+      kind: visit
+      outcome: reference            # the visit's outcome says so
+      when: contacts_met >= 2 and stage = 'Solution'   # a condition on features
+      why_en: Two people are met, and no customer was shown yet.
+      why_zh: 已见两人，尚未参观样板用户。
+      due_in_days: 14
+      effort_hours: 8
+      cooling_off_days: 60          # not again so soon after it was done
+    - name: start_pilot
+      en: Start a pilot
+      field: x_pilot                # a custom field that is logged
+      to: "yes"
+```
+
+`when` may use every deal feature ([features.md](features.md)), your own too; a deal of which it is not known does not
+meet it. The effect of an own step is measured on the history like that of any other, a share of its suggestions is held
+back by chance, and it is named on pages as you call it. Until there is more to go by, the model takes it for a built-in
+step of its kind; where both have the same figure, yours is named. A step that shows as a field, and one that is a note
+or a task, is suggested once its effect is measured.
+
+"""
 _OWN_FEATURES = """## Features of your own
 
 A feature is one SQL expression in a block; the blocks, what each reads and the features they have stand in
@@ -81,7 +116,7 @@ def tables_page() -> str:
 
 def company_page() -> str:
     """The page on company.yaml, Markdown."""
-    return f"{_COMPANY_HEAD}\n```yaml\n{example_yaml()}```\n\n{_OWN_FEATURES}"
+    return f"{_COMPANY_HEAD}\n```yaml\n{example_yaml()}```\n\n{_OWN_ACTIONS}{_OWN_FEATURES}"
 
 
 def write_pages(folder: Path) -> None:

@@ -175,7 +175,12 @@ ACCOUNT: Example = {
     "model_version": "1",
 }
 ACCOUNTS: Example = {"as_of": AS_OF, "total": 1, "accounts": [ACCOUNT], "next_cursor": None}
-ACCOUNT_DETAIL: Example = {**ACCOUNT, "reasons": _REASONS, "note": "Better than the base rate."}
+ACCOUNT_DETAIL: Example = {
+    **ACCOUNT,
+    "reasons": _REASONS,
+    "note": "Better than the base rate.",
+    "next_product": {"product_id": "P4", "name": "Service plan", "chance": 0.31},
+}
 _NO_FIGURES: Example = {"figures": {}}
 _ACCURACY: Example = {
     "deals": {

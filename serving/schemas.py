@@ -212,11 +212,23 @@ class AccountList(BaseModel):
     next_cursor: str | None
 
 
+class NextProductOut(BaseModel):
+    """A product that the customer does not have, and the chance that its next new product is this one."""
+
+    product_id: str
+    name: str
+    chance: Probability
+
+
 class AccountDetail(AccountRow):
     """One customer with reasons."""
 
     reasons: Reasons | None
     note: str
+    next_product: Annotated[
+        NextProductOut | None,
+        Field(description="Null where naming the most sold product that it does not have is as good."),
+    ]
 
 
 class JobStep(BaseModel):

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from serving.charts import Figure, at_risk
+from serving.next_products import next_product
 from serving.pages import listing, reasons, words
 from serving.pages.deal import Event
 from serving.pages.desk import Desk, DeskDep
@@ -83,7 +84,7 @@ def show_account(account_id: str, desk: DeskDep) -> HTMLResponse:
         model_note=desk.model_note("churn") if score else "",
         reasons=_reasons(desk, why) if len(why) else None,
         reasons_title=title,
-        facts=_facts(desk, fact, score),
+        facts=_facts(desk, account_id, fact, score),
         timeline=[_event(desk, row) for row in timeline.to_dict("records")],
         deals=_deals(desk, account_id),
     )
@@ -207,7 +208,7 @@ def _reasons(desk: Desk, why: pd.DataFrame) -> reasons.ReasonList:
     )
 
 
-def _facts(desk: Desk, fact: dict[str, Any], score: dict[str, Any] | None) -> list[tuple[str, str]]:
+def _facts(desk: Desk, account_id: str, fact: dict[str, Any], score: dict[str, Any] | None) -> list[tuple[str, str]]:
     f, say = desk.formats, desk.language.say
     rows = [
         (say("Segment"), words.text_or(fact["segment"], "—")),
@@ -218,6 +219,10 @@ def _facts(desk: Desk, fact: dict[str, Any], score: dict[str, Any] | None) -> li
     if score is not None:
         rows.append((say("Yearly value"), f.money_full(number(score["yearly_value"]))))
         rows.append((say("Value at risk"), f.money_full(number(score["value_at_risk"]))))
+    if (likely := next_product(desk.view, account_id, at=desk.as_of)) is not None:
+        said = say("{product}: {chance} of the next new products of customers like it",
+                   product=likely.name, chance=f.chance(likely.chance))  # fmt: skip
+        rows.append((say("Likely to buy next"), said))
     return rows
 
 

@@ -15,8 +15,9 @@ from serving.documents import found_once, listed
 from serving.examples import ACCOUNT_DETAIL, ACCOUNTS
 from serving.exports import file_answer, format_of
 from serving.lists import Order, Paging, within
+from serving.next_products import next_product
 from serving.problems import NOTHING_HERE
-from serving.schemas import AccountDetail, AccountList, AccountRow, reasons_of, rows_of
+from serving.schemas import AccountDetail, AccountList, AccountRow, NextProductOut, reasons_of, rows_of
 
 router = APIRouter(prefix="/accounts", tags=["accounts"])
 
@@ -63,7 +64,14 @@ def read_account(account_id: str, asked: AskedDep) -> AccountDetail:
         raise NoAccount
     own = reasons[(reasons["entity"] == "account") & (reasons["entity_id"] == account_id)]
     note = (scores.meta.get("notes") or {}).get("churn") or {}
-    return AccountDetail(**_named(row, view)[0], reasons=reasons_of(own), note=str(note.get("sentence_en", "")))
+    as_of: Any = scores.as_of
+    likely = next_product(view, account_id, at=as_of)
+    return AccountDetail(
+        **_named(row, view)[0],
+        reasons=reasons_of(own),
+        note=str(note.get("sentence_en", "")),
+        next_product=None if likely is None else NextProductOut(**likely._asdict()),
+    )
 
 
 def _rows(page: pd.DataFrame, view: LakeView) -> list[AccountRow]:

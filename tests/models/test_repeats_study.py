@@ -31,7 +31,7 @@ def repeated(view, chosen, until):
     with connect() as con:
         view.attach(con)
         con.register("chosen", pa.table({"deal_id": pa.array(sorted(chosen))}))
-        again = con.execute(AGAIN, {"until": until.to_pydatetime()}).to_arrow_table()
+        again = con.sql(AGAIN, params={"until": until.to_pydatetime()}).to_arrow_table()
     tables = {name: view.arrow(name) for name in view.present}
     known = tables["activities"]
     again = again.select(known.column_names).cast(known.schema)
