@@ -20,7 +20,7 @@ from models.effects_rows import closing, follows_hours, horizon_weeks, outcome, 
 from models.effects_rules import Repeat, discoveries, repeat_of
 from models.own_actions import catalogue
 
-MAX_ROWS = 30_000
+MAX_ROWS = 60_000
 _HALF = 0.5
 Progress = Callable[[str, float], None]
 

@@ -136,3 +136,16 @@ def test_chance_that_proves_nothing_pulls_an_association_but_its_interval_holds_
     assert line["basis"] == "association"
     assert line["expected_uplift"] < plain["expected_uplift"]
     assert line["uplift_low"] < 0 < line["uplift_high"]
+
+
+def test_what_history_estimates_but_does_not_prove_ranks_and_claims_nothing(win):
+    plain = coach(win).set_index(["deal_id", "action"])["expected_uplift"]
+    seen = effects(claim(basis="association", corrected=0.05), claim("demo", basis="association", corrected=-0.05))
+    table = coach(win, effects=seen).set_index(["deal_id", "action"])
+    assert set(table["basis"]) == {"association"}
+    assert ((table["uplift_low"] < 0) & (table["uplift_high"] > 0)).all()
+    # The model sees nothing in a call: prior N(0, .03^2), its 0 with .02^2, history's .05 with .02^2 + .02^2.
+    expected = (0.05 / 0.0008) / (1 / 0.0009 + 1 / 0.0004 + 1 / 0.0008)
+    assert table.loc[("d1", "call"), "expected_uplift"] == pytest.approx(expected)
+    demo = table["expected_uplift"].get(("d1", "demo"), 0.0)
+    assert demo < plain[("d1", "demo")]
