@@ -8,9 +8,12 @@ from crm.company import BadSetting, Company
 from crm.errors import BadInput
 from models.actions import CATALOGUE, named
 from models.coaching import advise
+from models.effects import measure_effects
 from models.own_actions import catalogue
 from tests.builders import a_deal, an_activity, view_of
 from tests.models.demo_wins import demo_wins
+from tests.models.sold_company import sold
+from training.snapshots import deal_snapshots
 
 AS_OF = pd.Timestamp("2026-03-02", tz="UTC")
 BENCH = {
@@ -124,3 +127,20 @@ def test_what_was_just_done_is_not_suggested_again_until_it_has_cooled_off():
     done = an_activity(deal_id="d1", kind="demo", occurred_at="2026-02-20T10:00:00Z")
     assert "bench_demo" not in set(coach(company(BENCH), done)["action"])
     assert "bench_demo" in set(coach(company(BENCH | {"cooling_off_days": 9}), done)["action"])
+
+
+def test_an_own_step_is_found_in_the_history_as_the_built_in_one_that_it_equals():
+    # In the sample company those who decide are met in meetings only.
+    board = {
+        "name": "board_meeting", "en": "Meet the board", "kind": "meeting", "seniority": ["vp", "c-level"],
+        "when": "decision_makers_met < 1",
+    }  # fmt: skip
+    s = sold()
+    mine = s.company.model_copy(update={"advice": company(board).advice})
+    steps = (catalogue(mine)[0], named("involve_decision_maker"))
+    rows = deal_snapshots(s.view, mine, until=s.as_of)
+    table = measure_effects(rows, view=s.view, company=mine, until=s.as_of, actions=steps).table
+    first = table[table["part"] == "first"].set_index("action")
+    own, built_in = first.loc["board_meeting"], first.loc["involve_decision_maker"]
+    assert own["treated_rows"] == built_in["treated_rows"] > 10
+    assert (own["rows"], own["basis"], own["reason"]) == tuple(built_in[["rows", "basis", "reason"]])
