@@ -140,33 +140,24 @@ def advise(
     return _table(_ranked(X, gains, chance, weeks, due, company.advice.hour_cost), at)
 
 
-def shrunk(
-    difference: Floats, trial: Randomised | None = None, hint: Floats | None = None, hint_doubt: Floats | None = None
-) -> tuple[Floats, Floats, Floats]:
+def shrunk(difference: Floats, trial: Randomised | None = None) -> tuple[Floats, Floats, Floats]:
     """Uplift and its 90 % interval from a difference between deals with and without a step, three of shape (n,).
 
     Prior N(0, .03^2); the difference counts with a variance of .03 |difference| + .02^2: it may be bias that no amount
     of data removes, and the more so the larger it is. The uplift rises with the difference, stays below .03, and the
     interval always holds 0: middle / sd < |d| t / sqrt((t^2 + |d| t) |d| t) < 1 with t = .03. What chance says, not
-    proved yet, and what history estimates where it proves nothing (`hint` with its variance, NaN where there is none),
-    are weighed in as further sources; the interval is then widened to hold 0.
+    proved yet, is weighed in as a third source; the interval is then widened to hold 0.
     """
     doubt = np.abs(difference) * PRIOR_SD + _BIAS**2
-    middle, variance = difference, doubt
-    if hint is not None and hint_doubt is not None:
-        there = np.isfinite(hint)
-        sure = np.where(there, 1 / np.where(there, hint_doubt, 1.0), 0.0)
-        variance = 1 / (1 / doubt + sure)
-        middle = (difference / doubt + np.where(there, hint, 0.0) * sure) * variance
-    weight = 1 / PRIOR_SD**2 + 1 / variance
-    uplift = middle / variance / weight
+    weight = 1 / PRIOR_SD**2 + 1 / doubt
+    middle = difference / doubt / weight
     if trial is not None:
-        both = [believed(Known(float(d), float(v)), trial.known) for d, v in zip(middle, variance, strict=True)]
-        uplift, weight = np.array([b.mean for b in both]), np.array([1 / b.variance for b in both])
+        both = [believed(Known(float(d), float(v)), trial.known) for d, v in zip(difference, doubt, strict=True)]
+        middle, weight = np.array([b.mean for b in both]), np.array([1 / b.variance for b in both])
     half = _Z90 / np.sqrt(weight)
-    if trial is not None or hint is not None:
-        half = np.maximum(half, np.abs(uplift) + _LEAST)
-    return uplift, uplift - half, uplift + half
+    if trial is not None:
+        half = np.maximum(half, np.abs(middle) + _LEAST)
+    return middle, middle - half, middle + half
 
 
 def company_horizon(company: Company, win: WinModel) -> int:
@@ -189,8 +180,7 @@ def _gains(
     rows = np.flatnonzero(fits)
     if len(rows):
         difference[rows] = win.predict_proba_won(action.applied(X.iloc[rows])) - chance[rows]
-    hint, hint_doubt = (evidence.hint, evidence.doubt) if evidence is not None else (None, None)
-    uplift, low, high = shrunk(difference, trial, hint, hint_doubt)
+    uplift, low, high = shrunk(difference, trial)
     if evidence is not None:
         own = ((evidence.uplift, uplift), (evidence.low, low), (evidence.high, high))
         uplift, low, high = (np.where(evidence.holds, found, seen) for found, seen in own)

@@ -56,9 +56,6 @@ class Evidence:
         Past deals with the step that this rests on; 0 where it rests on chance alone.
     measured : bool
         Whether chance has proved it.
-    hint, doubt : float
-        What history estimates where it proves nothing, and the variance of that; NaN where it estimates nothing. It
-        ranks, and claims nothing.
     """
 
     holds: Flags
@@ -68,8 +65,6 @@ class Evidence:
     high: Floats
     deals: npt.NDArray[np.intp]
     measured: bool
-    hint: Floats
-    doubt: Floats
 
 
 def evidence_for(
@@ -92,7 +87,7 @@ def evidence_for(
     chance : shape (n,)
         Their chance to be won.
     """
-    claims = _estimates(effects)
+    claims = _claims(effects)
     wanted = [a for a in actions if a.name in claims or (a.name in randomised and randomised[a.name].proved)]
     if not wanted:
         return {}
@@ -107,11 +102,11 @@ def evidence_for(
     return found
 
 
-def _estimates(effects: Effects | None) -> dict[str, dict[str, dict[str, Any]]]:
-    """Effects that history estimates, claimed or not, by step and part."""
+def _claims(effects: Effects | None) -> dict[str, dict[str, dict[str, Any]]]:
+    """Adjusted effects by step and part."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
     if effects is not None and len(effects.table):
-        for row in effects.table[effects.table["corrected"].notna()].to_dict("records"):
+        for row in effects.table[effects.table["basis"] == "adjusted"].to_dict("records"):
             found.setdefault(str(row["action"]), {})[str(row["part"])] = {str(k): v for k, v in row.items()}
     return found
 
@@ -123,7 +118,6 @@ def _evidence(
     n = len(X)
     uplift, half = np.zeros(n), np.zeros(n)
     holds, deals = np.zeros(n, dtype=bool), np.zeros(n, dtype=np.intp)
-    hint, doubt = np.full(n, np.nan), np.full(n, np.nan)
     measured = trial is not None and trial.proved
     if trial is not None and measured:
         alone = believed(None, trial.known)
@@ -131,29 +125,23 @@ def _evidence(
     for part in PARTS:
         if part in parts and effects is not None:
             row = parts[part]
-            value, spread, among, helps = _adjusted(X, row, effects)
-            here = among & (earlier if part == "again" else ~earlier)
-            hint[here], doubt[here] = value[here], _known(row, 0.0).variance + spread
-            if row["basis"] != "adjusted":
-                continue
-            mine = here & helps
+            value, spread, fits = _adjusted(X, row, effects)
+            mine = fits & (earlier if part == "again" else ~earlier)
             beliefs = [believed(_known(row, float(v)), trial.known if trial else None) for v in value[mine]]
             uplift[mine] = [b.mean for b in beliefs]
             half[mine] = [Z90 * np.sqrt(b.variance + spread) for b in beliefs]
             holds[mine], deals[mine] = True, int(row["treated_deals"])
-    claimed = {part for part, row in parts.items() if row["basis"] == "adjusted"}
-    barred = earlier & ("first" in claimed) & ("again" not in claimed) & (not measured)
+    barred = earlier & ("first" in parts) & ("again" not in parts) & (not measured)
     # A deal that is as good as won or lost has little to gain.
     room = chance * (1 - chance)
     among = holds & action.fits(X)
     scale = room / room[among].mean() if among.any() and room[among].mean() > 0 else np.ones(n)
     uplift, half = uplift * scale, half * np.maximum(scale, 0.25)
-    claims = holds & ~barred
-    return Evidence(claims, barred, uplift, uplift - half, uplift + half, deals, measured, hint * scale, doubt)
+    return Evidence(holds & ~barred, barred, uplift, uplift - half, uplift + half, deals, measured)
 
 
-def _adjusted(X: pd.DataFrame, row: Mapping[str, Any], effects: Effects) -> tuple[Floats, float, Flags, Flags]:
-    """Effect for deals, variance between parts of the business, whom it was measured among, and whom it helps."""
+def _adjusted(X: pd.DataFrame, row: Mapping[str, Any], effects: Effects) -> tuple[Floats, float, Flags]:
+    """Effect for deals, variance between parts of the business, and for which deals it is claimed."""
     parts = effects.segments
     mine = parts[(parts["action"] == row["action"]) & (parts["part"] == row["part"])]
     table = {
@@ -164,7 +152,7 @@ def _adjusted(X: pd.DataFrame, row: Mapping[str, Any], effects: Effects) -> tupl
     stages = json.loads(str(row["stages"]))
     among = X["stage"].astype(object).isin(stages).to_numpy() if stages and "stage" in X else np.ones(len(X), bool)
     spread = float(mine.groupby("dimension")["between"].first().sum()) if len(mine) else 0.0
-    return value, spread, among, (least > 0) & (value > 0)
+    return value, spread, among & (least > 0) & (value > 0)
 
 
 def _known(row: Mapping[str, Any], value: float) -> Known:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from crm.company import Company
-from models.actions import CATALOGUE, named
+from models.actions import CATALOGUE
 from models.coaching import advise
 from models.coaching_evidence import Randomised, evidence_for
 from models.effects import SEGMENT_COLUMNS, Effects
@@ -136,18 +136,3 @@ def test_chance_that_proves_nothing_pulls_an_association_but_its_interval_holds_
     assert line["basis"] == "association"
     assert line["expected_uplift"] < plain["expected_uplift"]
     assert line["uplift_low"] < 0 < line["uplift_high"]
-
-
-def test_what_history_estimates_but_does_not_prove_ranks_and_claims_nothing(win):
-    plain = coach(win).set_index(["deal_id", "action"])["expected_uplift"]
-    seen = effects(claim(basis="association", corrected=0.05), claim("demo", basis="association", corrected=-0.05))
-    table = coach(win, effects=seen).set_index(["deal_id", "action"])
-    assert set(table["basis"]) == {"association"}
-    assert ((table["uplift_low"] < 0) & (table["uplift_high"] > 0)).all()
-    # Prior N(0, .03^2), what the model sees with .03 |d| + .02^2, history's .05 with .02^2 + .02^2.
-    d = (win.predict_proba_won(named("call").applied(deals())) - win.predict_proba_won(deals()))[0]
-    doubt = 0.03 * abs(d) + 0.0004
-    expected = (d / doubt + 0.05 / 0.0008) / (1 / 0.0009 + 1 / doubt + 1 / 0.0008)
-    assert table.loc[("d1", "call"), "expected_uplift"] == pytest.approx(expected)
-    demo = table["expected_uplift"].get(("d1", "demo"), 0.0)
-    assert demo < plain[("d1", "demo")]
