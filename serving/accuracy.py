@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from crm.company import Company
 from crm.fiscal import Period
@@ -189,7 +190,7 @@ def _total_accuracy(said: pd.DataFrame, key: str, view: View, company: Company, 
     said = said[(ends <= until).to_numpy() & said["metric"].isin(["bookings", "won_deals"]).to_numpy()]
     if said.empty:
         return TotalAccuracy()
-    credit = _by_key(view, company, key, said, until)
+    credit = {of: _Credit.of(frame) for of, frame in _by_key(view, company, key, said, until).items()}
     rows = [_judged_total(row, key, credit, company) for row in said.to_dict("records")]
     table = pd.DataFrame(rows)
     return TotalAccuracy(_total_figures(table, key), table)
@@ -244,17 +245,34 @@ where team_id is not null and rep_id not in (select rep_id from team_memberships
 """
 
 
-def _judged_total(row: dict[str, Any], key: str, credit: dict[Any, pd.DataFrame], company: Company) -> dict[str, Any]:
+class _Credit(NamedTuple):
+    """Credit in order of time, so that a span of time is a slice; shape (credits,) each."""
+
+    closed_at: NDArray[np.datetime64]  # UTC
+    values: dict[str, NDArray[np.float64]]  # by metric
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame) -> _Credit:
+        ordered = frame.sort_values("closed_at")
+        moments = ordered["closed_at"].dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
+        return cls(moments, {name: ordered[name].to_numpy(np.float64) for name in ("bookings", "won_deals")})
+
+    def since(self, moment: pd.Timestamp, *, after: bool = False) -> int:
+        """Place of the first credit at a moment or later, or after it."""
+        plain = np.datetime64(moment.tz_convert("UTC").tz_localize(None))
+        return int(np.searchsorted(self.closed_at, plain, side="right" if after else "left"))
+
+
+def _judged_total(row: dict[str, Any], key: str, credit: dict[Any, _Credit], company: Company) -> dict[str, Any]:
     as_of, metric = pd.Timestamp(row["as_of"]), str(row["metric"])
     start, end = _moment(row["period_start"], company), _moment(row["period_end"], company)
     own = credit.get(row[key] if key == "rep_id" else (row[key], row["as_of"]))
-    amount = (
-        (own["closed_at"], own[metric]) if own is not None else (pd.Series(dtype="datetime64[us, UTC]"), pd.Series())
-    )
-    closed_at, values = amount
-    total = float(values[(closed_at >= start) & (closed_at < end)].sum())
-    so_far = float(values[(closed_at >= start) & (closed_at <= as_of)].sum())
-    trailing = values[(closed_at > as_of - pd.Timedelta(days=_TRAILING_DAYS)) & (closed_at <= as_of)].sum()
+    total = so_far = trailing = 0.0
+    if own is not None:
+        values, first, now = own.values[metric], own.since(start), own.since(as_of, after=True)
+        total = float(values[first : own.since(end)].sum())
+        so_far = float(values[first:now].sum())
+        trailing = float(values[own.since(as_of - pd.Timedelta(days=_TRAILING_DAYS), after=True) : now].sum())
     left = max((end - as_of).total_seconds() / 86_400, 0.0)
     return {
         key: row[key],
@@ -266,7 +284,7 @@ def _judged_total(row: dict[str, Any], key: str, credit: dict[Any, pd.DataFrame]
         "p10": float(row["p10"]),
         "p50": float(row["p50"]),
         "p90": float(row["p90"]),
-        "run_rate": so_far + float(trailing) / _TRAILING_DAYS * left,
+        "run_rate": so_far + trailing / _TRAILING_DAYS * left,
     }
 
 

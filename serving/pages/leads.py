@@ -80,13 +80,28 @@ def list_leads(desk: DeskDep, sort: str = "value", after: str = "") -> HTMLRespo
         finding=_finding(desk, every),
         model_note=desk.model_note("win"),
         rows=[_row(desk, r) for r in page.to_dict("records")],
-        sort=sort,
+        heads=_heads(desk, sort),
         next=f"/leads?{urlencode(follow)}" if follow else "",
         page_size=PAGE_SIZE,
         basis=_basis(desk, found),
         alike=_alike(desk, found),
         alike_said=_alike_said(desk, found),
     )
+
+
+def _heads(desk: Desk, sort: str) -> list[listing.Head]:
+    """Heads of the leads' columns; some sort by their column."""
+    say = desk.language.say
+    columns = [
+        ("name", say("Lead"), ""), ("", say("Source"), "fold"), ("odds", say("Chance to convert"), "num"),
+        ("", say("Worth if it converts"), "num fold"), ("value", say("Expected value"), "num"),
+        ("due", say("Due"), "num"), ("", say("Days silent"), "num fold"),
+    ]  # fmt: skip
+    order = {key: "ascending" if up else "descending" for key, (_, up) in ORDERS.items()}
+    return [
+        listing.Head(name, css, f"/leads?sort={key}" if key else None, order[key] if key == sort else None)
+        for key, name, css in columns
+    ]
 
 
 def _leads(desk: Desk, found: Prospects) -> pd.DataFrame:

@@ -42,7 +42,7 @@ def bars(
         width, label = (_FULL - 330, 240) if wide else (NARROW - 110, 92)
         scale = alt.Scale(domain=[low, top], nice=False)
         every = ticks if wide else ticks[::2]
-        y = alt.Y("row:N", sort=None, title=None, axis=name_axis(label, "slice(datum.value, 4)", room=label))
+        y = alt.Y("row:N", sort=None, title=None, axis=name_axis(label, "slice(datum.value, 4)"))
         x = alt.X("value:Q", scale=scale, axis=value_axis(every, [said(t) for t in every], orient="top"))
         before = data.dropna(subset=["before"])
         layers = [alt.Chart(data).mark_bar(color=COLOURS["forecast"], height=12).encode(y=y, x=x)]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
+from threading import Lock
 
 import pandas as pd
 
@@ -25,6 +27,9 @@ from serving.pages.facts import Facts
 from serving.people import names_of
 from serving.scores import ScoreBook, Scores
 from serving.store import Store
+
+_kept: OrderedDict[tuple[object, ...], Reached] = OrderedDict()
+_lock = Lock()
 
 
 class NoSuchTeam(NotFound):
@@ -110,7 +115,7 @@ class Material:
         """Goals of the moment, with the forecasts that the viewer may see."""
         frames = self.scores.frames
         known = forecasts_of(frames["reps"], frames["teams"]) if {"reps", "teams"} <= frames.keys() else {}
-        return Plan(self.view, self.company, self.as_of, known)
+        return Plan(self.view, self.company, self.as_of, known, read=self._reached())
 
     @property
     def reached(self) -> Reached:
@@ -122,6 +127,16 @@ class Material:
         """Business as reports read it, as far as the viewer may see it."""
         every = Sales.read(self.view, self.company, self.as_of, self.reached)
         return every.only(self.sight.owner, self.sight.account)
+
+    def _reached(self) -> Reached:
+        """What had happened by then, read once a data cut; the newest few are kept."""
+        key = (self.cut, self.as_of, self.company.model_dump_json())
+        with _lock:
+            if key not in _kept:
+                _kept[key] = Reached.read(self.view, self.company, self.as_of)
+                while len(_kept) > 2:
+                    _kept.popitem(last=False)
+            return _kept[key]
 
     def check_team(self, team_id: str) -> None:
         """Refuse a team that is not there, or not for this viewer.
