@@ -222,7 +222,8 @@ def _trial(language: Language, f: Formats, trial: Trial | None, share: float) ->
         span = _with_span(f, Range(trial.found.mean, trial.found.low, trial.found.high))
         said += " " + say("Shown less held back: {span}.", span=span)
     if trial.more_needed:
-        said += " " + say("To be measured it takes about {n} more outcomes.", n=f.number(float(f"{trial.more_needed:.2g}")))
+        about = f.number(float(f"{trial.more_needed:.2g}"))
+        said += " " + say("To be measured it takes about {n} more outcomes.", n=about)
         if 0 < share < 0.5:
             said += " " + say("A larger share held back needs fewer.")
     return said
