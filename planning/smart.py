@@ -106,7 +106,7 @@ def may_save(findings: Sequence[Finding]) -> bool:
 def _specific(goal: Goal, facts: Facts) -> list[Finding]:
     if goal.metric not in TABLES_NEEDED:
         return [_fail("S", "metric", f"'{goal.metric}' is no metric.", f"没有“{goal.metric}”这一指标。",
-                      f"Take one of {', '.join(TABLES_NEEDED)}.", f"可选:{'、'.join(TABLES_NEEDED)}。")]  # fmt: skip
+                      f"Take one of {', '.join(TABLES_NEEDED)}.", f"可选：{'、'.join(TABLES_NEEDED)}。")]  # fmt: skip
     if not goal.owner_id:
         return [_fail("S", "owner_id", "Nobody owns this goal.", "这个目标没有负责人。",
                       "Name one owner.", "请指定一位负责人。")]  # fmt: skip
@@ -129,7 +129,7 @@ def _measurable(goal: Goal, facts: Facts, forecast: Forecast | None) -> list[Fin
     if goal.metric not in TABLES_NEEDED:
         return []
     if missing := needs(goal.metric, facts.present):
-        return [_fail("M", "metric", f"It cannot be measured: needs {missing}.", f"无法衡量:缺少数据表{missing}。",
+        return [_fail("M", "metric", f"It cannot be measured: needs {missing}.", f"无法衡量：缺少数据表{missing}。",
                       f"Import {missing}.", f"请导入{missing}。")]  # fmt: skip
     found = []
     if forecast and forecast.expected_n is not None and forecast.expected_n < _LEAST_DENOMINATOR:
@@ -137,9 +137,9 @@ def _measurable(goal: Goal, facts: Facts, forecast: Forecast | None) -> list[Fin
         points = 100 / max(n, 1)
         found.append(_warn("M", "metric", f"Only {n:.0f} closed deals expected: one deal moves the rate by "
                            f"{points:.0f} points.",
-                           f"预计只有{n:.0f}个商机结束:一个商机就使比率变动{points:.0f}个百分点。",
+                           f"预计只有{n:.0f}个商机结束：一个商机就使比率变动{points:.0f}个百分点。",
                            "Count deals instead, or take a longer period.",
-                           "可改为计算商机数,或拉长期间。"))  # fmt: skip
+                           "可改为计算商机数，或拉长期间。"))  # fmt: skip
     if goal.metric != "retention_rate":
         found += _enough(goal, facts)
     return found
@@ -151,7 +151,7 @@ def _enough(goal: Goal, facts: Facts) -> list[Finding]:
     found = []
     if own < _LEAST_EVENTS:
         found.append(_warn("M", "owner_id", f"{own} such events in {_LOOK_BACK} days: too few of one's own, so chances "
-                           "are taken from the team.", f"近{_LOOK_BACK}天只有{own}次此类事件,太少,概率取自团队。",
+                           "are taken from the team.", f"近{_LOOK_BACK}天只有{own}次此类事件，太少，概率取自团队。",
                            "Set it for the team.", "建议设为团队目标。"))  # fmt: skip
     newest = rows["day"].max() if len(rows) else pd.NaT
     if not pd.isna(newest) and (old := (facts.today - newest.date()).days) > _OLD_DAYS:
@@ -169,13 +169,13 @@ def _achievable(goal: Goal, forecast: Forecast | None, past: Sequence[float]) ->
         return _against_past(float(goal.target), past)
     p, n = forecast.p_attain, forecast.n_draws
     said = (f"Reached in {p * n:.0f} of {n} simulated periods; {_amount(goal, forecast.median)} in half of them.",
-            f"{n}次模拟中有{p * n:.0f}次达到;其中一半达到{_amount(goal, forecast.median)}。")  # fmt: skip
+            f"{n}次模拟中有{p * n:.0f}次达到；其中一半达到{_amount(goal, forecast.median)}。")  # fmt: skip
     grades = ((0.10, "Out of reach", "难以企及"), (0.30, "A stretch", "有挑战"))
     for limit, en, zh in grades:
         if p < limit:
             return [_warn("A", "target", f"{en}. {said[0]}", f"{zh}。{said[1]}",
                           "Lower it, or plan what will be done differently.",
-                          "可降低目标,或写明将采取哪些新举措。")]  # fmt: skip
+                          "可降低目标，或写明将采取哪些新举措。")]  # fmt: skip
     if p > 0.80:
         en, zh = ("Too easy", "过于容易") if p > 0.95 else ("Easy", "容易")
         return [_warn("A", "target", f"{en}. {said[0]}", f"{zh}。{said[1]}", "Raise it.", "可提高目标。")]
@@ -187,13 +187,13 @@ def _against_past(target: float, past: Sequence[float]) -> list[Finding]:
     mean = sum(known) / len(known) if known else 0.0
     if len(known) < 2 or mean <= 0:
         return [_warn("A", "target", "Cannot tell: under two like periods and no forecast.",
-                      "无法判断:不足两个同类期间,且没有预测。", "Score first.", "请先运行预测。")]  # fmt: skip
+                      "无法判断：不足两个同类期间，且没有预测。", "Score first.", "请先运行预测。")]  # fmt: skip
     ratio = target / mean
     said = (f"{ratio:.2f} times the mean of the last {len(known)} like periods.",
             f"为最近{len(known)}个同类期间平均值的{ratio:.2f}倍。")  # fmt: skip
     if 0.8 <= ratio <= 1.5:
         return [Finding("A", "ok", "target", *said)]
-    return [_warn("A", "target", *said, "Check the number, or say what changes.", "请核对数值,或说明有何变化。")]
+    return [_warn("A", "target", *said, "Check the number, or say what changes.", "请核对数值，或说明有何变化。")]
 
 
 def _relevant(goal: Goal, others: Sequence[Goal]) -> list[Finding]:
@@ -214,7 +214,7 @@ def _relevant(goal: Goal, others: Sequence[Goal]) -> list[Finding]:
     beside = [g for g in others if g.owner_id == goal.owner_id and g.metric != "activities"]
     if goal.metric == "activities" and not beside:
         found.append(_warn("R", "metric", "Activities alone are counted: nothing says what they are for.",
-                           "只统计活动次数,没有结果目标。",
+                           "只统计活动次数，没有结果目标。",
                            "Set a goal for an outcome beside it.", "请同时设定结果目标。"))  # fmt: skip
     return found
 
