@@ -1,4 +1,4 @@
-"""People who come, go or move within a period: the goal split anew for the rest of it, seen first, then kept."""
+"""Goals within a period: who carries what when people come, go or move? Split anew for the rest, seen, then kept."""
 
 from __future__ import annotations
 
