@@ -202,6 +202,15 @@ def test_a_manager_enters_a_call_and_a_goal(site):
         page.wait_for_url("**#calls")
         assert re.search("123,456|123K", page.locator("#calls dl.facts").inner_text())
 
+        page.goto("/goals")
+        page.get_by_role("link", name="Set a goal").first.click()
+        page.get_by_label("What is counted").select_option("activities")
+        page.get_by_label("Goal", exact=True).fill("5,000")
+        page.get_by_label("Why").fill("agreed in the planning round")
+        page.get_by_role("button", name="Set this goal").click()
+        page.wait_for_url("**/goals/bw-*")
+        assert " of 5,000 reached" in page.locator(".finding").inner_text()
+
 
 def test_an_analyst_puts_another_version_in_use(site):
     tracking = Home(site.chain.home).tracking
