@@ -1,4 +1,4 @@
-"""Connecting CRMs: what to make there, which keys to give, whether they fit; then sync, and writing into its deals."""
+"""Connecting CRMs: what is to be made there, which keys are still missing, and do they fit? Then sync and write-back."""
 
 from __future__ import annotations
 
