@@ -1,4 +1,4 @@
-"""Connecting CRMs: what is to be made there, which keys are still missing, and do they fit? Then sync and write-back."""
+"""Connecting CRMs: what is to be made there, which keys are missing, and do they fit? Then sync and write-back."""
 
 from __future__ import annotations
 
