@@ -12,6 +12,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -332,7 +333,9 @@ class Lake:
 def connect(threads: int | None = None) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection in memory, in UTC, that loads nothing from outside."""
     con = duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
-    con.execute("set TimeZone = 'UTC'; set enable_progress_bar = false")  # a bar would stand in a server's log
+    con.execute("set TimeZone = 'UTC'")
+    with suppress(duckdb.InvalidInputException):  # in a notebook there is none, and turning it off is refused
+        con.execute("set enable_progress_bar = false")  # a bar would stand in a server's log
     if threads:
         con.execute(f"set threads = {threads}")
     return con
