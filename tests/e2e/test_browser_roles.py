@@ -6,7 +6,8 @@ Screenshots go to the folder that BELLWETHER_SCREENSHOTS names, else to pytest's
 import os
 import re
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,9 +80,18 @@ def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Si
     shots = Path(os.environ.get("BELLWETHER_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))  # noqa: TID251
     shots.mkdir(parents=True, exist_ok=True)
     with chain.serve() as client, sync_playwright() as playwright:
+        until(lambda: client.get("/readyz").status_code == 200)
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield Site(str(client.base_url).rstrip("/"), browser, chain, people, shots, sessions)
         browser.close()
+
+
+def until(true: Callable[[], object], patience: float = 600) -> None:
+    """Wait for something that a busy machine may take long over."""
+    end = time.monotonic() + patience
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(1)
 
 
 def a_copy(chain: Chain, folder: Path) -> Chain:
@@ -246,20 +256,11 @@ def test_an_administrator_imports_a_file_and_mends_a_refused_row(site, tmp_path)
         page.get_by_role("button", name="Import", exact=True).click()
         page.wait_for_url("**/data#jobs")
         refused = page.locator("details", has_text="deals.csv")
-        for _ in range(60):
-            if refused.count():
-                break
-            page.wait_for_timeout(1000)
-            page.reload()
+        until(lambda: page.reload() and refused.count())
         refused.first.locator("summary").click()
         refused.first.locator("input[name=v_amount]").fill("510")
         refused.first.get_by_role("button", name="Take again").click()
-        for _ in range(60):
-            page.wait_for_timeout(1000)
-            page.reload()
-            if "No row is waiting." in page.locator("main").inner_text():
-                break
-        assert "No row is waiting." in page.locator("main").inner_text()
+        until(lambda: page.reload() and "No row is waiting." in page.locator("main").inner_text())
     with connect() as con:
         Home(site.chain.home).lake.view().attach(con)
         rows = con.sql(
