@@ -46,6 +46,7 @@ _TITLES = {
     500: "Something went wrong",
     503: "Not ready",
 }
+_LONGEST_PART = 80
 _MORE = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "10"}}
 
 
@@ -103,7 +104,8 @@ def _known(request: Request, error: Exception) -> Response:
 def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"][1:]) or "the request"
+    # A key of a mapping is one of the parts, and may be as long as who sends it likes.
+    where = ".".join(str(part)[:_LONGEST_PART] for part in first["loc"][1:]) or "the request"
     return answer(request, 422, f"{where}: {first['msg']}. See /api/openapi.json for what is accepted.")
 
 

@@ -9,8 +9,17 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, Field, computed_field
+from pydantic import AfterValidator, BaseModel, Field, computed_field
 
+
+def _without_null(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("it holds a null character (U+0000); take it out")
+    return text
+
+
+WITHOUT_NULL = AfterValidator(_without_null)
+"""For texts that are used before the store, which refuses null characters, sees them."""
 Probability = Annotated[float, Field(ge=0, le=1)]
 Moment = Annotated[datetime, Field(description="UTC.")]
 

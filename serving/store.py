@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ _BUSY_SECONDS = 30
 _RESTART_SECONDS = 5.0
 # What a request noted itself; whoever writes a general entry for it need not, then.
 NOTED: ContextVar[list[str] | None] = ContextVar("noted", default=None)
+_NULL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # as JSON writes it, a backslash itself not meant
 
 
 class BadDatabaseUrl(BadInput):
@@ -197,12 +199,16 @@ def _engine(url: str) -> Engine:
     return engine
 
 
+def _has_null(value: str) -> bool:
+    return "\0" in value or (value.startswith(("{", "[")) and _NULL_IN_JSON.search(value) is not None)
+
+
 def _refuse_null(_: Any, __: Any, ___: str, given: Any, ____: Any, _____: bool) -> None:
     # On SQLite as well, which would keep it: a store can then move to PostgreSQL.
     rows = given if isinstance(given, list) else [given]
     for row in rows:
         values = row.values() if isinstance(row, dict) else row or ()
-        if any(isinstance(value, str) and "\0" in value for value in values):
+        if any(isinstance(value, str) and _has_null(value) for value in values):
             raise NullCharacter
 
 

@@ -16,6 +16,7 @@ from serving.dependencies import ServerDep, SignedInDep
 from serving.format import Formats
 from serving.pages.desk import Desk, DeskDep
 from serving.pages.rail import Rail
+from serving.schemas import WITHOUT_NULL
 from serving.tables.audit import AuditEntry
 from serving.watched import newest
 from training import registry
@@ -24,7 +25,7 @@ router = APIRouter(include_in_schema=False)
 RAIL = Rail("models", "lab", 1, lambda say: say("Models"), "/models", frozenset({"analyst", "admin"}))
 _MOST_CHANGES = 20
 
-Why = Annotated[str, Form(min_length=3, max_length=500)]
+Why = Annotated[str, Form(min_length=3, max_length=500), WITHOUT_NULL]
 
 
 class Measure(NamedTuple):

@@ -12,6 +12,7 @@ from serving import model_changes
 from serving.dependencies import ServerDep, SignedInDep, ViewerDep
 from serving.documents import example
 from serving.examples import IN_USE, MODELS
+from serving.schemas import WITHOUT_NULL
 from training import registry
 
 router = APIRouter(prefix="/models", tags=["models"])
@@ -39,7 +40,7 @@ class Why(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    why: Annotated[str, Field(min_length=3, max_length=500)]
+    why: Annotated[str, Field(min_length=3, max_length=500), WITHOUT_NULL]
 
 
 class InUse(BaseModel):

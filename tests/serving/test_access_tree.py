@@ -5,7 +5,7 @@ Who may see what is worked out below in plain Python, by another way than the pr
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import product
 from random import Random
@@ -17,10 +17,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from crm.company import Company
+from planning.risks import Risk
 from serving import pages, routes
+from serving.access import Viewer
 from serving.app import API, _routers
+from serving.calls import call_now
 from serving.home import Home
 from serving.ledger import Ledger
+from serving.risks import Register
 from serving.scores import swap_pointer
 from serving.sign_in import start_session
 from serving.store import Store
@@ -32,6 +37,7 @@ from tests.serving.small_site import AS_OF, score_frames, serving
 TODAY = datetime.now(UTC).date()
 KEY = re.compile(r"(?:rep|deal|acct)\d\dx")
 ABSENT = "absent"
+FACTS = {"target": 100.0, "p_attain": 0.3, "p50": 50.0, "gone": 0.5}
 
 
 @dataclass
@@ -43,6 +49,7 @@ class World:
     moves: list[tuple[str, str, date, date | None]]
     deals: dict[str, tuple[str, str, str]]  # owner, account, outcome
     accounts: dict[str, str]
+    risks: dict[str, str] = field(default_factory=dict)  # whose each is
     absent: str = ABSENT
 
     def team_today(self, rep: str) -> str:
@@ -186,6 +193,18 @@ def put_job(store: Store, world: World, who: int) -> None:
         session.add(JobEvent(job_id=job.job_id, at=now, state="done", done=1.0, text=text))
 
 
+def put_risks_and_calls(store: Store, world: World) -> None:
+    """A risk and a call on each person, made by somebody who is no rep: a call tells whoever made it."""
+    Register(store).take(
+        [Risk("target_missed", "rep", rep, 0.4, 10.0, 105.0, rep, 105.0, FACTS) for rep in world.home_team],
+        AS_OF,
+    )
+    caller = Viewer("admin", "somebody", add_user(store, "somebody@example.com", None, "admin"))
+    for rep in world.home_team:
+        call_now(store, caller, Company(), entity="rep", entity_id=rep, value=7.0, why=f"said of {rep}", as_of=AS_OF)
+    world.risks.update({str(risk.risk_id): risk.subject_id for risk in Register(store).all()})
+
+
 def get_paths() -> list[str]:
     found = [(API, r) for router in _routers(routes) for r in router.routes]
     found += [("", r) for router in _routers(pages) for r in router.routes]
@@ -203,6 +222,7 @@ def fillings(world: World, path: str, allowed: set[str]) -> list[str]:
         "rep_id": [*world.home_team, world.absent],
         "team_id": [*world.teams, world.absent],
         "goal_id": [*(f"goal-{rep}" for rep in world.home_team), world.absent],
+        "risk_id": [*world.risks, "9999"],
         "person": [*(f"p_{rep}" for rep in world.home_team), *world.home_team, world.absent],
     }
     names = re.findall(r"{(\w+)", path)
@@ -227,6 +247,7 @@ def check(client: httpx.Client, world: World, rep: str, role: str) -> int:
         "rep_id": reps,
         "team_id": teams,
         "goal_id": {f"goal-{r}" for r in reps},
+        "risk_id": {number for number, of in world.risks.items() if of in reps},
     }
     for path in PATHS:
         absent = None
@@ -241,7 +262,9 @@ def check(client: httpx.Client, world: World, rep: str, role: str) -> int:
             (name,) = re.findall(r"{(\w+)", path)[:1] or [""]
             if name in mine:
                 ident = filled.removeprefix(path.split("{")[0]).split("/")[0]
-                same = (answer.status_code, answer.text.replace(ident, world.absent))
+                # A number stands in other words too, so there only the status is compared.
+                told_of = answer.text.replace(ident, world.absent) if not ident.isdigit() else ""
+                same = (answer.status_code, told_of)
                 absent = absent or same
                 assert ident in mine[name] or same == absent, (rep, role, filled)
     for query in ({"owner_id": other} for other in world.home_team):
@@ -256,7 +279,28 @@ def check(client: httpx.Client, world: World, rep: str, role: str) -> int:
     assert {row["account_id"] for row in rows["accounts"]} == accounts
     for deal in scored:
         assert client.get(f"{API}/deals/{deal}").status_code == 200
+    said = client.get(f"{API}/calls").json()["calls"]
+    assert {call["entity_id"] for call in said} == reps
+    check_writes(client, world, reps, deals)
     return asked
+
+
+def check_writes(client: httpx.Client, world: World, reps: set[str], deals: set[str]) -> None:
+    """What is not one's own is written to like what is not there: nothing is told, and nothing is kept."""
+    call = {"entity": "rep", "value": 5.0}
+    for ident in sorted({*world.home_team, *world.deals} - reps - deals):
+        for path, body in (
+            ("/deals/{}/what-if", {}),
+            ("/deals/{}/advice/1/feedback", {"answer": "helped"}),
+            ("/calls", {**call, "entity_id": "{}"}),
+        ):
+            answers = [
+                client.post(f"{API}{path.format(one)}", json={k: one if v == "{}" else v for k, v in body.items()})
+                for one in (ident, world.absent)
+            ]
+            hidden, absent = ((a.status_code, a.text) for a in answers)
+            assert hidden == absent, (path, ident)
+            assert hidden[0] == 404, (path, ident, hidden)
 
 
 @pytest.mark.parametrize("seed", [3])
@@ -287,6 +331,7 @@ def walk(world):
             number = add_user(store, f"{rep}-{role}@example.com", None, role, rep_id=rep)
             tokens[rep, role] = start_session(store, number, days=1, label="test")
         put_job(store, world, number)
+        put_risks_and_calls(store, world)
         with serving(home) as address, httpx.Client(base_url=address, timeout=60) as client:
             for viewer in [*viewers, *viewers[:2]]:  # the last two get what was kept when they asked before
                 client.headers["authorization"] = f"Bearer {tokens[viewer]}"
