@@ -119,6 +119,16 @@ def ground_of(material: Material, scores: Scores, tracking: str) -> Ground:
         return found
 
 
+def ground_drawn(material: Material, scores: Scores) -> Ground | None:
+    """What `ground_of` found before for this data cut and these scores; None where the quarter was not drawn yet."""
+    settings = material.company.model_dump_json()
+    with _lock:
+        for key, found in _kept.items():
+            if isinstance(found, Ground) and (key[0], key[1], key[3]) == (material.cut, scores.mark, settings):
+                return found
+    return None
+
+
 def levers_of(given: Sequence[GivenLever], ground: Ground) -> list[Lever]:
     """Levers as the plan knows them.
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import Depends
 
 from planning.goals import COMPANY
-from planning.reviews import Rhythm
+from planning.reviews import Rhythm, since
 from serving.access import NotYours, Viewer
 from serving.dependencies import NamesDep, ScoresDep, Server, ServerDep, SightDep, ViewDep, ViewerDep
 from serving.format import Formats
@@ -169,10 +169,12 @@ class ReviewDesk:
         """
         series = self.one_series(series_id)
         self._must_lead(series.team_id)
-        pack = self.pack_of(series)
+        material, rhythm = self.material, series.rhythm
+        begun = self.meetings.last_day(series_id, self.today) or since(rhythm, material.today, material.company)  # type: ignore[arg-type]
         return self.meetings.start(
-            series_id, day=self.today, since=pack.since, as_of=pack.as_of, data_cut=pack.data_cut,
-            forecast=_told(pack.outcome, pack.as_of), user_id=self.viewer.user_id, at=self.now,
+            series_id, day=self.today, since=begun, as_of=material.as_of,
+            data_cut=int(material.scores.meta["data_cut"]), forecast=self._forecast(series.team_id),
+            user_id=self.viewer.user_id, at=self.now,
         )  # fmt: skip
 
     def decide(self, review_id: int, item: str, text: str) -> ReviewDecision:

@@ -58,6 +58,8 @@ class Material:
         The newest scores of everybody, which a scenario is drawn from; what is shown is cut down again.
     tracking : str
         Where models are registered.
+    draws : bool
+        Whether a pack draws the quarter for its levers where that was not done yet: it takes as long as a forecast.
     """
 
     view: LakeView
@@ -70,6 +72,7 @@ class Material:
     cut: object
     whole: Scores | None = None
     tracking: str = ""
+    draws: bool = False
 
     @classmethod
     def at_machine(cls, home: Home, store: Store) -> Material:
@@ -90,7 +93,7 @@ class Material:
         return cls(
             view, company, newest.seen_at_machine(company.people), sight, names_of(view, store), ledger,
             lambda kind: accuracy(ledger, view, company, kind=kind), (str(home.root), view.cut.number),
-            newest, home.tracking,
+            newest, home.tracking, True,
         )  # fmt: skip
 
     @property

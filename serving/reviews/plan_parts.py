@@ -16,7 +16,7 @@ from serving.proposals import Proposal, proposals
 from serving.reports import Wish, report_for, shown_teams
 from serving.reviews.material import Material
 from serving.risks import Register, sees
-from serving.scenarios import ground_of, signals_of
+from serving.scenarios import ground_drawn, ground_of, signals_of
 from serving.tables.risks import StoredRisk
 
 MOST = 8
@@ -38,7 +38,7 @@ class PlanParts:
     funnel : Report, optional
         Of the period that runs; not in a weekly pack.
     levers : sequence of Proposal, optional
-        None where the quarter cannot be drawn, or the viewer does not see the company.
+        None where the quarter was not drawn yet.
     """
 
     kept: bool = False
@@ -65,7 +65,7 @@ def plan_parts(material: Material, rhythm: Rhythm, team_id: str) -> PlanParts:
     return PlanParts(
         bool(register), risks[:MOST], max(len(risks) - MOST, 0), plans,
         None if weekly else _funnel(material, rhythm, team_id), signals,
-        None if weekly or team_id != COMPANY else _levers(material, signals),
+        [] if weekly or team_id != COMPANY else _levers(material, signals),
     )  # fmt: skip
 
 
@@ -123,9 +123,13 @@ def _signals(material: Material, team_id: str) -> list[Signal]:
 
 
 def _levers(material: Material, signals: list[Signal]) -> list[Proposal] | None:
+    """Levers with their effect; on a page only where the quarter was drawn for the newest scores already."""
     if material.whole is None or material.sight.teams is not None:
-        return None
+        return []
     try:
-        return proposals(material, ground_of(material, material.whole, material.tracking), signals)
+        ground = ground_drawn(material, material.whole)
+        if ground is None and material.draws:
+            ground = ground_of(material, material.whole, material.tracking)
     except NotReady:
-        return None
+        return []
+    return proposals(material, ground, signals) if ground is not None else None

@@ -78,6 +78,8 @@ def levers_section(f: Formats, material: Material, parts: PlanParts) -> Section:
         lines.append(say("Levers, drawn on the same luck; the largest gain first:"))
         head = (say("Lever"), say("Gain on average"), say("80% range"), say("Chance to reach the goal"), say("Basis"))
         tables.append(Table(head, tuple(_lever(f, material, one) for one in parts.levers), frozenset({1, 2})))
+    elif parts.levers is None:
+        lines.append(say("Levers are compared on the page Adjusting; from then on they stand here."))
     return Section("levers", say("Plan against reality, and levers"), tuple(lines), tuple(tables))
 
 
