@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -55,6 +56,8 @@ def cell(value: Any) -> Any:
         return value
     if isinstance(value, datetime):
         return value.astimezone(UTC).replace(tzinfo=None, microsecond=0)
+    if isinstance(value, dict | list | tuple):
+        return safe(json.dumps(value, ensure_ascii=False, default=str))
     if isinstance(value, BaseModel):
         return safe(str(next(iter(value.model_dump().values()))))
     return safe(value) if isinstance(value, str) else value

@@ -178,6 +178,11 @@ def test_everyone_sees_the_risks_of_what_one_sees(company):
     assert (hidden.status_code, absent.status_code) == (404, 404)
 
 
+def test_the_register_comes_as_a_file(company):
+    for form in ("csv", "xlsx"):
+        assert company.ask("admin", "GET", f"?format={form}").status_code == 200, form
+
+
 def test_managers_change_risks_and_take_changes_back(company):
     risk = company.seen("m1")["target_missed", "west"].risk_id
     given = {"state": "mitigating", "note": "two more demos", "why": "agreed on Monday"}
