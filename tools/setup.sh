@@ -53,6 +53,8 @@ say "installing the pinned packages into $venv"
 # Where a company's network signs connections by itself, the system knows its certificate; uv's own list does not.
 [ ! -e /etc/ssl/certs/ca-certificates.crt ] || export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"
 export VIRTUAL_ENV="$venv"
+# Where Python may not keep what it compiles, each process would compile all that it imports: 2 to 5 seconds.
+[ -z "${PYTHONDONTWRITEBYTECODE:-}" ] || export UV_COMPILE_BYTECODE=1
 uv() { "$venv/bin/uv" pip "$@"; }
 case $use in
     run) uv install --quiet --require-hashes --no-deps -r requirements.txt ;; # adds, since the tools may be there too
