@@ -161,6 +161,20 @@ def resplit(plan: Plan, goal_id: str | None, wish: ResplitWish, kept: Kept | Non
     return Resplit(goal, found, frozenset(done), before, after, stands, teams, fair)
 
 
+def check_left_out(found: Resplit, without: Sequence[str]) -> None:
+    """See that changes that somebody named to be left out are there; a form may name some of another goal.
+
+    Raises
+    ------
+    BadStaffChange
+        If one is not.
+    """
+    known = [change.key for change in found.found]
+    if unknown := [key for key in without if key not in known]:
+        keys = ", ".join(f"'{key}'" for key in known) or "none"
+        raise BadStaffChange(f"without: there is no change '{unknown[0][:80]}' in this period. Changes: {keys}.")
+
+
 def staff_changes(plan: Plan, goal: Goal) -> list[StaffChange]:
     """Who comes, goes or moves after the first day of a goal's period and before its end, as the data tells."""
     moves, first = _memberships(plan.view), teams_on(plan.view, goal.start)

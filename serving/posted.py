@@ -146,7 +146,7 @@ def _faults(given: ScoreRequest, as_of: datetime, custom: Mapping[str, pa.DataTy
             moments.append((f"deals.{i}.changes.{j}.changed_at", change.changed_at))
             if change.field not in LOGGED_FIELDS and change.field not in custom:
                 known = ", ".join((*LOGGED_FIELDS, *custom))
-                yield f"deals.{i}.changes.{j}.field", f"'{change.field}' is not logged. Give one of {known}."
+                yield f"deals.{i}.changes.{j}.field", f"'{change.field[:80]}' is not logged. Give one of {known}."
         moments += [(f"deals.{i}.activities.{j}.occurred_at", a.occurred_at) for j, a in enumerate(deal.activities)]
         for where, moment in moments:
             if moment > as_of:
@@ -154,7 +154,7 @@ def _faults(given: ScoreRequest, as_of: datetime, custom: Mapping[str, pa.DataTy
                 yield where, f"{said}. Leave it out, or give a later as_of."
         for name, value in deal.custom.items():
             if fault := _misfit(name, value, custom):
-                yield f"deals.{i}.custom.{name}", fault
+                yield f"deals.{i}.custom.{name[:80]}", fault
 
 
 def _misfit(name: str, value: object, custom: Mapping[str, pa.DataType]) -> str:
@@ -162,7 +162,7 @@ def _misfit(name: str, value: object, custom: Mapping[str, pa.DataType]) -> str:
         return f"there is no such column. Known: {', '.join(custom) or 'none'}."
     number = pa.types.is_floating(custom[name]) or pa.types.is_integer(custom[name])
     if value is not None and number != isinstance(value, int | float):
-        return f"{value!r} does not fit {custom[name]}. Give {'a number' if number else 'text'}."
+        return f"{str(value)[:80]!r} does not fit {custom[name]}. Give {'a number' if number else 'text'}."
     if isinstance(value, float) and pa.types.is_integer(custom[name]) and (value % 1 or abs(value) > 2**53):
         return f"{value!r} does not fit {custom[name]}. Give a whole number."
     return ""

@@ -118,7 +118,7 @@ def resplit_goal(
 
     Example: bellwether plan resplit --staff "leaves U0003 2026-05-16" --vacancy redistribute
     """
-    from planning.resplit import ResplitWish
+    from planning.resplit import ResplitWish, check_left_out
     from serving.resplit import apply as keep
     from serving.resplit import preview
 
@@ -126,6 +126,7 @@ def resplit_goal(
     wish = ResplitWish(vacancy.value, rebase, by.value, more, frozenset(without or ()))
     with _desk(home) as desk:
         _, found = preview(desk, goal, wish)
+        check_left_out(found, without or [])
         _echo(found)
         if apply:
             made, batch = keep(desk, found, _reason(why))

@@ -174,6 +174,8 @@ def place_name(desk: Desk, what: str) -> str:
         "page goal": say("Goals"),
         "page goals": say("Goals"),
         "page cascade": say("Split a goal"),
+        "page resplit": say("Split the rest of a period anew"),
+        "resplit": say("Split the rest of a period anew, by a program"),
         "page plan": say("Plan and pace"),
         "api pace": say("Plan and pace, by a program"),
         "page scenarios": say("Adjusting"),

@@ -90,6 +90,14 @@ def meanings(say: Say) -> dict[str, tuple[str, str]]:
             say("Plan for a customer"),
             say("Chance that a key customer leaves, from which a contingency plan starts."),
         ),
+        "advice.hour_cost": (
+            say("What an hour costs"),
+            say("What an hour of a rep costs, in base currency; a step's expected value is less by it."),
+        ),
+        "advice.actions": (
+            say("Your own steps"),
+            say("Next steps of your company beside the built-in ones, and how they show in the CRM's history."),
+        ),
         "advice.hold_back": (
             say("Held back"),
             say("Share of suggestions held back at random to measure whether advice works; 0 switches that off."),

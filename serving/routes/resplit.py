@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from planning.resplit import Resplit, ResplitWish, StaffChange
+from planning.resplit import Resplit, ResplitWish, StaffChange, check_left_out
 from serving.dependencies import SignedInDep
 from serving.documents import example
 from serving.goal_changes import BadGoal, row_of
@@ -17,6 +17,7 @@ from serving.people_data.views import note_looks
 from serving.plan_examples import RESPLIT
 from serving.resplit import apply, persons_of, preview
 from serving.routes.goals import Day, GoalRow, Key, ReadDep
+from serving.schemas import WITHOUT_NULL
 
 router = APIRouter(prefix="/goals", tags=["goals"])
 What = Literal["leaves", "joins", "moves"]
@@ -52,7 +53,7 @@ class ResplitAsked(BaseModel):
         list[Key], Field(max_length=2000, description="Keys of changes in the data that are left out.")
     ] = Field(default_factory=list)
     apply: Annotated[bool, Field(description="Whether the numbers become the goals.")] = False
-    why: Annotated[str, Field(max_length=1000, description="The reason; needed to apply.")] = ""
+    why: Annotated[str, Field(max_length=1000, description="The reason; needed to apply."), WITHOUT_NULL] = ""
 
 
 class StaffRow(BaseModel):
@@ -109,6 +110,7 @@ def resplit_goal(given: ResplitAsked, desk: ReadDep, signed: SignedInDep) -> Res
     more = [StaffChange(one.what, one.rep_id, one.day, None, one.to_team) for one in given.more]
     wish = ResplitWish(given.vacancy, given.rebase, given.by, more, frozenset(given.without))
     goal, found = preview(desk, given.goal_id, wish)
+    check_left_out(found, given.without)
     note_looks(desk.server.store, desk.viewer, persons_of(found), keys_of(desk.server.view()), what="resplit")
     made, batch = apply(desk, found, given.why) if given.apply else ([], None)
     return ResplitAnswer(

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from crm.company import Company
 from planning.overview import Plan
-from planning.resplit import BadStaffChange, ResplitWish, StaffChange, by_season, resplit, staff_changes
+from planning.resplit import (
+    BadStaffChange,
+    ResplitWish,
+    StaffChange,
+    by_season,
+    check_left_out,
+    resplit,
+    staff_changes,
+)
 from planning.turnover import Segment, seat, totals
 from tests.builders import a_rep, at, view_of
 
@@ -104,7 +112,11 @@ def test_parts_that_were_kept_settle_a_change_and_a_number_set_since_holds_for_t
 
 def test_a_change_can_be_left_out_and_one_that_cannot_be_is_refused():
     out = ResplitWish(without=frozenset({"leaves C 2026-05-16"}))
-    assert resplit(plan_of(), "g-T", out).table().empty
+    found = resplit(plan_of(), "g-T", out)
+    assert found.table().empty
+    check_left_out(found, sorted(out.without))
+    with pytest.raises(BadStaffChange, match=r"no change 'leaves D 2026-05-16' in this period\. Changes: 'leaves C"):
+        check_left_out(found, ["leaves D 2026-05-16"])
     for change, says in (
         (StaffChange("leaves", "Z", date(2026, 5, 1), None, None), "there is nobody 'Z'"),
         (StaffChange("leaves", "A", date(2026, 7, 1), None, None), "2026-07-01 is not within"),
