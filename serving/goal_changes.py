@@ -33,6 +33,19 @@ class BadGoal(BadInput):
     """A goal cannot be set like this."""
 
 
+def reason_of(why: str) -> str:
+    """The reason for a change, without blanks around it.
+
+    Raises
+    ------
+    BadGoal
+        If it says nothing: fewer than three characters.
+    """
+    if len(why.strip()) < 3:
+        raise BadGoal("why: give the reason, which is kept in the history of each goal.")
+    return why.strip()
+
+
 class NoSuchOwner(NotFound):
     """No such team or person, or not for this viewer."""
 

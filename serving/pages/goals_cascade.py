@@ -20,7 +20,7 @@ from planning.periods import SUMS
 from serving.access import SignInNeeded
 from serving.dependencies import SignedInDep
 from serving.format import MISSING
-from serving.goal_changes import BadGoal, SplitWish
+from serving.goal_changes import BadGoal, SplitWish, reason_of
 from serving.goal_changes import Desk as GoalDesk
 from serving.i18n import Language
 from serving.pages import goal_words
@@ -111,10 +111,9 @@ def apply(desk: DeskDep, goals: GoalsDep, viewer: SignedInDep, given: Given = De
     if not viewer.signed_in:
         raise SignInNeeded
     try:
-        if len(given.why) < 3:
-            raise BadGoal("why: give the reason, which is kept in the history of each goal.")
+        why = reason_of(given.why)
         goal, table, _ = goals.split(_wish(given))
-        _, batch = goals.apply(goal, table, given.why)
+        _, batch = goals.apply(goal, table, why)
     except BellwetherError as error:
         return _page(desk, goals, given, error=error)
     return RedirectResponse(f"/goals?done={batch}", status_code=303)

@@ -18,7 +18,7 @@ from planning.resplit import SEAT, WHATS, Resplit, ResplitWish, StaffChange
 from planning.turnover import Segment
 from serving.access import SignInNeeded
 from serving.dependencies import SignedInDep
-from serving.goal_changes import BadGoal
+from serving.goal_changes import BadGoal, reason_of
 from serving.goal_changes import Desk as GoalDesk
 from serving.pages import goal_words
 from serving.pages.desk import Desk, DeskDep
@@ -102,10 +102,9 @@ def keep(desk: DeskDep, goals: GoalsDep, viewer: SignedInDep, given: Given = Dep
     if not viewer.signed_in:
         raise SignInNeeded
     try:
-        if len(given.why) < 3:
-            raise BadGoal("why: give the reason, which is kept in the history of each goal.")
+        why = reason_of(given.why)
         _, found = preview(goals, given.goal or None, _wish(given))
-        _, batch = apply(goals, found, given.why)
+        _, batch = apply(goals, found, why)
     except BellwetherError as error:
         return _page(desk, goals, given, error=error)
     return RedirectResponse(f"/goals?done={batch}", status_code=303)

@@ -14,7 +14,7 @@ from crm.fiscal import Grain
 from planning.goals import COMPANY, Goal
 from planning.overview import findings
 from serving.dependencies import SignedInDep
-from serving.goal_changes import BadGoal
+from serving.goal_changes import BadGoal, reason_of
 from serving.goal_changes import Desk as GoalDesk
 from serving.goals import id_of
 from serving.pages import goal_history, goal_words
@@ -27,7 +27,6 @@ from serving.people_data.views import note_looks
 router = APIRouter(include_in_schema=False, prefix="/goals")
 Why = Annotated[str, Form(max_length=1000)]
 Text = Annotated[str, Form(max_length=200)]
-_SHORT_WHY = 3
 
 
 class Given(NamedTuple):
@@ -72,7 +71,7 @@ def make(
     """Set a goal; what cannot be set is said above the form, which keeps what was typed."""
     given = Given(owner, metric, period, start, end, target, product_id, product_family, segment, parent, why)
     try:
-        made = goals.make(_fields(desk, goals, given), _reason(why))
+        made = goals.make(_fields(desk, goals, given), reason_of(why))
     except (BadInput, NotAllowed, NotFound) as error:
         return _form(desk, goals, given, error=str(error), status=400)
     return RedirectResponse(f"/goals/{id_of(made.goal_number)}", status_code=303)
@@ -101,7 +100,7 @@ def change(
         row = goals.read(goal_id)
         fields: dict[str, Any] = {"target": typed_target(desk, target)}
         fields |= {n: as_day(n, text) for n, text in (("period_start", start), ("period_end", end)) if text}
-        goals.change(row["goal_id"], fields, _reason(why), version)
+        goals.change(row["goal_id"], fields, reason_of(why), version)
     except BadInput as error:
         return _page(desk, goals, goal_id, error=str(error), status=400)
     return RedirectResponse(_address(goal_id), status_code=303)
@@ -110,7 +109,7 @@ def change(
 @router.post("/{goal_id}/end")
 def end(goal_id: str, desk: DeskDep, goals: GoalsDep, viewer: SignedInDep, why: Why = "") -> Response:
     """End a goal; its page stays, and it can be put back there."""
-    return changed(desk, _address(goal_id), lambda: goals.end(goal_id, _reason(why)))
+    return changed(desk, _address(goal_id), lambda: goals.end(goal_id, reason_of(why)))
 
 
 @router.post("/{goal_id}/take-over")
@@ -119,7 +118,7 @@ def take_over(
 ) -> Response:
     """Keep a goal of the CRM here from now on."""
     try:
-        made = goals.take_over(goal_id, typed_target(desk, target) if target.strip() else None, _reason(why))
+        made = goals.take_over(goal_id, typed_target(desk, target) if target.strip() else None, reason_of(why))
     except BadInput as error:
         return _page(desk, goals, goal_id, error=str(error), status=400)
     return RedirectResponse(_address(id_of(made.goal_number)), status_code=303)
@@ -163,12 +162,6 @@ def periods_ahead(desk: Desk) -> list[tuple[str, str]]:
             found.append((f"{period.start}_{period.end}", goal_words.period(desk, period.start, period.end)))
             day = period.end
     return list(dict(found).items())
-
-
-def _reason(why: str) -> str:
-    if len(why.strip()) < _SHORT_WHY:
-        raise BadGoal("why: give the reason, which is kept in the history of the goal.")
-    return why.strip()
 
 
 def _address(goal_id: str) -> str:

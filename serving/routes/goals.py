@@ -16,7 +16,7 @@ from serving.access import Sight
 from serving.dependencies import ScoresDep, ServerDep, SightDep, SignedInDep, ViewerDep
 from serving.documents import example, listed
 from serving.exports import file_answer, format_of
-from serving.goal_changes import BadGoal, Desk, SplitWish, row_of
+from serving.goal_changes import Desk, SplitWish, reason_of, row_of
 from serving.lists import Order, Paging
 from serving.plan_examples import GOAL, GOAL_HISTORY, GOALS, SPLIT, UNDONE
 from serving.schemas import Moment, rows_of
@@ -234,8 +234,8 @@ def make_goal(given: GivenGoal, desk: WriteDep) -> GoalRow:
 @router.post("/cascade", responses=example(SPLIT))
 def split_goal(given: Split, desk: ReadDep, signed: SignedInDep) -> SplitAnswer:
     """Split a goal over the teams, people and months below it; with `apply`, the numbers become their goals."""
-    if given.apply and len(given.why.strip()) < 3:
-        raise BadGoal("why: give the reason, which is kept in the history of each goal.")
+    if given.apply:
+        reason_of(given.why)
     wish = SplitWish(
         given.goal_id,
         given.method,

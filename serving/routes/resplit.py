@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from planning.resplit import Resplit, ResplitWish, StaffChange, check_left_out
 from serving.dependencies import SignedInDep
 from serving.documents import example
-from serving.goal_changes import BadGoal, row_of
+from serving.goal_changes import reason_of, row_of
 from serving.people_data.subjects import keys_of
 from serving.people_data.views import note_looks
 from serving.plan_examples import RESPLIT
@@ -105,8 +105,8 @@ class ResplitAnswer(BaseModel):
 @router.post("/resplit", responses=example(RESPLIT))
 def resplit_goal(given: ResplitAsked, desk: ReadDep, signed: SignedInDep) -> ResplitAnswer:
     """Split the rest of a goal's period anew for who joins, leaves or moves; with `apply`, the numbers are kept."""
-    if given.apply and len(given.why.strip()) < 3:
-        raise BadGoal("why: give the reason, which is kept in the history of each goal.")
+    if given.apply:
+        reason_of(given.why)
     more = [StaffChange(one.what, one.rep_id, one.day, None, one.to_team) for one in given.more]
     wish = ResplitWish(given.vacancy, given.rebase, given.by, more, frozenset(given.without))
     goal, found = preview(desk, given.goal_id, wish)
