@@ -10,8 +10,9 @@ import logging
 import random
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -37,19 +38,41 @@ class Patience:
 
 
 class Pace:
-    """No more than so many calls to one address in so many seconds; shared by threads."""
+    """No more than so many calls to one address in so many seconds; shared by threads.
+
+    A call counts until so many seconds after its *answer*: when it reached the CRM is not known, only that it was
+    before that. So however long calls are on their way, the CRM never counts more than so many.
+    """
 
     def __init__(self, calls: int, seconds: float) -> None:
-        self._calls, self._seconds, self._lock = calls, seconds, threading.Lock()
-        self._sent: dict[str, deque[float]] = {}
+        self._calls, self._seconds, self._changed = calls, seconds, threading.Condition()
+        self._answered: dict[str, deque[float]] = {}
+        self._on_way: Counter[str] = Counter()
 
-    def wait(self, address: str) -> None:
-        """Return when the next call may go out."""
-        with self._lock:
-            sent = self._sent.setdefault(address, deque(maxlen=self._calls))
-            if len(sent) == self._calls and (ahead := sent[0] + self._seconds - time.monotonic()) > 0:
-                time.sleep(ahead)
-            sent.append(time.monotonic())
+    @contextmanager
+    def turn(self, address: str) -> Iterator[None]:
+        """Begin when the next call may go out, end when it is answered."""
+        with self._changed:
+            while (wait := self._seconds_left(address)) != 0.0:
+                self._changed.wait(wait)
+            self._on_way[address] += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._on_way[address] -= 1
+                self._answered[address].append(time.monotonic())
+                self._changed.notify_all()
+
+    def _seconds_left(self, address: str) -> float | None:
+        """Seconds until a call may go out; None where an answer must come first."""
+        answered = self._answered.setdefault(address, deque())
+        now = time.monotonic()
+        while answered and now - answered[0] >= self._seconds:
+            answered.popleft()
+        if len(answered) + self._on_way[address] < self._calls:
+            return 0.0
+        return answered[0] + self._seconds - now if answered else None
 
 
 def by_status(answer: httpx.Response) -> Verdict:
@@ -168,11 +191,10 @@ class Web:
         raise CrmUnreachable(self.crm, f"{said}, {self._patience.tries} times", "Try again later.")
 
     def _send(self, method: str, url: str, headers: dict[str, str], parts: dict[str, Any]) -> httpx.Response:
-        if self._pace is not None:
-            self._pace.wait(url)
-        if self._stamp is not None:
-            parts = {**parts, "params": {**(parts.get("params") or {}), **self._stamp()}}
-        return self._client.request(method, url, headers=headers, **parts)
+        with self._pace.turn(url) if self._pace is not None else nullcontext():
+            if self._stamp is not None:
+                parts = {**parts, "params": {**(parts.get("params") or {}), **self._stamp()}}
+            return self._client.request(method, url, headers=headers, **parts)
 
     def _spend(self) -> None:
         with self._lock:

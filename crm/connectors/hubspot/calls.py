@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from datetime import tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -29,11 +30,11 @@ class HubSpotPace(Pace):
         super().__init__(calls, seconds)
         self._searches = Pace(searches, 1.0)
 
-    def wait(self, address: str) -> None:
-        """Return when the next call may go out."""
-        super().wait("")
-        if address.endswith("/search"):
-            self._searches.wait("")
+    @contextmanager
+    def turn(self, address: str) -> Iterator[None]:
+        """Begin when the next call may go out, end when it is answered."""
+        with self._searches.turn("") if address.endswith("/search") else nullcontext(), super().turn(""):
+            yield
 
 
 class HubSpotApi:

@@ -18,7 +18,7 @@ from crm.connectors.base import BadCrmKey, CrmUnreachable, SyncReport
 from crm.connectors.fxiaoke import Fxiaoke, FxiaokeKeys, FxiaokeLimits
 from crm.connectors.fxiaoke.auth import CLOUDS, FxiaokeTokens
 from crm.connectors.fxiaoke.objects import UnclearAmount
-from crm.connectors.web import Pace, Patience
+from crm.connectors.web import Patience
 from crm.lake import Lake
 from crm.mapping import load, parse
 from crm.people import MemoryPeopleBook
@@ -325,17 +325,6 @@ def test_the_vendors_pace_is_kept(site: Site) -> None:
     site.sync(page=2, pages=50)
     assert site.crm.queries > 300
     assert_equal(site)
-
-
-def test_a_pace_holds_back_the_call_too_many() -> None:
-    import time
-
-    pace, begin = Pace(3, 0.3), time.monotonic()
-    for _ in range(7):
-        pace.wait("a")
-    pace.wait("b")
-    # Calls 4 and 7 wait for a window each; another address waits for nothing.
-    assert 0.6 <= time.monotonic() - begin < 0.9
 
 
 def test_requests_are_as_published(site: Site) -> None:
