@@ -3,47 +3,33 @@
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+import httpx
 import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page
 
 from serving.home import Home
 from serving.store import Store
 from serving.users import BadUser, add_user
 from tests.e2e.chain import built
+from tests.e2e.visiting import PHONE, Visited, browsing
 
 pytestmark = pytest.mark.browser
 EMAIL, PASSWORD = "eve@example.com", "a long password"
-PHONE, LAPTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
 
 
 @dataclass
-class Site:
-    """The served home, a browser, and what a visit must not cause."""
+class Site(Visited):
+    """The served home with the session of its administrator."""
 
-    address: str
-    browser: Browser
     deals: pd.DataFrame
     session: dict[str, str]
-    complaints: list[str] = field(default_factory=list)
 
-    def visit(self, *, signed_in: bool = True, language: str = "en", **wanted: object) -> BrowserContext:
-        """A fresh browser window, watched: nothing in the console, no failed and no foreign request."""
-        context = self.browser.new_context(**{"viewport": LAPTOP, "base_url": self.address, **wanted})
-        cookies = {"bellwether_language": language, **(self.session if signed_in else {})}
-        context.add_cookies([{"name": k, "value": v, "url": self.address} for k, v in cookies.items()])
-        context.on("console", lambda message: self.complaints.append(message.text))
-        context.on("weberror", lambda error: self.complaints.append(str(error.error)))
-        context.on("requestfailed", lambda request: self.complaints.append(f"{request.url}: {request.failure}"))
-        context.on("request", self._own)
-        return context
-
-    def _own(self, request: object) -> None:
-        if not request.url.startswith((self.address, "data:")):
-            self.complaints.append(f"foreign: {request.url}")
+    def visit(self, *, signed_in: bool = True, **wanted: object) -> BrowserContext:
+        return self.window(self.session if signed_in else {}, **wanted)
 
 
 @pytest.fixture(scope="module")
@@ -53,13 +39,12 @@ def site(chromium: str) -> Iterator[Site]:
     with suppress(BadUser):  # another file that uses this site has made her already
         add_user(store, EMAIL, PASSWORD, "admin")
     store.close()
-    with chain.serve() as client, sync_playwright() as playwright:
-        address = str(client.base_url).rstrip("/")
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        client.post("/sign-in", data={"email": EMAIL, "password": PASSWORD})
-        deals = pd.read_parquet(chain.folder / "out" / "deals.parquet")
-        yield Site(address, browser, deals, dict(client.cookies))
-        browser.close()
+    deals = pd.read_parquet(chain.folder / "out" / "deals.parquet")
+    with browsing(chain, chromium) as (address, browser):
+        with httpx.Client(base_url=address, trust_env=False) as client:
+            client.post("/sign-in", data={"email": EMAIL, "password": PASSWORD})
+            session = dict(client.cookies)
+        yield Site(address, browser, deals, session)
 
 
 @pytest.fixture(autouse=True)

@@ -5,33 +5,26 @@ Screenshots go to the folder that BELLWETHER_SCREENSHOTS names, else to pytest's
 
 import os
 import re
-import shutil
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page
 
 from crm.lake import connect
-from serving.dependencies import COOKIE
 from serving.home import Home
-from serving.sign_in import start_session
 from serving.store import Store
-from serving.users import add_user
 from tests.e2e.chain import Chain, built
+from tests.e2e.visiting import LAPTOP, PHONE, Visited, a_copy, browsing, newest_scores, signed_in, until
 from training import registry
 
 pytestmark = [pytest.mark.browser, pytest.mark.every_page]
-PATIENCE = 120_000
 ROLES = ("rep", "manager", "analyst", "admin")
-SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
+SIZES = {"desktop": LAPTOP, "phone": PHONE}
 SERIOUS = ("serious", "critical")
-# What is still computed is asked for again and again; a visitor who leaves the page ends the request that is under way.
-LEFT = re.compile(r"/(work|data/jobs): net::ERR_ABORTED$")
 # Pages whose every table, figure and list of parts has its '?'.
 HELPED = (
     "/today", "/forecast", "/deals", "/leads", "/accounts", "/people", "/accuracy", "/effects", "/models", "/goals",
@@ -46,31 +39,16 @@ WITHOUT_HELP = """
 
 
 @dataclass
-class Site:
-    """The served home, a browser, someone of each role, and what a visit must not cause."""
+class Site(Visited):
+    """The served home with someone of each role."""
 
-    address: str
-    browser: Browser
     chain: Chain
     people: dict[str, str]
     shots: Path
     sessions: dict[str, dict[str, str]]
-    complaints: list[str] = field(default_factory=list)
 
     def visit(self, role: str, language: str = "en", size: str = "desktop", **wanted: object) -> BrowserContext:
-        context = self.browser.new_context(viewport=SIZES[size], base_url=self.address, **wanted)
-        context.set_default_timeout(PATIENCE)  # a slow machine is no fault of a page: FCP has a test of its own
-        cookies = {"bellwether_language": language, **self.sessions[role]}
-        context.add_cookies([{"name": k, "value": v, "url": self.address} for k, v in cookies.items()])
-        context.on("console", lambda message: self.complaints.append(message.text))
-        context.on("weberror", lambda error: self.complaints.append(str(error.error)))
-        context.on("requestfailed", lambda request: self.failed(f"{request.url}: {request.failure}"))
-        context.on("response", lambda r: self.complaints.append(f"{r.url}: {r.status}") if r.status >= 400 else None)
-        return context
-
-    def failed(self, said: str) -> None:
-        if not LEFT.search(said):
-            self.complaints.append(said)
+        return self.window(self.sessions[role], language, viewport=SIZES[size], **wanted)
 
 
 @pytest.fixture(scope="module")
@@ -79,31 +57,13 @@ def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Si
     people, sessions = someone_of_each_role(Home(chain.home))
     shots = Path(os.environ.get("BELLWETHER_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))  # noqa: TID251
     shots.mkdir(parents=True, exist_ok=True)
-    with chain.serve() as client, sync_playwright() as playwright:
-        until(lambda: client.get("/readyz").status_code == 200)
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield Site(str(client.base_url).rstrip("/"), browser, chain, people, shots, sessions)
-        browser.close()
-
-
-def until(true: Callable[[], object], patience: float = 600) -> None:
-    """Wait for something that a busy machine may take long over."""
-    end = time.monotonic() + patience
-    while not true():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(1)
-
-
-def a_copy(chain: Chain, folder: Path) -> Chain:
-    """A home of its own, since others count what is in the chain's."""
-    shutil.copytree(chain.home, folder / "home")
-    shutil.copytree(chain.folder / "guard", folder / "guard")
-    return Chain(folder, chain.calls)
+    with browsing(chain, chromium) as (address, browser):
+        yield Site(address, browser, chain, people, shots, sessions)
 
 
 def someone_of_each_role(home: Home) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
     """Sign one of each role in: the rep with most open deals in a team that another leads, and who leads it."""
-    scores = home.scores / (home.scores / "current").read_text().strip()
+    scores = newest_scores(home)
     deals = pd.read_parquet(scores / "deals.parquet").sort_values("expected_amount", ascending=False)
     with connect() as con:
         home.lake.view().attach(con)
@@ -115,10 +75,7 @@ def someone_of_each_role(home: Home) -> tuple[dict[str, str], dict[str, dict[str
     suggest(scores / "advice.parquet", str(deals["deal_id"][owner == rep].iloc[0]), deals["as_of"].iloc[0])
     store = Store(home.database_url)
     people = {"rep": rep, "manager": leads[teams[rep]]}
-    sessions = {}
-    for role in ROLES:
-        user = add_user(store, f"{role}@roles.example", None, role, rep_id=people.get(role))
-        sessions[role] = {COOKIE: start_session(store, user, days=1, label="test")}
+    sessions = {role: signed_in(store, role, people.get(role)) for role in ROLES}
     store.close()
     return people, sessions
 
