@@ -13,10 +13,11 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from crm.company import Company
 from serving.cli.common import progress
 from serving.first_start import check_address
 from serving.home import Home, RealHome
@@ -115,6 +116,7 @@ def build_sample(home: Home, store: Store, tell: Tell, *, reps: int, months: int
     tell(f"simulating {reps} reps over {months} months", 0.1)
     sample = simulate(reps=reps, months=months)
     home.make_sample(sample.settings)
+    _agree_to_coaching(store, home.company())
     folder = home.root / "sample-files"
     try:
         tell("writing its files", 0.3)
@@ -130,6 +132,16 @@ def build_sample(home: Home, store: Store, tell: Tell, *, reps: int, months: int
     finally:
         # The files hold names, which belong in the people book alone; what stands beside them is not for the product.
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _agree_to_coaching(store: Store, company: Company) -> None:
+    """The made-up people of the sample company agreed; a real company's are asked first."""
+    from serving.people_data.purposes import Purposes
+
+    purposes = Purposes(store, company)
+    if not purposes.allowed("coaching"):
+        today = datetime.now(UTC).astimezone(company.zone).date()
+        purposes.record("coaching", agreed_by="works council", agreed_on=today, note="sample company", who="sample")
 
 
 def train_model(home: Home, what: str, tell: Tell) -> None:

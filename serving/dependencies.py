@@ -41,6 +41,7 @@ from serving.store import Store
 if TYPE_CHECKING:
     from serving.oidc import Provider
     from serving.plans import PlanBook
+    from serving.rep_coaching import HabitBook
 
 COOKIE = "bellwether_session"
 LOOK_COOKIE = "bellwether_look"
@@ -108,6 +109,13 @@ class Server:
     def selling(self) -> SalesBook:
         """Business as reports and risks read it."""
         return SalesBook()
+
+    @cached_property
+    def habits(self) -> HabitBook:
+        """How people work their deals, against colleagues."""
+        from serving.rep_coaching import HabitBook
+
+        return HabitBook(self.selling)
 
     def company(self) -> Company:
         """The company's settings; read again when the file has changed."""

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from crm.errors import BadInput
-from serving.cli.common import HomeDir, echo_table, home_that_is, store_of
+from serving.cli.common import AsOf, HomeDir, echo_table, home_that_is, moment_of, store_of
 
 people = typer.Typer(no_args_is_help=True, help="Persons' data: names, figures, uses agreed to.")
 
@@ -93,6 +93,47 @@ def tidy_people(home: HomeDir = None) -> None:
         return
     for name, rows in found.items():
         typer.echo(f"{name}: {rows:,} {months}, taken out")
+
+
+@people.command("coaching")
+def show_coaching(
+    key: Annotated[str, typer.Argument(help="rep_id.")],
+    home: HomeDir = None,
+    as_of: AsOf = None,
+) -> None:
+    """Show a person's strengths and themes against colleagues on like deals; needs the agreement to coaching.
+
+    Example: bellwether people coaching U0005
+    """
+    from crm.lake import newest_event
+    from planning.habits import LEAST_DEALS
+    from serving.format import Formats
+    from serving.i18n import language
+    from serving.pages.habit_words import became, habit_name, sentence
+    from serving.people_data.purposes import PurposeOff, Purposes
+    from serving.people_data.subjects import subject_of
+    from serving.people_data.views import BY_COMMAND, note_looks
+    from serving.rep_coaching import HabitBook
+    from serving.reports import SalesBook
+
+    place = home_that_is(home)
+    view, company = place.lake.view(), place.company()
+    subject = subject_of(view, key)
+    with store_of(place) as store:
+        if company.people.level != "person" or not Purposes(store, company).allowed("coaching"):
+            raise PurposeOff("coaching")
+        note_looks(store, BY_COMMAND, [subject.ident], {subject.ident: subject.person_key}, what="coaching")
+    moment = moment_of(as_of) or newest_event(view)
+    found = HabitBook(SalesBook()).read(view, view.cut.number, company, moment).of(subject.ident)
+    english = language("en")
+    formats = Formats(english, company.base_currency, company.zone, moment)
+    if not found.gaps:
+        typer.echo(f"Too few deals to compare: {found.deals}. A habit is compared from {LEAST_DEALS} on.")
+    rows = [("strength", gap) for gap in found.strengths] + [("theme", gap) for gap in found.themes]
+    lines = [[word, habit_name(english, gap.habit), sentence(formats, gap)] for word, gap in rows]
+    echo_table(["", "habit", "what was found"], lines)
+    for one in found.since:
+        typer.echo(f"theme of 90 days ago: {habit_name(english, one.then.habit)}. {became(formats, one)}")
 
 
 @people.command("purposes")

@@ -163,6 +163,28 @@ HELPS: dict[str, Callable[[Say], Help]] = {
         say("Only the net change of each field counts; nothing is estimated."),
         say("The deals' log; deals of those whom you see."),
     ),
+    "coaching": lambda say: Help(
+        say("How a person's deals of the last year went, beside what colleagues reach on deals like them."),
+        say(
+            "Like deals have the same kind, customer segment, size and product; the person's own are left out. "
+            "A gap is drawn towards none by as much as its doubt asks for, and a strength is named where "
+            "its 90% range lies on the better side."
+        ),
+        say("Closed deals with their log, people met in calls and meetings, messages and answers of the last year."),
+    ),
+    "coaching_themes": lambda say: Help(
+        say("Habits whose gap to colleagues lies wholly on the worse side; at most three, the clearest first."),
+        say("As for strengths. What may help is a word to talk about: nobody has measured that it does."),
+        say("The same deals as strengths. Age, absence and the like are not in it."),
+    ),
+    "coaching_since": lambda say: Help(
+        say("Themes as they were found from what was known three months ago, and the same habit on deals since."),
+        say(
+            "The gap of then is taken drawn towards none, so that falling back to normal is no improvement; better or "
+            "worse is said only where the 90% range of the change is."
+        ),
+        say("Deals as known then, and what closed, came or was answered since."),
+    ),
     "people": lambda say: Help(
         say("How each person stands in this period, and the week against the person's own usual."),
         say("Pace is what is closed against the share of the goal that the days gone ask for."),

@@ -168,6 +168,9 @@ def place_name(desk: Desk, what: str) -> str:
     say = desk.language.say
     named = {
         "page people": say("People"),
+        "page coaching": say("Strengths and themes"),
+        "api coaching": say("Strengths and themes, by a program"),
+        "coaching": say("Strengths and themes, on the command line"),
         "page forecast": say("Forecast"),
         "api forecast": say("Forecast, by a program"),
         "export": say("Everything as a file"),

@@ -81,7 +81,7 @@ def _row(desk: Desk, rep: str, outcome: Outcome, week: pd.DataFrame, load: pd.Da
     return Row(
         desk.names.get(rep, rep),
         desk.team_name_of.get(rep, ""),
-        f"/forecast/reps/{quote(rep, safe='')}",
+        f"/people/{quote(rep, safe='')}",
         f.money(outcome.closed) if outcome.money else f.number(outcome.closed),
         f.percent(outcome.closed / outcome.target) if outcome.target else MISSING,
         f.percent(pace) if pace is not None else MISSING,

@@ -10,12 +10,13 @@ from crm.company import Company
 from features.catalogue import Entity, Feature, blocks
 from features.lineage import lineage
 
-Use = Literal["attainment", "deals", "forecast", "advice", "record"]
+Use = Literal["attainment", "deals", "forecast", "coaching", "advice", "record"]
 _INPUTS = ("what the attainment model is told", "达成预测模型的输入")
 USES: dict[Use, tuple[str, str]] = {
     "forecast": ("the forecast of the person's period", "个人本期预测"),
     "attainment": _INPUTS,
     "deals": ("what the win model is told of a deal's owner", "赢单模型所用的负责人信息"),
+    "coaching": ("gaps to colleagues on like deals, for coaching", "与同事在同类商机上的差距（用于辅导）"),
     "advice": ("kept to judge forecasts and suggestions", "为评估预测和建议而保留"),
     "record": ("kept as a record", "操作记录"),
 }
@@ -33,6 +34,16 @@ _FORECAST = (
     ("expected_closed", "Closed, on average", "预期中已成交部分", _DEALS),
     ("expected_open", "Expected from open deals", "预期来自进行中商机", _INPUTS),
     ("expected_new", "Expected from deals not yet created", "预期来自尚未创建的商机", _INPUTS),
+)
+_CLOSED_DEALS = ("deals, accounts", "deals, accounts")
+_MEETINGS = ("deals, accounts, activities, contacts", "deals, accounts, activities, contacts")
+_COACHING = (
+    ("cycle", "Days until a deal is won, gap as a share", "赢单天数的差距（比例）", _CLOSED_DEALS),
+    ("discount", "Discount on won deals", "赢单折扣", _CLOSED_DEALS),
+    ("contacts", "Deals with two or more people met", "接触过两位及以上联系人的商机", _MEETINGS),
+    ("decision_maker", "Deals with a decision maker met", "见过决策人的商机", _MEETINGS),
+    ("answers", "Messages answered within a day", "一天内回复的消息", _MEETINGS),
+    ("passing", "Passing on from stages", "各阶段的推进率", ("deals, deal_changes", "deals, deal_changes")),
 )
 _STORED: tuple[tuple[str, Use, str, str, tuple[str, str]], ...] = (
     (
@@ -83,10 +94,11 @@ class PersonFigure:
 
 
 def person_figures(company: Company | None = None) -> list[PersonFigure]:
-    """All of them: features of reps, what deals' features tell of the owner, forecasts, what the store keeps."""
+    """All of them: features of reps, what deals' features tell of the owner, forecasts, habits, what is kept."""
     found = [_of_feature("rep", "attainment", one, company) for one in _features("rep", company)]
     found += [_of_feature("deal", "deals", one, company) for one in _features("deal", company) if one.identity]
     found += [PersonFigure(name, "forecast", "", en, zh, reads) for name, en, zh, reads in _FORECAST]
+    found += [PersonFigure(name, "coaching", "share", en, zh, reads) for name, en, zh, reads in _COACHING]
     found += [PersonFigure(name, use, "count", en, zh, reads) for name, use, en, zh, reads in _STORED]
     return found
 

@@ -59,3 +59,35 @@ PURPOSE: Example = {
     ],
 }
 PURPOSES_NOW: Example = {"purposes": [PURPOSE]}
+_THEME: Example = {
+    "habit": "decision_maker",
+    "unit": "share",
+    "more_is_better": True,
+    "deals": 41,
+    "own": 0.22,
+    "colleagues": 0.41,
+    "gap": -0.15,
+    "low": -0.27,
+    "high": -0.03,
+}
+COACHING: Example = {
+    "rep_id": "R-5",
+    "as_of": _MADE,
+    "deals": 63,
+    "strengths": [],
+    "themes": [_THEME],
+    "compared": [_THEME],
+    "since": [
+        {
+            "habit": "decision_maker",
+            "then": _THEME,
+            "deals": 12,
+            "own": 0.42,
+            "colleagues": 0.40,
+            "change": 0.17,
+            "low": -0.08,
+            "high": 0.42,
+            "verdict": "not known yet",
+        }
+    ],
+}

@@ -20,6 +20,8 @@ from crm.people import PersonKind
 from crm.schema import TABLES, Table
 from features.build import build
 from features.catalogue import Entity
+from planning.habits import coaching
+from planning.sales import Sales
 from serving.ledger import Ledger
 from serving.people_data.catalogue import PersonFigure, person_figures
 from serving.people_data.requests import Request, requests
@@ -194,13 +196,22 @@ def _features(subject: Subject, view: View, company: Company, scores: Scores) ->
 
 
 def _worked_out(subject: Subject, view: View, company: Company, scores: Scores) -> Values:
-    found = _described(view, company, "rep", "rep_id", subject.ident, scores)
+    found = _described(view, company, "rep", "rep_id", subject.ident, scores) | _habits(subject, view, company, scores)
     owned = scores.index.index[scores.index["owner_id"] == subject.ident]
     open_ones = scores.index.loc[owned]
     open_ones = open_ones[open_ones["outcome"] == "open"]
     if len(open_ones):
         found |= _described(view, company, "deal", "deal_id", str(open_ones["created_at"].idxmax()), scores)
     return found
+
+
+def _habits(subject: Subject, view: View, company: Company, scores: Scores) -> Values:
+    """Gaps to colleagues; those of stages in one line."""
+    assert scores.as_of is not None
+    gaps = coaching(view, company, Sales.read(view, company, scores.as_of)).of(subject.ident).gaps
+    found: Values = {("", gap.habit.name): gap.gap for gap in gaps if not gap.habit.stage}
+    passing = [f"{gap.habit.stage}: {gap.gap:+.1%}" for gap in gaps if gap.habit.stage]
+    return found | {("", "passing"): "; ".join(passing) or None}
 
 
 def _described(view: View, company: Company, entity: Entity, key: str, ident: str, scores: Scores) -> Values:

@@ -27,6 +27,7 @@ def used_sentences() -> dict[Key, str]:
         ("charts.py", "python"),
         ("chart_parts.py", "python"),
         ("deal_charts.py", "python"),
+        ("people_charts.py", "python"),
         ("format.py", "python"),
         ("templates/**.html", "jinja2"),
     ]

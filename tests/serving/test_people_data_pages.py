@@ -40,7 +40,7 @@ def test_no_page_leads_to_figures_on_another_person_at_level_team(team_site, ema
             answer = client.get(page, follow_redirects=True)
             seen.add(page)
             found = set(LINK.findall(answer.text))
-            others = {f"/forecast/reps/{rep}" for rep in TEAM_OF if rep != own}
+            others = {f"{place}/{rep}" for place in ("/forecast/reps", "/people") for rep in TEAM_OF if rep != own}
             assert not found & others, page
             queue += [
                 link for link in found - seen - set(queue) if link.startswith(("/deals/", "/forecast", "/people"))
@@ -48,14 +48,17 @@ def test_no_page_leads_to_figures_on_another_person_at_level_team(team_site, ema
         assert {"/deals/d1", "/forecast", "/people"} <= seen
         for rep in ("r1", "r3"):
             assert client.get(f"/forecast/reps/{rep}").status_code == 404
+            assert client.get(f"/people/{rep}").status_code == 404
 
 
 def test_a_rep_finds_the_own_row_alone(team_site):
     with at_the_pages(team_site, "rosalind@example.com") as client:
         page = client.get("/people").text
+        own = client.get("/people/r1").text
     assert page.count("<tr data-row>") == 1
     assert NAME in page
-    assert "/forecast/reps/r1" in page
+    assert "/people/r1" in page
+    assert "/forecast/reps/r1" in own
 
 
 def test_a_manager_finds_the_team_at_level_person_and_those_looked_at_learn_of_it(site):
