@@ -73,6 +73,7 @@ def rep_forecast(rep_id: str, desk: DeskDep, server: ServerDep) -> HTMLResponse:
         reasons=_reasons(desk, why) if len(why) and outcome.money else None,
         tables=[],
         deals=_deals(desk, rep_id),
+        person=f"/people/{quote(rep_id, safe='')}",
     )
 
 
@@ -93,6 +94,7 @@ def _team(desk: Desk, server: Server, team_id: str) -> HTMLResponse:
         reasons=None,
         tables=_tables(desk, team_id, members),
         deals=None,
+        person="",
     )
 
 

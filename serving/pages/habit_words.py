@@ -41,7 +41,7 @@ def gap_range(f: Formats, habit: Habit, gap: float, low: float, high: float) -> 
 def sentence(f: Formats, gap: Gap) -> str:
     """What was found, with its figures."""
     return f.language.say(
-        "{own} in {n} own deals; colleagues {peers} on like deals. Gap, drawn towards none by its doubt: {gap}.",
+        "{own} in {n} own deals; colleagues {peers} on like deals. Cautiously, a gap of {gap}.",
         own=figure(f, gap.habit, gap.own),
         n=f.number(gap.deals),
         peers=figure(f, gap.habit, gap.peers),
