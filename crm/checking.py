@@ -14,6 +14,7 @@ from crm.schema import LOGGED_FIELDS, TABLES, TYPE_WORDS, Column
 
 _ISO_ZONE = r"^.*[T ].*(Z|[+-]\d\d(:?\d\d)?)$"
 _MONEY_LIMIT = 10**16
+_SQL_TYPES = {"number": "DOUBLE", "text": "VARCHAR"}
 _YEARS = 1800, 2299  # outside of these a date is a slip
 MOST_CHARACTERS = 10_000  # of a name, key or note: longer ones are a slip, and would fill pages and lists
 
@@ -75,7 +76,8 @@ def canonical_rows(
     zone : str
         Time zone of times that name none.
     custom : mapping of str to str
-        DuckDB types of `x_*` columns that the lake has already; others are numbers if all their values are.
+        DuckDB types of `x_*` columns that the lake has already; others are what the mapping says, else numbers if all
+        their values are. A column of which neither tells anything, without a value, is left out until it has one.
 
     Returns
     -------
@@ -85,6 +87,8 @@ def canonical_rows(
     columns = _columns_of(table)
     zone = form.time_zone or zone
     con.execute(f"create or replace temp table {name}_text as {_mapped(raw, table, form, zone)}")
+    unclear = _without_values(con, f"{name}_text", [c for c in table.columns if _is_open(c, table, custom)])
+    columns = [c for c in columns if c.name not in unclear]
     typed, checks = [], []
     for column in columns:
         value = _parsed(con, f"{name}_text", column, table, form, zone, custom)
@@ -105,6 +109,19 @@ def canonical_rows(
 def _columns_of(table: TableMap) -> list[Column]:
     known = TABLES[table.table].by_name
     return [known.get(name) or Column(name, "text", "The company's own") for name in table.columns]
+
+
+def _is_open(name: str, table: TableMap, custom: Mapping[str, str]) -> bool:
+    """Whether only its values can tell what a column of the company's own holds."""
+    mapped = table.columns[name]
+    return name.startswith("x_") and name not in custom and not mapped.kind and not mapped.person
+
+
+def _without_values(con: duckdb.DuckDBPyConnection, text: str, names: list[str]) -> set[str]:
+    if not names:
+        return set()
+    [counts] = con.sql(f"select {', '.join(f'count({_name(n)})' for n in names)} from {text}").fetchall()
+    return {name for name, count in zip(names, counts, strict=True) if not count}
 
 
 def _mapped(raw: RawTable, table: TableMap, form: Format, zone: str) -> str:
@@ -172,12 +189,11 @@ def _parsed(
     formats = mapped.dates or form.dates
     if column.name.startswith("x_"):
         number = _number(raw, form)
-        kind = custom.get(column.name)
+        said = "text" if mapped.person else mapped.kind or ""
+        kind = custom.get(column.name) or _SQL_TYPES.get(said)
         if kind is None:
-            odd = con.sql(
-                f"select count(*) filter ({raw} is not null and {number} is null), count({raw}) from {text}"
-            ).fetchall()
-            kind = "DOUBLE" if odd[0][0] == 0 and odd[0][1] else "VARCHAR"
+            odd = con.sql(f"select count(*) filter ({raw} is not null and {number} is null) from {text}").fetchall()
+            kind = "VARCHAR" if odd[0][0] else "DOUBLE"
         return number if kind == "DOUBLE" else raw
     by_type = {
         "time": lambda: _time(raw, formats, zone),

@@ -15,6 +15,7 @@ from crm.errors import BadInput
 from crm.schema import TABLES
 
 Value = str | int | float | bool
+OwnKind = Literal["number", "text"]
 _SHIPPED = Path(__file__).parent / "mappings"
 REST = "*"
 """Under `values`: every word that is not listed."""
@@ -88,6 +89,9 @@ class ColumnMap(_Part):
         default_factory=dict, description="A value in rows with such values alone; with `pick`, these are picked from."
     )
     dates: list[str] = Field(default_factory=list, description="Date formats of this column alone.")
+    kind: OwnKind | None = Field(
+        None, description="Of a column x_*: what it holds; unset: found out from its first values."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -129,6 +133,8 @@ class TableMap(_Part):
         for name in table.required:
             if name not in self.columns and name not in table.personal:
                 raise ValueError(f"{self.table} needs {name}; say which column fills it")
+        if typed := [name for name, c in self.columns.items() if c.kind and name in table.by_name]:
+            raise ValueError(f"{self.table} itself says what {typed[0]} holds; leave 'kind' out")
         return self
 
 

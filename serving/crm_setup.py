@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from crm.connectors.base import OwnFields
 from crm.connectors.web import Patience
 from serving.crm_keys import KEYS, given
 from serving.crms import TITLES, CrmName, connector_of
@@ -70,7 +70,7 @@ def setup_of(crm: CrmName, settings: Settings, home: Home) -> Setup:
     return Setup(crm, TITLES[crm], keys, synced, tuple(written.fields) if written else ())
 
 
-def reach(crm: str, settings: Settings, home: Home) -> Mapping[str, Sequence[str]]:
+def reach(crm: str, settings: Settings, home: Home) -> OwnFields:
     """Sign in to a CRM and read what its deals are made of; gives the company's own fields by kind of record.
 
     Raises

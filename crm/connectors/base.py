@@ -23,7 +23,7 @@ from crm.connectors.seen import Seen
 from crm.errors import BadInput, NotReady
 from crm.importing import import_path
 from crm.lake import Lake
-from crm.mapping import BadMapping, ColumnMap, TableMap
+from crm.mapping import BadMapping, ColumnMap, OwnKind, TableMap
 from crm.mapping import Mapping as CrmMapping
 from crm.people import PeopleBook
 from crm.report import ImportReport
@@ -31,6 +31,8 @@ from crm.schema import TABLES
 
 Row = Mapping[str, str | None]
 State = Mapping[str, Any]
+OwnFields = Mapping[str, Mapping[str, OwnKind | None]]
+"""Fields that the company made, by resource and name, and what they hold; None: not said."""
 Tell = Callable[[str], None]
 
 
@@ -144,8 +146,8 @@ class Connector(Protocol):
         """What it reads."""
         ...
 
-    def own_fields(self) -> Mapping[str, Sequence[str]]:
-        """Fields by resource that the company made itself and that hold numbers, choices or days: no words of people.
+    def own_fields(self) -> OwnFields:
+        """Fields that the company made itself and that hold numbers, choices or days: no words of people.
 
         Raises
         ------
@@ -344,7 +346,7 @@ def _all_gone(batch: Batch, seen: Seen | None) -> dict[str, list[str]]:
     return gone
 
 
-def with_own_fields(mapping: CrmMapping, fields: Mapping[str, Sequence[str]], *, but: Sequence[str] = ()) -> CrmMapping:
+def with_own_fields(mapping: CrmMapping, fields: OwnFields, *, but: Sequence[str] = ()) -> CrmMapping:
     """The mapping with the company's own fields as columns `x_*` of tables that take such; what it reads, it keeps.
 
     Fields in `but` are left out: what was forecast and written into the CRM must not come back as something known.
@@ -352,8 +354,9 @@ def with_own_fields(mapping: CrmMapping, fields: Mapping[str, Sequence[str]], *,
     tables = []
     for table in mapping.tables:
         read = set(_columns_read(table))
-        names = fields.get(table.file.removesuffix(".parquet"), ()) if TABLES[table.table].custom else ()
-        more = {own_name(n): ColumnMap.model_validate({"from": n}) for n in names if n not in read and n not in but}
+        own = fields.get(table.file.removesuffix(".parquet"), {}) if TABLES[table.table].custom else {}
+        new = {n: kind for n, kind in own.items() if n not in read and n not in but}
+        more = {own_name(n): ColumnMap.model_validate({"from": n, "kind": kind}) for n, kind in new.items()}
         tables.append(table.model_copy(update={"columns": {**more, **table.columns}}))
     return mapping.model_copy(update={"tables": tables})
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from crm.connectors.base import OwnFields
 from crm.errors import BellwetherError
 from serving.access import may_write_back
 from serving.crm_setup import Setup, reach, setup_of
@@ -68,7 +69,7 @@ def _shown(
     *,
     tried: str = "",
     problem: str = "",
-    found: Mapping[str, Sequence[str]] | None = None,
+    found: OwnFields | None = None,
 ) -> HTMLResponse:
     setups: list[Setup] = []
     broken = ""

@@ -300,6 +300,27 @@ def test_own_columns_keep_the_type_of_the_first_import(place):
     assert place.refused() == [(3, "x_size", "big")]
 
 
+def test_an_own_column_without_values_waits_for_some_that_tell_what_it_holds(place):
+    head, row = HEAD.strip() + ",x_size\n", "d1,Talk,2025-01-01,open,1,x,"
+    place.put(deals__csv=head + row + "\n")
+    place.run()
+    assert "x_size" not in place.lake.view().arrow("deals").column_names
+    place.put(deals__csv=head + row + "2.5\n")
+    place.run()
+    assert place.rows("deals", "x_size") == [(2.5,)]
+
+
+def test_a_mapping_says_what_an_own_column_holds(place):
+    place.put(own__csv="id,made,stage,code,size\nd1,2025-01-01,Talk,007,\n")
+    columns = "{deal_id: id, created_at: made, stage: stage, outcome: {constant: open}, "
+    tables = f"tables: [{{table: deals, file: own.csv, columns: {columns}"
+    place.run(f"{tables} x_code: {{from: code, kind: text}}, x_size: {{from: size, kind: number}}}}}}]\n")
+    table = place.lake.view().arrow("deals")
+    assert (table["x_code"].to_pylist(), str(table["x_size"].type)) == (["007"], "double")
+    said = place.said(tables.replace("stage: stage", "stage: {from: stage, kind: text}") + "}}]\n")
+    assert "deals itself says what stage holds; leave 'kind' out" in said
+
+
 PERSONS = """
 tables:
   - table: reps

@@ -11,7 +11,8 @@ CODE = """
 import json, os, signal, sys
 import serving.app, serving.scoring, serving.jobs.child, uvicorn, lightgbm, models.win, deltalake, models.coaching
 from pathlib import Path
-import crm.connectors.hubspot, crm.connectors.zoho, serving.jobs.tasks
+import crm.connectors.fxiaoke, crm.connectors.hubspot, crm.connectors.salesforce, crm.connectors.tryton
+import crm.connectors.zoho, serving.jobs.tasks
 from serving.crms import connector_of
 from serving.home import Home
 from serving.settings import Settings

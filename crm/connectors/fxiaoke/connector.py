@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from crm.connectors.base import Batch, Declaration, State
+from crm.connectors.base import Batch, Declaration, OwnFields, State
 from crm.connectors.fxiaoke.auth import FxiaokeKeys, FxiaokeTokens
 from crm.connectors.fxiaoke.calls import MOST_ROWS, FxiaokeApi, matches
 from crm.connectors.fxiaoke.objects import (
@@ -99,7 +99,7 @@ class Fxiaoke:
         """Calls of one run; to be closed."""
         return FxiaokeApi(self._tokens, max_calls=self._limits.calls, pace=self._pace, patience=self._patience)
 
-    def own_fields(self) -> Mapping[str, Sequence[str]]:
+    def own_fields(self) -> OwnFields:
         """See `crm.connectors.Connector.own_fields`."""
         with closing(self.api()) as api:
             there = api.objects()

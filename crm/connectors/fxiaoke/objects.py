@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from crm.connectors.base import Declaration, Resource
 from crm.errors import BadInput
+from crm.mapping import OwnKind
 
 KEY, MODIFIED, MADE = "_id", "last_modified_time", "create_time"
 _DEAL = {"deals": "deal_id", "deal_changes": "deal_id"}
@@ -70,7 +71,10 @@ DECLARATION = Declaration(
     lists=True,
 )
 _COMPUTED = {"Outcome", "Ended_Time", "Minutes", "Recorded_Time"}
-_PLAIN = ("number", "currency", "percentile", "select_one", "true_or_false", "date")
+_PLAIN: Mapping[str, OwnKind] = {
+    **dict.fromkeys(("number", "currency", "percentile"), "number"),
+    **dict.fromkeys(("select_one", "true_or_false", "date"), "text"),
+}
 _STATE = ("life_status", "is_deleted")
 
 Record = Mapping[str, Any]
@@ -194,9 +198,10 @@ def gone(record: Record) -> bool:
     return record.get("life_status") == "invalid" or str(record.get("is_deleted")).lower() in ("true", "1")
 
 
-def own_fields(fields: Mapping[str, Record]) -> list[str]:
-    """Fields that the company made and that hold no words of people."""
-    return [n for n, f in fields.items() if n.endswith("__c") and f.get("type") in _PLAIN and f.get("is_active", True)]
+def own_fields(fields: Mapping[str, Record]) -> dict[str, OwnKind]:
+    """Fields that the company made and that hold no words of people, and what they hold."""
+    made = {n: f for n, f in fields.items() if n.endswith("__c") and f.get("is_active", True)}
+    return {n: kind for n, f in made.items() if (kind := _PLAIN.get(str(f.get("type"))))}
 
 
 def _related(record: Record, column: str) -> str | None:

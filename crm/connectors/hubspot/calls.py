@@ -15,9 +15,8 @@ from crm.connectors.hubspot.auth import TITLE, HubSpotTokens
 from crm.connectors.hubspot.objects import Record
 from crm.connectors.web import Pace, Patience, Verdict, Web, by_status
 
-MOST_FOUND = 200
-MOST_LISTED = 100
-_MOST_READ, _MOST_WITH_HISTORY, _MOST_LINKED = 100, 50, 100
+_MOST_LISTED = 100
+_MOST_FOUND, _MOST_READ, _MOST_WITH_HISTORY, _MOST_LINKED = 200, 100, 50, 100
 _PRIMARY = 5  # the type of an association between a deal and its primary company
 _LOCKED = (423, 477, 521, 522, 523, 524)  # too many changes at once, a move to another place, and its proxy's
 _NOT_SEEN = (403, 404)
@@ -74,31 +73,37 @@ class HubSpotApi:
         """All owners; those who left among them, since past deals are theirs."""
         found: dict[str, Record] = {}
         for archived in ("true", "false"):
-            params = {"limit": str(MOST_LISTED), "archived": archived}
+            params = {"limit": str(_MOST_LISTED), "archived": archived}
             found |= {str(o["id"]): o for page in self._pages("/crm/v3/owners", params) for o in page}
         return list(found.values())
 
     def listed(self, kind: str, after: str | None = None) -> tuple[list[str], str | None]:
         """A page of keys, and where the next one begins."""
         page = {"after": after} if after else {}
-        answer = self._get(f"/crm/v3/objects/{kind}", {"limit": str(MOST_LISTED), "properties": "hs_object_id", **page})
+        answer = self._get(
+            f"/crm/v3/objects/{kind}", {"limit": str(_MOST_LISTED), "properties": "hs_object_id", **page}
+        )
         return [str(r["id"]) for r in answer["results"]], _next(answer)
 
     def archived(self, kind: str) -> Iterator[Record]:
         """Records in the bin, each with the moment it came there."""
-        params = {"limit": str(MOST_LISTED), "properties": "hs_object_id", "archived": "true"}
+        params = {"limit": str(_MOST_LISTED), "properties": "hs_object_id", "archived": "true"}
         for page in self._pages(f"/crm/v3/objects/{kind}", params):
             yield from page
 
-    def found(self, kind: str, filters: Sequence[Mapping[str, str]]) -> list[str]:
-        """The first keys that match, going up; a search ends at its ten thousandth, so the next one begins behind."""
+    def found(self, kind: str, filters: Sequence[Mapping[str, str]]) -> tuple[list[str], bool]:
+        """The first keys that match, going up, and whether there are more.
+
+        A search ends at its ten thousandth, so the next one begins behind the last key.
+        """
         wish = {
             "filterGroups": [{"filters": list(filters)}],
             "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
             "properties": ["hs_object_id"],
-            "limit": MOST_FOUND,
+            "limit": _MOST_FOUND,
         }
-        return [str(r["id"]) for r in self._post(f"/crm/v3/objects/{kind}/search", wish)["results"]]
+        answer = self._post(f"/crm/v3/objects/{kind}/search", wish)
+        return [str(r["id"]) for r in answer["results"]], _next(answer) is not None
 
     def read(self, kind: str, keys: Sequence[str], names: Sequence[str], past: Sequence[str] = ()) -> list[Record]:
         """Records by key, those that are there, with the histories of the properties in `past`."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
-from crm.connectors.base import Batch, Declaration, State
+from crm.connectors.base import Batch, Declaration, OwnFields, State
 from crm.connectors.hubspot.auth import HubSpotKeys, HubSpotTokens
-from crm.connectors.hubspot.calls import MOST_FOUND, HubSpotApi, HubSpotPace
+from crm.connectors.hubspot.calls import HubSpotApi, HubSpotPace
 from crm.connectors.hubspot.objects import (
     ACTIVITIES,
     DEALS,
@@ -27,9 +27,9 @@ from crm.connectors.hubspot.objects import (
     deal_log,
     deal_row,
     flat,
-    is_own,
     merged,
     moment,
+    own_fields,
     owner_rows,
     properties,
     took_place,
@@ -110,11 +110,11 @@ class HubSpot:
         calls, leave = self._limits.calls, self._limits.leave
         return HubSpotApi(self._tokens, max_calls=calls, leave=leave, pace=self._pace, patience=self._patience)
 
-    def own_fields(self) -> Mapping[str, Sequence[str]]:
+    def own_fields(self) -> OwnFields:
         """See `crm.connectors.Connector.own_fields`."""
         with closing(self.api()) as api:
             self._known = {kind: api.properties(kind) for kind in (DEALS, "companies")}
-        return {kind: [n for n, p in known.items() if is_own(p)] for kind, known in self._known.items()}
+        return {kind: own_fields(known) for kind, known in self._known.items()}
 
     def pull(self, state: State, stop: datetime, wanted: Mapping[str, Sequence[str]]) -> Iterator[Batch]:
         """See `crm.connectors.Connector.pull`."""
@@ -197,11 +197,11 @@ class _Kind:
         place = cursor.get("place")
         for _ in range(self._limits.pages):
             behind = [{"propertyName": "hs_object_id", "operator": "GT", "value": place}] if place else []
-            more = self._api.found(self._name, [*filters, *behind])
-            keys += more
-            if len(more) < MOST_FOUND:
+            found, more = self._api.found(self._name, [*filters, *behind])
+            keys += found
+            if not more:
                 return keys, None
-            place = more[-1]
+            place = found[-1]
         return keys, place
 
     def _part(self, keys: Sequence[str], cursor: Cursor) -> Part:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from crm.connectors.base import Declaration, Resource
+from crm.mapping import OwnKind
 
 OWNERS, TEAMS, DEALS, HISTORY = "owners", "teams", "deals", "deal_history"
 ACTIVITIES: Mapping[str, str] = {
@@ -49,7 +50,7 @@ LINKS: Mapping[str, Mapping[str, str]] = {
 }
 """Associations that are read: to what kind, and the column for it."""
 _NOT_HELD = ("CANCELED", "RESCHEDULED", "NO_SHOW")
-_PLAIN = ("number", "enumeration", "bool", "date")
+_PLAIN: Mapping[str, OwnKind] = {"number": "number", "enumeration": "text", "bool": "text", "date": "text"}
 
 DECLARATION = Declaration(
     name="hubspot",
@@ -110,9 +111,10 @@ def properties(kind: str, columns: Sequence[str], known: Sequence[str]) -> list[
     return [p for p in dict.fromkeys([*plain, *more]) if p in known]
 
 
-def is_own(known: Record) -> bool:
-    """Whether a property is one that the company made, and holds no words of people."""
-    return not known.get("hubspotDefined") and not known.get("hidden") and known.get("type") in _PLAIN
+def own_fields(known: Mapping[str, Record]) -> dict[str, OwnKind]:
+    """Properties that the company made and that hold no words of people, and what they hold."""
+    made = {n: p for n, p in known.items() if not p.get("hubspotDefined") and not p.get("hidden")}
+    return {n: kind for n, p in made.items() if (kind := _PLAIN.get(str(p.get("type"))))}
 
 
 def merged(record: Record) -> list[str]:

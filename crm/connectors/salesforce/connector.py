@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from crm.connectors.base import Batch, CrmUnreachable, Declaration, State
+from crm.connectors.base import Batch, CrmUnreachable, Declaration, OwnFields, State
 from crm.connectors.salesforce.auth import TITLE, SalesforceKeys, SalesforceTokens
 from crm.connectors.salesforce.objects import (
     ACTIVITIES,
@@ -24,9 +24,9 @@ from crm.connectors.salesforce.objects import (
     api_fields,
     deal_row,
     flat,
-    is_own,
     lead_row,
     log_of,
+    own_fields,
     took_place,
 )
 from crm.connectors.web import Patience, Verdict, Web, by_status
@@ -77,14 +77,14 @@ class Salesforce:
         """What it reads; the owner's log counts as the CRM's own where the company tracks that field."""
         return self._declared
 
-    def own_fields(self) -> Mapping[str, Sequence[str]]:
+    def own_fields(self) -> OwnFields:
         """See `crm.connectors.Connector.own_fields`."""
         with closing(self.api()) as api:
             self._known = {name: api.describe(name) for name in OBJECTS}
             tracked = {r["QualifiedApiName"] for r in api.all(_OWNER_TRACKED)}
         if "OwnerId" in tracked or "Owner" in tracked:
             self._declared = replace(DECLARATION, history=DECLARATION.history | {"owner_id"})
-        return {name: [n for n, f in fields.items() if is_own(f)] for name, fields in self._known.items()}
+        return {name: own_fields(fields) for name, fields in self._known.items()}
 
     def pull(self, state: State, stop: datetime, wanted: Mapping[str, Sequence[str]]) -> Iterator[Batch]:
         """See `crm.connectors.Connector.pull`."""

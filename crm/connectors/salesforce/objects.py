@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from crm.connectors.base import Declaration, Resource
+from crm.mapping import OwnKind
 
 OPPORTUNITIES, CHANGES = "Opportunity", "Opportunity_Changes"
 ACTIVITIES: Mapping[str, str] = {"Task": "CompletedDateTime", "Event": "StartDateTime"}
@@ -51,7 +52,10 @@ DECLARATION = Declaration(
     identifier="Id",
 )
 OBJECTS = tuple(r.name for r in DECLARATION.resources if r.name != CHANGES)
-_PLAIN = ("double", "int", "currency", "percent", "picklist", "boolean", "date")
+_PLAIN: Mapping[str, OwnKind] = {
+    **dict.fromkeys(("double", "int", "currency", "percent"), "number"),
+    **dict.fromkeys(("picklist", "boolean", "date"), "text"),
+}
 _USERS = "005"  # keys of users begin so
 _PREFIX = {"006": "Deal_Id", "001": "Account_Id", "003": "Contact_Id"}
 
@@ -67,9 +71,10 @@ def api_fields(name: str, columns: Sequence[str], known: Mapping[str, Record]) -
     return list(dict.fromkeys([*(c for c in plain if c in known), *parts]))
 
 
-def is_own(field: Record) -> bool:
-    """Whether a field is one that the company made, and holds no words of people."""
-    return bool(field.get("custom")) and field.get("type") in _PLAIN
+def own_fields(fields: Mapping[str, Record]) -> dict[str, OwnKind]:
+    """Fields that the company made and that hold no words of people, and what they hold."""
+    made = {n: f for n, f in fields.items() if f.get("custom")}
+    return {n: kind for n, f in made.items() if (kind := _PLAIN.get(str(f.get("type"))))}
 
 
 def flat(record: Record, columns: Sequence[str]) -> Row:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from crm.connectors.base import Batch, Declaration, Resource, State
+from crm.connectors.base import Batch, Declaration, OwnFields, Resource, State
 from crm.connectors.tryton.rpc import TrytonKeys, TrytonRpc, as_tryton, moment, text
 from crm.connectors.web import Patience
 
@@ -53,7 +53,7 @@ class Tryton:
         """What it reads."""
         return DECLARATION
 
-    def own_fields(self) -> Mapping[str, Sequence[str]]:
+    def own_fields(self) -> OwnFields:
         """None: a field beside those of Tryton's modules comes with a module of its own, and into a mapping by hand.
 
         Tryton is asked all the same, so that wrong keys are said before anything is read.

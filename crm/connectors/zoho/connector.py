@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from crm.connectors.base import BadCrmKey, Batch, CallRefused, CrmUnreachable, Declaration, State
+from crm.connectors.base import BadCrmKey, Batch, CallRefused, CrmUnreachable, Declaration, OwnFields, State
 from crm.connectors.web import Patience, Web
 from crm.connectors.zoho import bulk
 from crm.connectors.zoho.auth import ZohoKeys, ZohoTokens
@@ -30,8 +30,8 @@ from crm.connectors.zoho.modules import (
     api_fields,
     deal_row,
     flat,
-    is_own,
     lead_row,
+    own_fields,
     stage_moves,
     timed_changes,
     took_place,
@@ -119,12 +119,12 @@ class Zoho:
             return DECLARATION
         return replace(DECLARATION, history=DECLARATION.history | set(TIMED.values()))
 
-    def own_fields(self) -> Mapping[str, Sequence[str]]:
+    def own_fields(self) -> OwnFields:
         """See `crm.connectors.Connector.own_fields`."""
         with closing(self.web()) as web:
             for module in (DEALS, "Accounts"):
                 self._known[module] = read_fields(web, self.root, module)
-        return {m: [f["api_name"] for f in found if is_own(f)] for m, found in self._known.items()}
+        return {module: own_fields(found) for module, found in self._known.items()}
 
     def pull(self, state: State, stop: datetime, wanted: Mapping[str, Sequence[str]]) -> Iterator[Batch]:
         """See `crm.connectors.Connector.pull`."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from crm.connectors.base import Declaration, Resource
+from crm.mapping import OwnKind
 
 USERS = "Users"
 TERRITORIES = "Territories"
@@ -60,14 +61,16 @@ MODULES = tuple(r.name for r in DECLARATION.resources if r.name not in (TERRITOR
 _LOST_LEADS = ("lost lead", "junk lead", "not qualified")
 Record = Mapping[str, Any]
 Row = dict[str, str | None]
+_PLAIN: Mapping[str, OwnKind] = {
+    **dict.fromkeys(("integer", "double", "bigint", "currency", "percent"), "number"),
+    **dict.fromkeys(("picklist", "boolean", "date"), "text"),
+}
 
 
-_PLAIN = ("integer", "double", "bigint", "currency", "percent", "picklist", "boolean", "date")
-
-
-def is_own(known: Record) -> bool:
-    """Whether a field is one that the company made, and holds no words of people."""
-    return bool(known.get("custom_field")) and known.get("data_type") in _PLAIN
+def own_fields(fields: Sequence[Record]) -> dict[str, OwnKind]:
+    """Fields that the company made and that hold no words of people, and what they hold."""
+    made = {str(f["api_name"]): _PLAIN.get(str(f.get("data_type"))) for f in fields if f.get("custom_field")}
+    return {name: kind for name, kind in made.items() if kind}
 
 
 def api_fields(module: str, columns: Sequence[str], known: Sequence[str]) -> list[str]:

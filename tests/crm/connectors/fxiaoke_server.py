@@ -1,14 +1,12 @@
 """A stand-in for 纷享销客 on loopback, behaving as its open API is published: tokens, pages, limits, codes, faults."""
 
 import re
-import threading
 import time
 from collections import Counter, deque
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
-from tests.crm.connectors.stand_in import Answer, Asked, StandIn
+from tests.crm.connectors.stand_in import Answer, Asked, CrmStandIn, StandIn
 
 KEYS = {"app_id": "FSAID_1", "app_secret": "hush-secret", "permanent_code": "hush-code", "user_id": "1000"}
 STAGES = {"s1": "初步接洽", "s2": "方案报价", "s3": "赢单", "s4": "输单"}
@@ -69,15 +67,15 @@ def _number(value: Any) -> Any:
     return int(value) if re.fullmatch(r"\d{1,17}", str(value)) else str(value)
 
 
-class FxiaokeCrm:
-    """The CRM behind the server: records, tokens, its clock `now`, and what it counted of its limits."""
+class FxiaokeCrm(CrmStandIn):
+    """The CRM behind the server: records, tokens, and what it counted of its limits; a fault may be `code N` too."""
+
+    empty: ClassVar[Record] = {"errorCode": 0, "data": {"dataList": []}}
 
     def __init__(self) -> None:
-        self.now = datetime(2026, 1, 1, 8, tzinfo=UTC)
+        super().__init__()
         self.records: dict[str, dict[str, Record]] = {name: {} for name in FIELDS}
         self.fields = {name: dict(fields) for name, fields in FIELDS.items()}
-        self.faults: deque[str] = deque()
-        self.asked: list[Asked] = []
         self.burst, self.seconds, self.quota = 100, 20.0, 1_000_000
         self.exceeded: Counter[str] = Counter()
         self.shows_bin = True
@@ -85,15 +83,17 @@ class FxiaokeCrm:
         self.token, self.token_made, self.good_until = "", 0.0, {}
         self.token_calls: list[float] = []
         self.tokens_at_once, self.most_tokens_at_once = 0, 0
-        self.meanwhile: dict[int, Any] = {}  # what users do when the n-th query comes
+        self.at_query: dict[int, Any] = {}  # what users do when the n-th query comes
         self.queries = 0
         self._sent: dict[str, deque[float]] = {}
         self._traces: set[str] = set()
-        self._lock = threading.Lock()
 
-    def tick(self, **by: float) -> datetime:
-        self.now += timedelta(**by)
-        return self.now
+    def expire(self) -> None:
+        self.good_until.clear()
+        self.token = ""
+
+    def busy(self, status: int, headers: dict[str, str]) -> Answer:
+        return Answer(status, {"errorMessage": "busy"}, headers)
 
     def ms(self) -> int:
         return int(self.now.timestamp() * 1000)
@@ -120,28 +120,16 @@ class FxiaokeCrm:
             return self._token(asked)
         with self._lock:
             self.asked.append(asked)
-            if said := self._fault():
+            if said := self.fault():
                 return said
             if problem := self._problem(asked):
                 return coded(problem)
             return self._route(asked.path, asked.json)
 
-    def _fault(self) -> Answer | None:
-        fault = self.faults.popleft() if self.faults else ""
-        if not fault:
-            return None
-        kind, _, rest = fault.partition(" ")
-        if kind == "expire":
-            self.good_until.clear()
-            self.token = ""
-            return None
-        if kind in ("cut", "half"):
-            return Answer(200, {"errorCode": 0, "data": {"dataList": []}}, broken=kind)
-        if kind == "slow":
-            return Answer(200, {"errorCode": 0}, after=float(rest), broken="cut")
-        if kind == "code":
-            return coded(int(rest))
-        return Answer(int(kind), {"errorMessage": "busy"}, {"Retry-After": rest} if rest else {})
+    def fault(self) -> Answer | None:
+        if self.faults and self.faults[0].startswith("code "):
+            return coded(int(self.faults.popleft().removeprefix("code ")))
+        return super().fault()
 
     def _problem(self, asked: Asked) -> int:
         """The errorCode of what is wrong with a call; 0: nothing."""
@@ -181,7 +169,7 @@ class FxiaokeCrm:
 
     def _query(self, wish: Record, own: bool) -> Answer:
         self.queries += 1
-        if act := self.meanwhile.pop(self.queries, None):
+        if act := self.at_query.pop(self.queries, None):
             act()
         data = wish["data"]
         name, search = data["dataObjectApiName"], data["search_query_info"]

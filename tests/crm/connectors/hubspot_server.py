@@ -2,13 +2,12 @@
 
 import itertools
 import re
-import threading
 import time
 from collections import deque
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
 
-from tests.crm.connectors.stand_in import Answer, Asked, StandIn
+from tests.crm.connectors.stand_in import Answer, Asked, CrmStandIn, StandIn
 
 TOKEN = "hush-pat-1"
 APP = {"client_id": "app-1", "client_secret": "hush-secret", "refresh_token": "hush-refresh"}
@@ -47,33 +46,34 @@ LAST = {"contacts": "lastmodifieddate"}
 Record = dict[str, Any]
 
 
-class HubSpotAccount:
-    """The company's data behind the server; `now` is its clock."""
+class HubSpotAccount(CrmStandIn):
+    """The company's data behind the server."""
+
+    empty: ClassVar[Record] = {"results": []}
 
     def __init__(self) -> None:
-        self.now = datetime(2026, 1, 1, 8, tzinfo=UTC)
+        super().__init__()
         self.owners: list[Record] = []
         self.records: dict[str, dict[str, Record]] = {kind: {} for kind in PROPERTIES}
         self.bin: dict[str, dict[str, Record]] = {kind: {} for kind in PROPERTIES}
         self.links: dict[tuple[str, str], dict[str, list[tuple[str, int]]]] = {}
         self.merged: dict[str, str] = {}
-        self.faults: deque[str] = deque()
-        self.asked: list[Asked] = []
         self.list_page, self.search_page, self.search_end = 100, 200, 10_000
         self.lag = timedelta(0)  # how long a change cannot be searched for
         self.most, self.burst, self.seconds, self.searches = 100_000, 100_000, 10.0, 100_000
+        self.search_seconds = 1.0
         self.exceeded = 0
         self.tokens = {TOKEN}
         self.renewed = 0
-        self.meanwhile: dict[int, Any] = {}
         self._sent: deque[float] = deque()
         self._searched: deque[float] = deque()
         self._count = itertools.count(1)
-        self._lock = threading.Lock()
 
-    def tick(self, **by: float) -> datetime:
-        self.now += timedelta(**by)
-        return self.now
+    def expire(self) -> None:
+        self.tokens.clear()
+
+    def busy(self, status: int, headers: dict[str, str]) -> Answer:
+        return problem(status, "RATE_LIMITS", headers)
 
     def stamp(self) -> str:
         return self.now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -117,16 +117,9 @@ class HubSpotAccount:
             if asked.path == "/oauth/v1/token":
                 return self._token(asked)
             self.asked.append(asked)
-            if act := self.meanwhile.pop(len(self.asked), None):
-                act()
-            fault = self.faults.popleft() if self.faults else ""
-            if fault == "expire":
-                self.tokens.clear()
-            elif fault in ("cut", "half"):
-                return Answer(200, {"results": []}, broken=fault)
-            elif fault:
-                status, _, wait = fault.partition(" ")
-                return problem(int(status), "RATE_LIMITS", {"Retry-After": wait} if wait else {})
+            self.let_users_act(asked.path)
+            if said := self.fault():
+                return said
             if asked.headers.get("authorization", "").removeprefix("Bearer ") not in self.tokens:
                 return problem(401, "EXPIRED_AUTHENTICATION")
             if said := self._too_often(asked.path):
@@ -142,7 +135,7 @@ class HubSpotAccount:
         now = time.monotonic()
         windows = [(self._sent, self.burst, self.seconds, "TEN_SECONDLY_ROLLING")]
         if path.endswith("/search"):
-            windows.append((self._searched, self.searches, 1.0, "SECONDLY"))
+            windows.append((self._searched, self.searches, self.search_seconds, "SECONDLY"))
         for sent, most, seconds, policy in windows:
             while sent and now - sent[0] >= seconds:
                 sent.popleft()

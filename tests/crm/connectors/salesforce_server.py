@@ -2,12 +2,10 @@
 
 import itertools
 import re
-import threading
-from collections import deque
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime
+from typing import Any, ClassVar
 
-from tests.crm.connectors.stand_in import Answer, Asked, StandIn
+from tests.crm.connectors.stand_in import Answer, Asked, CrmStandIn, StandIn
 
 KEYS = {"client_id": "hush-client", "client_secret": "hush-secret"}
 STAGES = {"Prospecting": (False, False), "Proposal": (False, False), "Won": (True, True), "Lost": (True, False)}
@@ -46,25 +44,25 @@ _SOQL = re.compile(r"SELECT (?P<fields>.+?) FROM (?P<name>\w+)(?: WHERE (?P<wher
 Record = dict[str, Any]
 
 
-class SalesforceOrg:
-    """The company's data behind the server; `now` is its clock."""
+class SalesforceOrg(CrmStandIn):
+    """The company's data behind the server."""
+
+    empty: ClassVar[Record] = {"records": [], "done": True}
 
     def __init__(self) -> None:
-        self.now = datetime(2026, 1, 1, 8, tzinfo=UTC)
+        super().__init__()
         self.records: dict[str, dict[str, Record]] = {name: {} for name in FIELDS}
-        self.faults: deque[str] = deque()
-        self.asked: list[Asked] = []
         self.page, self.most = 2000, 100_000
         self.tokens: set[str] = set()
         self.renewed = 0
         self.locators: dict[str, tuple[list[Record], int]] = {}
-        self.meanwhile: dict[int, Any] = {}
         self._count = itertools.count(1)
-        self._lock = threading.Lock()
 
-    def tick(self, **by: float) -> datetime:
-        self.now += timedelta(**by)
-        return self.now
+    def expire(self) -> None:
+        self.tokens.clear()
+
+    def busy(self, status: int, headers: dict[str, str]) -> Answer:
+        return problem(status, "SERVER_UNAVAILABLE", headers)
 
     def stamp(self) -> str:
         return self.now.strftime("%Y-%m-%dT%H:%M:%S.000+0000")
@@ -101,16 +99,9 @@ class SalesforceOrg:
             return self._token(asked)
         with self._lock:
             self.asked.append(asked)
-            if act := self.meanwhile.pop(len(self.asked), None):
-                act()
-            fault = self.faults.popleft() if self.faults else ""
-            if fault == "expire":
-                self.tokens.clear()
-            elif fault in ("cut", "half"):
-                return Answer(200, {"records": [], "done": True}, broken=fault)
-            elif fault:
-                status, _, wait = fault.partition(" ")
-                return problem(int(status), "SERVER_UNAVAILABLE", {"Retry-After": wait} if wait else {})
+            self.let_users_act(asked.path)
+            if said := self.fault():
+                return said
             if asked.headers.get("authorization", "").removeprefix("Bearer ") not in self.tokens:
                 return problem(401, "INVALID_SESSION_ID")
             if len(self.asked) > self.most:

@@ -1,10 +1,12 @@
-"""An HTTP server on loopback for stand-ins: one function answers; connections can be cut, bodies broken off."""
+"""What stand-ins of CRMs share: an HTTP server on loopback, a clock, and faults: cuts, broken bodies, long waits."""
 
 import json
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -39,6 +41,54 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     broken: str = ""
     after: float = 0.0
+
+
+class CrmStandIn:
+    """A CRM behind a server: its clock `now`, calls that were made, and faults to come, one a call.
+
+    A fault is cut (no answer), half (of a body), slow SECONDS (then no answer), expire (of all tokens), a status such
+    as 503, or one with the seconds of Retry-After: `429 1`; an empty one is none.
+    """
+
+    empty: Any = None
+    """Body of an answer without records."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 1, 8, tzinfo=UTC)
+        self.faults: deque[str] = deque()
+        self.asked: list[Any] = []
+        self.meanwhile: dict[str, Callable[[], object]] = {}  # users act when such a path is asked
+        self._lock = threading.Lock()
+
+    def tick(self, **by: float) -> datetime:
+        self.now += timedelta(**by)
+        return self.now
+
+    def expire(self) -> None:
+        """Let all tokens end."""
+        raise NotImplementedError
+
+    def busy(self, status: int, headers: dict[str, str]) -> Answer:
+        """How this CRM says that it cannot answer."""
+        raise NotImplementedError
+
+    def let_users_act(self, path: str) -> None:
+        """What users do meanwhile, where it is due."""
+        for part in [part for part in self.meanwhile if part in path]:
+            self.meanwhile.pop(part)()
+
+    def fault(self) -> Answer | None:
+        """The answer that the next fault makes of this call; none where there is no fault, or tokens end."""
+        kind, _, rest = (self.faults.popleft() if self.faults else "").partition(" ")
+        if kind == "expire":
+            self.expire()
+        if kind in ("", "expire"):
+            return None
+        if kind in ("cut", "half"):
+            return Answer(200, self.empty, broken=kind)
+        if kind == "slow":
+            return Answer(200, self.empty, after=float(rest), broken="cut")
+        return self.busy(int(kind), {"Retry-After": rest} if rest else {})
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -53,7 +53,7 @@ class ListCrm:
     asked: list[dict[str, list[str]]] = field(default_factory=list)
     people: MemoryPeopleBook = field(default_factory=MemoryPeopleBook)
 
-    def own_fields(self) -> dict[str, list[str]]:
+    def own_fields(self) -> dict[str, dict[str, str]]:
         return {}
 
     def pull(self, state, stop, wanted) -> Iterator[Batch]:

@@ -261,7 +261,7 @@ def test_records_that_change_while_pages_are_read_are_neither_lost_nor_doubled(s
 
     for query in range(5, 60):  # somewhere in the reading of deals, whichever query that is
         if query % 9 == 0:
-            crm.meanwhile[crm.queries + query] = users
+            crm.at_query[crm.queries + query] = users
             break
     site.sync(pages=1)
     crm.tick(days=2)

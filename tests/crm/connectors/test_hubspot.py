@@ -4,8 +4,10 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -79,12 +81,14 @@ class Site:
     def __init__(self, root: Path, account: HubSpotAccount, address: str) -> None:
         self.root, self.account, self.address = root, account, address
         self.lake, self.people, self.state = Lake(root / "lake"), MemoryPeopleBook(), root / "hubspot.json"
-        self.ahead = timedelta(0)
+        self.ahead, self.timeout = timedelta(0), 5.0
         self.keys = HubSpotKeys(**APP)
 
     def connector(self, **limits: Any) -> HubSpot:
         wide = {"burst": 100_000, "searches": 100_000, **limits}
-        return HubSpot(self.keys, host=self.address, limits=HubSpotLimits(**wide), patience=PATIENCE)
+        return HubSpot(
+            self.keys, host=self.address, limits=HubSpotLimits(**wide), patience=replace(PATIENCE, timeout=self.timeout)
+        )
 
     def sync(self, **limits: Any) -> SyncReport:
         connector = self.connector(**limits)
@@ -230,10 +234,37 @@ def test_a_change_that_cannot_be_searched_for_yet_comes_with_the_next_sync(site:
 
 def test_faults_on_the_way_change_nothing(site: Site) -> None:
     faults = ["503", "", "500", "cut", "", "429 1", "half", "", "expire", "", "503 0", "cut", "half", "", "expire"]
-    site.account.faults.extend([*faults, "423", "", "429"])
+    site.timeout = 1.0
+    site.account.faults.extend([*faults, "423", "", "429", "", "slow 1.5"])
     site.sync()
     assert_equal(site)
     assert not site.account.faults
+
+
+def test_records_that_change_while_pages_are_read_are_neither_lost_nor_doubled(site: Site) -> None:
+    """Between two pages of a list, and of a search: the first deal changes, the last goes, one comes."""
+    account = site.account
+    account.list_page = account.search_page = 4
+
+    def users(new: int) -> None:
+        account.tick(seconds=1)
+        first, *_, last = sorted(account.records["deals"], key=int)
+        account.delete("deals", last)
+        account.put("deals", first, amount="8")
+        add_deal(account, new)
+
+    account.meanwhile["deals/batch/read"] = partial(users, 77)
+    site.sync(pages=1)
+    account.tick(days=1)
+    for key in list(account.records["deals"]):
+        account.put("deals", key, amount="9")
+    account.meanwhile["deals/batch/read"] = partial(users, 78)
+    site.sync(pages=1)
+    assert not account.meanwhile
+    account.tick(minutes=10)
+    site.sync(pages=1)
+    assert_equal(site)
+    assert ("1078",) in site.rows("deals", "deal_id")
 
 
 @pytest.mark.parametrize("place", [8, 14, 17, 22, 26])

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +77,11 @@ class Site:
     def __init__(self, root: Path, org: SalesforceOrg, address: str) -> None:
         self.root, self.org, self.address = root, org, address
         self.lake, self.people, self.state = Lake(root / "lake"), MemoryPeopleBook(), root / "salesforce.json"
-        self.ahead = timedelta(0)
+        self.ahead, self.timeout = timedelta(0), 5.0
 
     def connector(self, calls: int = 2000, **keys: str) -> Salesforce:
         given = SalesforceKeys(self.address, **{**KEYS, **keys})
-        patience = Patience(tries=5, first_wait=0.01, longest_wait=2, timeout=5)
+        patience = Patience(tries=5, first_wait=0.01, longest_wait=2, timeout=self.timeout)
         return Salesforce(given, limits=SalesforceLimits(batch=10, calls=calls), patience=patience)
 
     def sync(self, **options: Any) -> SyncReport:
@@ -166,10 +167,36 @@ def test_later_syncs_follow_changes_with_their_log_deletions_and_merges(site: Si
 
 def test_faults_on_the_way_change_nothing(site: Site) -> None:
     faults = ["503", "", "500", "cut", "", "429 1", "half", "", "expire", "", "503 0", "cut", "half", "", "expire"]
-    site.org.faults.extend(faults)
+    site.timeout = 1.0
+    site.org.faults.extend([*faults, "429", "", "slow 1.5"])
     site.sync()
     assert_equal(site)
     assert not site.org.faults
+
+
+def test_records_that_change_while_pages_are_read_are_neither_lost_nor_doubled(site: Site) -> None:
+    """Between two pages of a query: the first deal changes, the last goes, one comes."""
+    org = site.org
+
+    def users(new: int) -> None:
+        org.tick(seconds=1)
+        first, *_, last = sorted(i for i, r in org.records["Opportunity"].items() if not r["IsDeleted"])
+        org.delete("Opportunity", last)
+        org.put("Opportunity", first, Amount=8.0, StageName="Proposal")
+        add_deal(org, new)
+
+    org.meanwhile["query/01g"] = partial(users, 77)
+    site.sync()
+    org.tick(days=1)
+    for key in list(org.records["Opportunity"]):
+        org.put("Opportunity", key, Amount=9.0)
+    org.meanwhile["query/01g"] = partial(users, 78)
+    site.sync()
+    assert not org.meanwhile
+    org.tick(minutes=10)
+    site.sync()
+    assert_equal(site)
+    assert (opp(78),) in site.rows("deals", "deal_id")
 
 
 @pytest.mark.parametrize("place", [10, 12, 14])

@@ -84,6 +84,7 @@ class Site:
     def __init__(self, root: Path, crm: ZohoCrm, address: str) -> None:
         self.root, self.crm, self.address = root, crm, address
         self.lake, self.people, self.state = Lake(root / "lake"), MemoryPeopleBook(), root / "zoho.json"
+        self.ahead, self.timeout = timedelta(0), 5.0
 
     def sync(
         self, page: int = 5, pages: int = 10, calls: int = 2000, timeline: bool = False, bulk: bool = False, **keys: str
@@ -92,11 +93,11 @@ class Site:
             ZohoKeys(**{**KEYS, **keys}), accounts=self.address,
             limits=ZohoLimits(page=page, pages=pages, calls=calls, bulk=bulk, poll=0.01),
             timeline=timeline,
-            patience=Patience(tries=5, first_wait=0.01, longest_wait=2, timeout=5),
+            patience=Patience(tries=5, first_wait=0.01, longest_wait=2, timeout=self.timeout),
         )  # fmt: skip
         return sync(
             connector, lake=self.lake, people=self.people, quarantine=self.root / "q", company=Company(),
-            state_file=self.state, stop=self.crm.now, mapping=load(connector.declaration.mapping),
+            state_file=self.state, stop=self.crm.now + self.ahead, mapping=load(connector.declaration.mapping),
         )  # fmt: skip
 
     def rows(self, table: str, *columns: str) -> list[tuple[Any, ...]]:
@@ -136,6 +137,7 @@ def assert_equal(site: Site) -> None:
     assert called == sorted(calls, key=str)
     assert site.rows("accounts", "account_id") == sorted((i,) for i in crm.records["Accounts"])
     assert site.rows("contacts", "contact_id") == sorted((i,) for i in crm.records["Contacts"])
+    assert crm.peak_at_once <= 4  # of the ten calls at a time that are allowed
 
 
 def at(text: str) -> datetime:
@@ -200,6 +202,21 @@ def test_timelines_tell_past_amounts_and_close_dates_from_before_the_first_sync(
     ]
 
 
+def test_a_field_that_is_empty_at_first_holds_what_the_crm_says_it_holds(site: Site) -> None:
+    made = {"custom_field": True}
+    site.crm.own["Deals"] = {"Risk": {**made, "data_type": "double"}, "Class": {**made, "data_type": "picklist"}}
+    site.sync()
+    for deal in ("301", "302"):
+        site.crm.put("Deals", deal, Risk=3.5, Class="7")
+    site.crm.tick(hours=1)
+    site.sync()
+    assert ("301", 3.5, "7") in site.rows("deals", "deal_id", "x_risk", "x_class")
+    logged = site.rows("deal_changes", "deal_id", "field", "old_value", "new_value")
+    assert [r for r in logged if r[0] == "301" and r[1].startswith("x_")] == [
+        ("301", "x_class", None, "7"), ("301", "x_risk", None, "3.5"),
+    ]  # fmt: skip
+
+
 def test_leads_are_deals_of_their_kind_and_converted_ones_are_won(site: Site) -> None:
     crm = site.crm
     for ident, status, converted in (("600", "Contacted", False), ("601", "Junk Lead", False), ("602", None, True)):
@@ -228,12 +245,25 @@ def test_faults_on_the_way_change_nothing(site: Site) -> None:
         "cut",
         "",
         "expire",
+        "slow 1.5",
         "429",
     ]
+    site.timeout = 1.0
     site.crm.faults.extend(faults)
     site.sync()
     assert_equal(site)
     assert not site.crm.faults
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=5), timedelta(minutes=-5)])
+def test_a_clock_that_is_five_minutes_off_loses_nothing(site: Site, ahead: timedelta) -> None:
+    site.ahead = ahead
+    site.crm.tick(hours=1)
+    for n in range(3):
+        site.crm.tick(minutes=2)
+        site.crm.put("Deals", str(300 + n), Amount=n + 0.5)
+        site.sync()
+        assert_equal(site)
 
 
 def test_a_token_that_ends_is_renewed_once_by_all_threads(site: Site) -> None:

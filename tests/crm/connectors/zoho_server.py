@@ -3,13 +3,11 @@
 import csv
 import io
 import re
-import threading
 import zipfile
-from collections import deque
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
-from tests.crm.connectors.stand_in import Answer, Asked, StandIn
+from tests.crm.connectors.stand_in import Answer, Asked, CrmStandIn, StandIn
 
 KEYS = {"client_id": "client-1", "client_secret": "hush-secret", "refresh_token": "hush-refresh"}
 STAGES = {
@@ -50,17 +48,17 @@ def refusal(status: int, code: str, **headers: str) -> Answer:
     return Answer(status, body, headers)
 
 
-class ZohoCrm:
-    """The CRM behind the server: records, their stages, what was deleted; `now` is its clock."""
+class ZohoCrm(CrmStandIn):
+    """The CRM behind the server: records, their stages, what was deleted."""
+
+    empty: ClassVar[Record] = {"data": [], "info": {}}
 
     def __init__(self) -> None:
-        self.now = datetime(2026, 1, 1, 8, tzinfo=UTC)
+        super().__init__()
         self.users: list[Record] = []
         self.records: dict[str, dict[str, Record]] = {m: {} for m in FIELDS}
         self.stages: dict[str, list[Record]] = {}
         self.deleted: dict[str, list[Record]] = {m: [] for m in FIELDS}
-        self.faults: deque[str] = deque()
-        self.asked: list[str] = []
         self.own: dict[str, dict[str, Record]] = {m: {} for m in FIELDS}  # fields the company made, as described
         self.timelines: dict[str, list[Record]] = {}
         self.channels: dict[str, Record] = {}
@@ -69,16 +67,16 @@ class ZohoCrm:
         self.files: dict[str, Record] = {}  # jobs of bulk read
         self.query_rows = 2000
         self.looks, self.file_rows = 0, 200_000  # looks at a job before its file is there, and rows of a file
-        self.page_limit, self.at_once, self.most_at_once = 200, 0, 10
+        self.page_limit, self.at_once, self.most_at_once, self.peak_at_once = 200, 0, 10, 0
         self.tokens: set[str] = set()
         self.renewed = 0
         self.pages: dict[str, int] = {}
-        self.meanwhile: dict[str, Any] = {}  # what a user does when a path with such an end is first asked for
-        self._lock = threading.Lock()
 
-    def tick(self, **by: float) -> str:
-        self.now += timedelta(**by)
-        return self.stamp()
+    def expire(self) -> None:
+        self.tokens.clear()
+
+    def busy(self, status: int, headers: dict[str, str]) -> Answer:
+        return refusal(status, "TOO_MANY_REQUESTS", **headers)
 
     def stamp(self) -> str:
         return self.now.astimezone(UTC).isoformat(timespec="seconds")
@@ -117,13 +115,9 @@ class ZohoCrm:
         """One call of the API."""
         with self._lock:
             self.asked.append(path)
-            if act := self.meanwhile.pop(path.rsplit("/", 1)[-1], None):
-                act()
-            fault = self.faults.popleft() if self.faults else ""
-            if fault == "expire":
-                self.tokens.clear()
-            elif fault:
-                return _fault(fault)
+            self.let_users_act(path)
+            if said := self.fault():
+                return said
             if headers.get("Authorization", "").removeprefix("Zoho-oauthtoken ") not in self.tokens:
                 return refusal(401, "INVALID_TOKEN")
             if self.at_once > self.most_at_once:
@@ -348,13 +342,6 @@ class ZohoCrm:
         return Answer(200, {"access_token": token, "api_domain": host, "token_type": "Bearer", "expires_in": 3600})
 
 
-def _fault(kind: str) -> Answer:
-    if kind in ("cut", "half"):
-        return Answer(200, {"data": [], "info": {}}, broken=kind)
-    status, _, wait = kind.partition(" ")
-    return refusal(int(status), "TOO_MANY_REQUESTS", **({"Retry-After": wait} if wait else {}))
-
-
 def _key_alone(value: Any) -> Any:
     """Of a lookup, files and queries give the key."""
     return {"id": value["id"]} if isinstance(value, dict) else value
@@ -392,6 +379,7 @@ class ZohoServer:
         if asked.path == "/oauth/v2/token":
             return self._crm.token(asked.form, f"http://{asked.headers['host']}")
         self._crm.at_once += 1
+        self._crm.peak_at_once = max(self._crm.peak_at_once, self._crm.at_once)
         try:
             headers = {name.title(): value for name, value in asked.headers.items()}
             body = asked.json if asked.body else None
