@@ -89,7 +89,7 @@ def psi(now: Mapping[str, float], then: Mapping[str, float], least: float = 0.00
 
 
 def monthly(facts: Facts, company: Company) -> pd.Series:
-    """Bookings of the whole fiscal months on record, oldest first."""
+    """Bookings of the whole fiscal months on record, oldest first, by month such as 2026-10."""
     won = _won(facts)
     end, found = company.period_of(facts.today, "month").start, dict[str, float]()
     oldest = facts.first_day
@@ -97,7 +97,8 @@ def monthly(facts: Facts, company: Company) -> pd.Series:
         month = company.period_of(end - timedelta(days=1), "month")
         if month.start < oldest:
             break
-        found[month.name] = _sum(won, month.start, month.end)
+        middle = month.start + (month.end - month.start) / 2  # a fiscal month goes by the calendar's month it lies in
+        found[f"{middle:%Y-%m}"] = _sum(won, month.start, month.end)
         end = month.start
     return pd.Series(dict(reversed(found.items())), dtype=float)
 

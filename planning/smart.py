@@ -12,7 +12,7 @@ import pandas as pd
 from crm.company import Company
 from crm.schema import SHARE_METRICS
 from planning.events import local_day
-from planning.goals import COMPANY, EVENT_OF, RATIO_METRICS, TABLES_NEEDED, Facts, Goal, in_scope, needs
+from planning.goals import COMPANY, EVENT_OF, MONEY_METRICS, RATIO_METRICS, TABLES_NEEDED, Facts, Goal, in_scope, needs
 from planning.periods import grain_of
 from planning.workdays import Workdays
 
@@ -89,8 +89,8 @@ def check(
     found = [
         *_specific(goal, facts),
         *_measurable(goal, facts, forecast),
-        *_achievable(goal, forecast, past),
-        *_relevant(goal, others),
+        *_achievable(goal, forecast, past, company.base_currency),
+        *_relevant(goal, others, company.base_currency),
         *_timely(goal, company, workdays or Workdays()),
     ]
     fine = [Finding(letter, "ok", "goal_id", "Fine.", "没有问题。") for letter in "SMART"
@@ -160,7 +160,7 @@ def _enough(goal: Goal, facts: Facts) -> list[Finding]:
     return found
 
 
-def _achievable(goal: Goal, forecast: Forecast | None, past: Sequence[float]) -> list[Finding]:
+def _achievable(goal: Goal, forecast: Forecast | None, past: Sequence[float], currency: str) -> list[Finding]:
     if goal.target is None or goal.target <= 0:
         return [
             _warn("A", "target", "There is no target.", "没有目标值。", "Give a value above 0.", "请填写大于0的值。")
@@ -168,8 +168,9 @@ def _achievable(goal: Goal, forecast: Forecast | None, past: Sequence[float]) ->
     if forecast is None:
         return _against_past(float(goal.target), past)
     p, n = forecast.p_attain, forecast.n_draws
-    said = (f"Reached in {p * n:.0f} of {n} simulated periods; {_amount(goal, forecast.median)} in half of them.",
-            f"{n}次模拟中有{p * n:.0f}次达到；其中一半达到{_amount(goal, forecast.median)}。")  # fmt: skip
+    middle = _amount(goal, forecast.median, currency)
+    said = (f"Reached in {p * n:.0f} of {n} simulated periods; {middle} in half of them.",
+            f"{n}次模拟中有{p * n:.0f}次达到；其中一半达到{middle}。")  # fmt: skip
     grades = ((0.10, "Out of reach", "难以企及"), (0.30, "A stretch", "有挑战"))
     for limit, en, zh in grades:
         if p < limit:
@@ -196,7 +197,7 @@ def _against_past(target: float, past: Sequence[float]) -> list[Finding]:
     return [_warn("A", "target", *said, "Check the number, or say what changes.", "请核对数值，或说明有何变化。")]
 
 
-def _relevant(goal: Goal, others: Sequence[Goal]) -> list[Finding]:
+def _relevant(goal: Goal, others: Sequence[Goal], currency: str) -> list[Finding]:
     found = []
     parent = next((g for g in others if g.goal_id == goal.parent_goal_id), None)
     if parent is None:
@@ -210,7 +211,7 @@ def _relevant(goal: Goal, others: Sequence[Goal]) -> list[Finding]:
     elif goal.start < parent.start or goal.end > parent.end:
         found.append(_warn("R", "period_start", "Its period is not inside that of the goal above.",
                            "期间超出上级目标的期间。", "Move its bounds.", "请调整起止日期。"))  # fmt: skip
-    found += _coverage(goal, others)
+    found += _coverage(goal, others, currency)
     beside = [g for g in others if g.owner_id == goal.owner_id and g.metric != "activities"]
     if goal.metric == "activities" and not beside:
         found.append(_warn("R", "metric", "Activities alone are counted: nothing says what they are for.",
@@ -219,7 +220,7 @@ def _relevant(goal: Goal, others: Sequence[Goal]) -> list[Finding]:
     return found
 
 
-def _coverage(goal: Goal, others: Sequence[Goal]) -> list[Finding]:
+def _coverage(goal: Goal, others: Sequence[Goal], currency: str) -> list[Finding]:
     """How much of the parent this goal and those beside it take up, else how much of it its own children do."""
     parent = next((g for g in others if g.goal_id == goal.parent_goal_id), goal)
     below = [g for g in [goal, *others] if g.goal_id != parent.goal_id and g.parent_goal_id == parent.goal_id]
@@ -230,7 +231,7 @@ def _coverage(goal: Goal, others: Sequence[Goal]) -> list[Finding]:
     ratio = total / float(parent.target)
     if 1.0 <= ratio <= 1.10:
         return []
-    gap = _amount(parent, abs(float(parent.target) - total))
+    gap = _amount(parent, abs(float(parent.target) - total), currency)
     if ratio < 1:
         return [_warn("R", "parent_goal_id", f"{gap} of the parent is not assigned (coverage {ratio:.2f}).",
                       f"上级目标中有{gap}尚未分配(覆盖率{ratio:.2f})。", "Split it anew.", "请重新分解。")]  # fmt: skip
@@ -276,9 +277,11 @@ def _recent(rows: pd.DataFrame, today: date) -> pd.DataFrame:
     return rows[rows["day"] > pd.Timestamp(today - timedelta(days=_LOOK_BACK))]
 
 
-def _amount(goal: Goal, value: float) -> str:
+def _amount(goal: Goal, value: float, currency: str) -> str:
     if goal.metric in SHARE_METRICS:
         return f"{value:.1%}"
+    if goal.metric in MONEY_METRICS:
+        return f"{currency} {value:,.0f}"
     return f"{value:,.2f}" if goal.metric in RATIO_METRICS else f"{value:,.0f}"
 
 

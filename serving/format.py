@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from zoneinfo import ZoneInfo
@@ -67,6 +67,10 @@ class Formats:
         if (x := _known(value)) is None:
             return MISSING
         return _signed(x, self.symbol + f"{_round(abs(x), 0):,.0f}")
+
+    def money_in(self, value: float | None, currency: str | None) -> str:
+        """Money to the unit in the currency that a record names, else in the base currency."""
+        return (replace(self, currency=currency) if currency else self).money_full(value)
 
     @property
     def symbol(self) -> str:
@@ -162,6 +166,14 @@ class Formats:
             return f"{name}（{first.month}–{last.month}月）"
         months = "–".join(format_date(day, "MMM", locale=self.language.locale) for day in (first, last))
         return f"{part} {year} ({months})" if part else f"{year} ({months})"
+
+    def month(self, month: str, *, short: bool = False) -> str:
+        """A month such as 2026-11 in words: with its year, or short as under a chart."""
+        year, number = month.split("-")
+        if short:
+            return f"{int(number)}月" if self._zh else f"{int(number)}/{year[2:]}"
+        name = format_date(date(int(year), int(number), 1), "MMM y", locale=self.language.locale)
+        return f"{year}年{int(number)}月" if self._zh else name
 
     def day(self, when: Day | None) -> Day | None:
         """The day of a moment on the company's clock."""

@@ -94,7 +94,7 @@ def by_inputs(what: str, inputs: Inputs, policy: Retrain) -> tuple[Trigger, pd.D
         text = f"{few} {inputs.unit} to compare inputs with; {FEWEST} are needed."
         if not len(now):
             text = "Nothing newer than its training data to compare inputs with."
-        return Trigger(what, "input drift", False, text, 0.0, limit), pd.DataFrame()
+        return Trigger(what, "input drift", False, text, 0.0, limit, known=False), pd.DataFrame()
     table = input_drift(before, now, psi=policy.psi, error=policy.error)
     moved = table[table["drifted"]]
     named = ", ".join(f"{r.column} ({r.before} to {r.now}, PSI {r.psi:.2f})" for r in moved.head(5).itertuples())
@@ -117,7 +117,7 @@ def by_calibration(what: str, judged: pd.DataFrame, policy: Retrain, *, unit: st
         found = calibration_drift(p, came, error=policy.error)
     if not np.isfinite(found["bound"]):
         text = f"{found['rows']} issued forecasts can be judged; {FEWEST} are needed to watch calibration."
-        return Trigger(what, "calibration drift", False, text, 0.0, 0.0)
+        return Trigger(what, "calibration drift", False, text, 0.0, 0.0, known=False)
     of = "deals" if unit == "deal" else "customers"
     figures = f"CUSUM {found['statistic']:.1f}, bound {found['bound']:.1f}, {found['rows']} {of}"
     text = f"Issued forecasts hold ({figures})."

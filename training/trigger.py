@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """What is watched of which model, whether it calls for a new training (`due`), and a sentence with figures."""
+    """What is watched of which model, whether it calls for a new training (`due`), and a sentence with figures.
+
+    `known` is False where there is too little to tell yet.
+    """
 
     what: str
     name: str
@@ -15,3 +18,4 @@ class Trigger:
     text: str
     value: float
     limit: float
+    known: bool = True

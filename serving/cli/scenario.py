@@ -56,7 +56,7 @@ def scenario(
     for one in found:
         typer.echo(f"{one.kind} {one.subject}: {one.actual:,.0f}, to be expected {one.expected:,.0f} ({one.basis})")
     if not found:
-        typer.echo("Plan and reality agree: nothing is below what was to be expected by today.")
+        typer.echo("Nothing stands out: teams, products, segments and the market are within their usual ranges.")
     if trend is not None:
         word = "outside" if trend.outside else "inside"
         typer.echo(f"{trend.month}: {trend.actual:,.0f}, {word} {trend.low:,.0f} to {trend.high:,.0f} ({trend.method})")

@@ -229,7 +229,7 @@ def _facts(desk: Desk, account_id: str, fact: dict[str, Any], score: dict[str, A
 def _event(desk: Desk, row: dict[str, Any]) -> Event:
     f, say, when = desk.formats, desk.language.say, words.moment(row["happened_at"])
     amount = number(row["amount"])
-    money = f"{f.number(amount)} {words.text_or(row['currency'], f.currency)}" if amount is not None else ""
+    money = f.money_in(amount, words.text_or(row["currency"], ""))
     if row["what"] == "order":
         back = row["detail"] == "return"
         text = say("Return of {amount}", amount=money) if back else say("Order of {amount}", amount=money)

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 
 from serving import audit
 from serving.dependencies import AdminDep
+from serving.pages import audit_words
 from serving.pages.desk import Desk, DeskDep
 from serving.pages.rail import Rail
 from serving.tables.audit import AuditEntry
@@ -47,7 +48,7 @@ def show_audit(
         "audit.html",
         "audit",
         rows=[_row(desk, entry) for entry in found[:_ROWS]],
-        kinds=audit.kinds(desk.store),
+        kinds=[(kind, audit_words.deed(desk.language, kind)) for kind in audit.kinds(desk.store)],
         who=who,
         what=what,
         older=older,
@@ -55,5 +56,5 @@ def show_audit(
 
 
 def _row(desk: Desk, entry: AuditEntry) -> Row:
-    detail = ", ".join(f"{key}: {value}" for key, value in entry.detail.items())
-    return Row(desk.formats.moment(entry.at), entry.who, entry.what, detail)
+    said = audit_words.who(desk.language, entry.who), audit_words.deed(desk.language, entry.what)
+    return Row(desk.formats.moment(entry.at), *said, audit_words.details(desk.language, entry.detail))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import quote
 
@@ -35,12 +36,13 @@ class StepLine(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """A table of the plan: title, heads, rows of (text, address) cells, a caption."""
+    """A table of the plan: title, heads, rows of (text, address) cells, a caption, and which columns are figures."""
 
     title: str
     heads: list[str]
     rows: list[list[tuple[str, str]]]
     caption: str
+    right: frozenset[int] = frozenset()
 
 
 @router.get("/risks/plans/{plan_id}")
@@ -112,7 +114,7 @@ def show_rehearsal(rep_id: str, desk: DeskDep, server: ServerDep, scores: Scores
              say("Chance of the goal, before"), say("Chance after the hand-over")]  # fmt: skip
     caption = say("Middle of the joint draws, each with its 80% range. Deals in other hands keep 70% of their value, "
                   "and up to 30% more by fit: an assumption, not a measured effect.")  # fmt: skip
-    table = Listed(say("This quarter, before and after"), heads, rows, caption)
+    table = Listed(say("This quarter, before and after"), heads, rows, caption, frozenset(range(1, 6)))
     return desk.show("rehearsal.html", "risks", title=say("If {who} left tomorrow", who=who), finding=finding,
                      tables=[table] if rows else [])  # fmt: skip
 
@@ -183,7 +185,8 @@ def _tables(desk: Desk, view: PlanView) -> list[Listed]:
     causes = [[(desk.team_names.get(r["team"], r["team"]), f"/forecast/teams/{quote(r['team'], safe='')}"),
                (desk.formats.money(r["short"]), "")] for r in filled.get("causes", [])
               if r["team"] in desk.scored_teams]  # fmt: skip
-    tables.append(Listed(say("Where it is missing"), [say("Team"), say("Short of its goal")], causes, ""))
+    heads = [say("Team"), say("Short of its goal")]
+    tables.append(Listed(say("Where it is missing"), heads, causes, "", frozenset({1})))
     return tables
 
 
@@ -198,13 +201,16 @@ def _handover(desk: Desk, filled: dict[str, Any]) -> Listed:
     caption = say("By value and fit: who worked the customer, who wins in its segment and with its product. A "
                   "customer's deals stay together, nobody gets more than the overload rule allows. Nothing changes in "
                   "the CRM until somebody does it there.")  # fmt: skip
-    return Listed(say("Who takes over which deals"), heads, rows, caption)
+    return Listed(say("Who takes over which deals"), heads, rows, caption, frozenset({1, 2}))
 
 
 def _call_first(desk: Desk, view: PlanView) -> Listed:
     say, f, rows = desk.language.say, desk.formats, view.plan.filled.get("call_first", [])
     if view.plan.template == "person_gone":
-        cells = [[_account(desk, r["account_id"]), _deal(desk, r["deal_id"]), (r["due"], "")] for r in rows]
+        cells = [
+            [_account(desk, r["account_id"]), _deal(desk, r["deal_id"]), (f.date(date.fromisoformat(r["due"])), "")]
+            for r in rows
+        ]
         return Listed(say("Customers to call first"), [say("Customer"), say("Deal"), say("Planned close")], cells,
                       say("Deals planned to close within 30 days."))  # fmt: skip
     cells = [
@@ -212,8 +218,8 @@ def _call_first(desk: Desk, view: PlanView) -> Listed:
         for r in rows if desk.sight.account(r["account_id"])
     ]  # fmt: skip
     heads = [say("Customer"), say("Chance to leave"), say("Value at risk")]
-    return Listed(say("Customers to call first"), heads, cells,
-                  say("They buy the same family of products and show a raised chance to leave."))  # fmt: skip
+    caption = say("They buy the same family of products and show a raised chance to leave.")
+    return Listed(say("Customers to call first"), heads, cells, caption, frozenset({1, 2}))
 
 
 def _cover(desk: Desk, filled: dict[str, Any]) -> Listed:
@@ -228,7 +234,7 @@ def _cover(desk: Desk, filled: dict[str, Any]) -> Listed:
     heads = [say("Deal"), say("Owner"), say("What"), say("May bring"), say("Hours")]
     caption = say("Most an hour first. What a step may bring is what goes with it in the past, mostly an association; "
                   "the hours are set figures.")  # fmt: skip
-    return Listed(say("Deals that could cover the gap"), heads, rows, caption)
+    return Listed(say("Deals that could cover the gap"), heads, rows, caption, frozenset({3, 4}))
 
 
 def _deal(desk: Desk, key: str) -> tuple[str, str]:

@@ -22,7 +22,9 @@ from serving.access import Viewer, may_see_jobs, may_start_jobs
 from serving.crms import CRMS, TITLES, CrmName
 from serving.dependencies import QueueDep, Server, ServerDep, SignedInDep
 from serving.jobs.queue import Job
+from serving.pages import quality_words
 from serving.pages.desk import Desk, DeskDep
+from serving.pages.job_words import model_names, outcome
 from serving.pages.rail import Rail
 from serving.problems import status_of
 from serving.routes.imports import ask_import
@@ -51,6 +53,7 @@ class JobLine(NamedTuple):
     state: str
     share: float | None
     text: str
+    own_words: bool  # what the job wrote itself, in English
     when: str
     who: str
     can_stop: bool
@@ -63,7 +66,7 @@ def show_data(
 ) -> HTMLResponse:
     """Everything about the company's data on one page."""
     may_see_jobs(desk.viewer)
-    view, say = server.home.lake.view(), desk.language.say
+    view = server.home.lake.view()
     rows, total = mending.waiting(server.home)
     lines = _lines(desk, queue.newest(limit=_JOBS, before=before))
     return desk.show(
@@ -72,7 +75,10 @@ def show_data(
         finding=_finding(desk, view),
         sources=_sources(desk, view),
         cuts=_cuts(desk, server),
-        findings=_findings(view, str(server.home.root), view.cut.number, desk.company.model_dump_json()),
+        findings=[
+            (found, quality_words.said(desk.formats, found))
+            for found in _findings(view, str(server.home.root), view.cut.number, desk.company.model_dump_json())
+        ],
         refused=rows,
         refused_total=total,
         lines=lines,
@@ -81,7 +87,7 @@ def show_data(
         may_connect=desk.viewer.signed_in and desk.viewer.role == "admin",
         mappings=shipped(),
         crms=[(crm, TITLES[crm]) for crm in CRMS],
-        models=[("win", say("Win")), ("attainment", say("Attainment")), ("churn", say("Churn"))],
+        models=list(model_names(desk.formats).items()),
     )
 
 
@@ -255,8 +261,18 @@ def _cuts(desk: Desk, server: Server) -> list[dict[str, str]]:
     for number in range(newest, max(newest - _CUTS, 0), -1):
         cut = lake.at(number).cut
         made = datetime.fromisoformat(cut.made_at)
-        found.append({"iso": cut.made_at, "when": f.moment(made), "text": cut.source})
+        found.append({"iso": cut.made_at, "when": f.moment(made), "text": _cause(desk, cut.source)})
     return found
+
+
+def _cause(desk: Desk, source: str) -> str:
+    """What changed the data, as the lake keeps it, in words."""
+    say = desk.language.say
+    if source.startswith("import of "):
+        return say("Import of {files}", files=source.removeprefix("import of "))
+    if source.startswith("sync of "):
+        return say("Sync of {crm}", crm=source.removeprefix("sync of "))
+    return say("Goals set here") if source == "goals set here" else source
 
 
 @lru_cache(maxsize=8)
@@ -287,13 +303,15 @@ def _line(desk: Desk, job: Job) -> JobLine:
     }  # fmt: skip
     dry = {"import": say("Import, dry run"), "write-back": say("Write-back, dry run")}
     name = dry[job.kind] if job.params.get("dry_run") else names[job.kind]
-    detail = job.params.get("what") or job.params.get("crm") or ""
+    detail = model_names(f).get(job.params.get("what") or "") or TITLES.get(job.params.get("crm") or "", "")
+    said = outcome(f, job)
     return JobLine(
         job.job_id,
         f"{name} {detail}".strip(),
         states[job.state],
         None if job.ended else job.done,
-        job.text,
+        said or job.text,
+        not said,
         f.moment(job.ended_at or job.started_at or job.asked_at),
         _who(desk, job),
         not job.ended and job.cancel_at is None,

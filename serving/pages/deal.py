@@ -215,7 +215,7 @@ def _moved(desk: Desk, server: Server, deal_id: str) -> list[Change]:
     pairs = list(zip(rows.to_dict("records"), rows.iloc[1:].to_dict("records"), strict=False))
     for one, two in reversed(pairs[-MOST_CHANGES:]):
         between = happened[(when > one["as_of"]) & (when <= two["as_of"])]
-        events = [_event(desk, row).text for row in between.to_dict("records")]
+        events = [_event(desk, row, _currency(desk, deal_id)).text for row in between.to_dict("records")]
         found.append(
             Change(
                 f.language.say("{first} to {last}", first=f.date(one["day"]), last=f.date(two["day"])),
@@ -288,17 +288,21 @@ def _facts(desk: Desk, fact: dict[str, Any], score: dict[str, Any] | None) -> li
 
 
 def _timeline(desk: Desk, deal_id: str) -> list[Event]:
-    return [_event(desk, row) for row in desk.deal_timeline(deal_id).to_dict("records")]
+    return [_event(desk, row, _currency(desk, deal_id)) for row in desk.deal_timeline(deal_id).to_dict("records")]
 
 
-def _event(desk: Desk, row: dict[str, Any]) -> Event:
+def _currency(desk: Desk, deal_id: str) -> str:
+    return words.text_or(desk.facts.deals["currency"].get(deal_id), "")
+
+
+def _event(desk: Desk, row: dict[str, Any], currency: str) -> Event:
     when = words.moment(row["happened_at"])
     text = words.event(desk.language, str(row["what"]), row["detail"])
     if row["what"] == "change":
         text = desk.language.say(
             "{field}: {old} → {new}",
             field=words.field(desk.language, str(row["detail"])),
-            old=words.changed(desk.formats, desk.names, str(row["detail"]), row["old_value"]),
-            new=words.changed(desk.formats, desk.names, str(row["detail"]), row["new_value"]),
+            old=words.changed(desk.formats, desk.names, str(row["detail"]), row["old_value"], currency),
+            new=words.changed(desk.formats, desk.names, str(row["detail"]), row["new_value"], currency),
         )
     return Event(when.isoformat() if when else "", desk.formats.date(when), text)

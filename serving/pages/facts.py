@@ -17,7 +17,7 @@ from crm.money import attach_rates
 _DEALS = """
 select d.deal_id, coalesce(nullif(d.name, ''), d.deal_id) as name, d.account_id,
        coalesce(a.name, d.account_id) as account, d.owner_id, d.stage, d.outcome, d.kind, d.source, d.pipeline,
-       coalesce(p.name, d.product_id) as product, cast(d.amount as double) * r.rate as amount,
+       coalesce(p.name, d.product_id) as product, cast(d.amount as double) * r.rate as amount, d.currency,
        d.close_date, d.created_at, d.closed_at, d.loss_reason, t.last_touch
 from deals d
 left join accounts a using (account_id)

@@ -257,6 +257,14 @@ HELPS: dict[str, Callable[[Say], Help]] = {
         ),
         say("Runs logged in MLflow, tried on past dates."),
     ),
+    "retrain": lambda say: Help(
+        say("What is watched of each model in use, and whether it calls for a new training."),
+        say(
+            "Age of its data, results that came since, whether its inputs and the calibration of its forecasts drift "
+            "(population stability index, CUSUM), each against a limit of the policy."
+        ),
+        say("The newest data beside what the model learnt from, and issued forecasts with what came."),
+    ),
     "sources": lambda say: Help(
         say("The tables that there are, with their rows and newest moment."),
         say("Counted in the newest data cut."),

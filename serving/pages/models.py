@@ -15,6 +15,8 @@ from serving.access import may_change_models
 from serving.dependencies import ServerDep, SignedInDep
 from serving.format import Formats
 from serving.pages.desk import Desk, DeskDep
+from serving.pages.job_words import model_names
+from serving.pages.model_words import figures, watched
 from serving.pages.rail import Rail
 from serving.schemas import WITHOUT_NULL
 from serving.tables.audit import AuditEntry
@@ -97,7 +99,7 @@ def roll_back(what: registry.What, server: ServerDep, viewer: SignedInDep, why: 
 
 def _kind(desk: Desk, what: registry.What, versions: list[registry.Version]) -> Kind:
     say, f = desk.language.say, desk.formats
-    titles = {"win": say("Win"), "attainment": say("Attainment"), "churn": say("Churn")}
+    titles = model_names(f)
     used = next((v for v in versions if registry.CHAMPION in v.aliases), None)
     if used is None:
         return Kind(what, titles[what], say("None yet. Run: bellwether train {what}", what=what), [], [], False)
@@ -208,10 +210,19 @@ def _watched(desk: Desk, server: ServerDep) -> dict[str, Any] | None:
     found, say = newest(server.home), desk.language.say
     if found is None:
         return None
+    names = model_names(desk.formats)
     finding = say("No model needs training.")
     if found.due:
-        finding = say("Time to train again: {names}.", names=", ".join(found.due))
-    triggers = sorted(found.triggers, key=lambda trigger: not trigger.due)
+        finding = say("Time to train again: {names}.", names=", ".join(names.get(what, what) for what in found.due))
+    triggers = [
+        {
+            "what": names.get(t.what, t.what),
+            "name": watched(desk.formats, t),
+            "due": t.due,
+            "text": figures(desk.formats, t),
+        }
+        for t in sorted(found.triggers, key=lambda trigger: not trigger.due)
+    ]
     when = desk.formats.moment(datetime.fromisoformat(found.as_of))
     return {"finding": finding, "triggers": triggers, "alerts": found.alerts, "when": when}
 
@@ -232,5 +243,10 @@ def _change(desk: Desk, at: datetime, who: str, did: str, detail: Mapping[str, A
         if did == model_changes.PROMOTED
         else say("{who} went back to {model} {version}: {why}")
     )
-    said = text.format(who=who, model=detail["model"], version=detail["version"], why=detail["why"])
+    said = text.format(
+        who=who,
+        model=model_names(desk.formats).get(detail["model"], detail["model"]),
+        version=detail["version"],
+        why=detail["why"],
+    )
     return {"iso": at.isoformat(), "when": desk.formats.moment(at), "text": said}

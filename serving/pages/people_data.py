@@ -131,11 +131,7 @@ def _page(
         "people_data.html",
         "people_data",
         status=status,
-        finding=desk.language.say_n(
-            "{n} request waits for an answer.",
-            "{n} requests wait for an answer.",
-            sum(one.state == "open" for one in every),
-        ),
+        finding=_finding(desk, sum(one.state == "open" for one in every)),
         asked=list(zip((named.get(one.person_key, one.person_key) for one in every), asked(desk, every), strict=True)),
         uses=[_use(desk, state) for state in Purposes(desk.store, desk.company).all()],
         persons=sorted((key, desk.names.get(rep, "")) for rep, key in keys_of(view).items()),
@@ -143,6 +139,12 @@ def _page(
         error=str(error or ""),
         said=said,
     )
+
+
+def _finding(desk: Desk, waiting: int) -> str:
+    if not waiting:
+        return desk.language.say("Nobody waits for an answer.")
+    return desk.language.say_n("{n} request waits for an answer.", "{n} requests wait for an answer.", waiting)
 
 
 def _use(desk: Desk, state: PurposeState) -> Use:

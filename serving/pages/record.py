@@ -64,7 +64,10 @@ def show_record(desk: DeskDep, meetings: ReviewDeskDep) -> HTMLResponse:
             )
         ],
         changes=[_change(desk, meetings, one) for one in told.changes],
-        voices=[(v.scale, f.number(v.mean, 2), f.number(v.before, 2), f.number(v.answers)) for v in told.voices],
+        voices=[
+            (_scale(desk, v.scale), f.number(v.mean, 2), f.number(v.before, 2), f.number(v.answers))
+            for v in told.voices
+        ],
         share=f.percent(told.share, 1) if told.share is not None else "",
         share_note=notes_said(desk.language, told.share_note),
         rivals=[
@@ -118,6 +121,11 @@ def _line(desk: Desk, meetings: ReviewDesk, one: Result) -> Line:
     value = amount_of(f, one.metric)
     name = result_name(f, material, one)
     return Line(name, value(one.target), value(one.result), f.percent(one.attainment), value(one.before))
+
+
+def _scale(desk: Desk, scale: str) -> str:
+    """What was asked of customers."""
+    return desk.language.say("likely to recommend, 0 to 10") if scale.lower() == "nps" else scale.replace("-", "–")
 
 
 def _finding(desk: Desk, shown: list[Result], over: bool) -> str:

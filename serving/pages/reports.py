@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import pandas as pd
-from babel.dates import format_date
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, RedirectResponse
 
@@ -121,7 +119,7 @@ def cell_text(f: Formats, kind: Kind, column: str, value: Any, called: Mapping[s
     if value is None:
         return MISSING
     if column == "month":
-        return _month(f, value, long=True)
+        return f.month(value)
     if kind == "text":
         text = called.get(value) or words.values(f).get(value, value)
         return text or f.language.say("not recorded")
@@ -148,10 +146,10 @@ def _figure(f: Formats, found: Report, called: dict[str, str]) -> Figure | None:
     if not len(first.rows):
         return None
     if found.name == "trend":
-        rows = pd.DataFrame({"label": [_month(f, m) for m in first.rows["month"]], "value": first.rows["bookings"],
-                             "before": first.rows["year_before"]})  # fmt: skip
+        labels = [f.month(m, short=True) for m in first.rows["month"]]
+        rows = pd.DataFrame({"label": labels, "value": first.rows["bookings"], "before": first.rows["year_before"]})
         best = first.rows.loc[first.rows["bookings"].astype(float).idxmax()]
-        title = say("Most was booked in {month}: {amount}", month=_month(f, best["month"], long=True),
+        title = say("Most was booked in {month}: {amount}", month=f.month(best["month"]),
                     amount=f.money(float(best["bookings"])))  # fmt: skip
         return months(f, title=title, subtitle=say("Bookings by month, {unit}; mark: a year before", unit=f.currency),
                       rows=rows, names=(say("Month"), say("Bookings"), say("A year before")))  # fmt: skip
@@ -191,15 +189,6 @@ def _found(f: Formats, report: str, rows: pd.DataFrame, kind: str) -> str:
         "win-loss": say("Least is won against {name}: {value}", **values),
         "velocity": say("{name} moved the velocity most: {value}", **values),
     }[report]
-
-
-def _month(f: Formats, month: str, *, long: bool = False) -> str:
-    """A month such as 2026-11 in words: short under a chart, long with its year."""
-    year, number = month.split("-")
-    if long:
-        name = format_date(date(int(year), int(number), 1), "MMM y", locale=f.language.locale)
-        return f"{year}年{int(number)}月" if f.language.code == "zh" else name
-    return f"{int(number)}月" if f.language.code == "zh" else f"{int(number)}/{year[2:]}"
 
 
 def _called(desk: Desk, view: Any) -> dict[str, str]:

@@ -17,7 +17,7 @@ from planning.trend import Trend
 from serving.dependencies import ServerDep
 from serving.pages.desk import Desk, DeskDep
 from serving.pages.rail import Rail
-from serving.pages.signal_words import against, basis_name, lever_name, signal_text
+from serving.pages.signal_words import against, basis_name, lever_name, nothing_parts, signal_text
 from serving.people_data.subjects import keys_of
 from serving.people_data.views import note_looks
 from serving.proposals import Proposal, proposals
@@ -133,7 +133,7 @@ def _note(desk: Desk, material: Material, totals: list[Comparison]) -> None:
 def _finding(desk: Desk, found: list[Signal], trend: Trend | None) -> str:
     say_n, say = desk.language.say_n, desk.language.say
     if not found:
-        return say("Plan and reality agree: nothing is below what was to be expected by today.")
+        return nothing_parts(desk.formats)
     said = say_n("{n} place where plan and reality part.", "{n} places where plan and reality part.", len(found))
     outside = say("The market itself is outside its usual range.") if trend is not None and trend.outside else ""
     return f"{said} {outside}".strip()
@@ -145,7 +145,7 @@ def _trend(desk: Desk, trend: Trend | None) -> str:
     f = desk.formats
     return desk.language.say(
         "{month}: {actual}; {low} to {high} was usual (80% range of {method}, from its own past errors).",
-        month=trend.month, actual=f.money(trend.actual), low=f.money(trend.low), high=f.money(trend.high),
+        month=f.month(trend.month), actual=f.money(trend.actual), low=f.money(trend.low), high=f.money(trend.high),
         method=against(f, trend.method),
     )  # fmt: skip
 

@@ -52,7 +52,9 @@ def signal_text(f: Formats, material: Material, one: Signal) -> tuple[str, str]:
         "product_behind": say("{name} sells less than usual", name=product),
         "segment_behind": say("Segment {name} brings less than usual", name=one.subject),
         "segment_drift": say("The mix of segments drifts, most in {name}", name=one.subject),
-        "market": say("{month} is outside the market's trend", month=one.subject),
+        "market": say(
+            "{month} is outside the market's trend", month=f.month(one.subject) if one.kind == "market" else ""
+        ),
     }
     if one.kind == "segment_drift":
         detail = say("stability index {size}, limit {limit}", size=f.number(one.actual, 2), limit=f.number(one.low, 2))
@@ -60,6 +62,11 @@ def signal_text(f: Formats, material: Material, one: Signal) -> tuple[str, str]:
         detail = say("{actual} so far, {expected} was to be expected ({basis})", actual=f.money(one.actual),
                      expected=f.money(one.expected), basis=against(f, one.basis))  # fmt: skip
     return named[one.kind], detail
+
+
+def nothing_parts(f: Formats) -> str:
+    """Said where there is no signal; whether the goal will be met is another question."""
+    return f.language.say("Nothing stands out: teams, products, segments and the market are within their usual ranges.")
 
 
 def against(f: Formats, basis: str) -> str:

@@ -234,7 +234,7 @@ def _happened(desk: Desk) -> list[Line]:
 
 
 def _what(desk: Desk, deal: pd.Series, changes: pd.DataFrame) -> str:
-    say = desk.language.say
+    say, currency = desk.language.say, words.text_or(deal["currency"], "")
     if deal["outcome"] == "won":
         return say("Won")
     if deal["outcome"] == "lost":
@@ -244,8 +244,8 @@ def _what(desk: Desk, deal: pd.Series, changes: pd.DataFrame) -> str:
         say(
             "{field}: {old} → {new}",
             field=words.field(desk.language, str(row.field)),
-            old=words.changed(desk.formats, desk.names, str(row.field), row.was),
-            new=words.changed(desk.formats, desk.names, str(row.field), row.became),
+            old=words.changed(desk.formats, desk.names, str(row.field), row.was, currency),
+            new=words.changed(desk.formats, desk.names, str(row.field), row.became, currency),
         )
         for row in changes.itertuples()
     ]

@@ -135,14 +135,14 @@ def field(language: Language, name: str) -> str:
     return named.get(name, name.removeprefix("x_").replace("_", " "))
 
 
-def changed(f: Formats, names: Mapping[str, str], name: str, value: object) -> str:
-    """A logged value of a field as people read it; `names` by rep_id."""
+def changed(f: Formats, names: Mapping[str, str], name: str, value: object, currency: str | None = None) -> str:
+    """A logged value of a field as people read it; `names` by rep_id, `currency` of the deal."""
     text = text_or(value, "—")
     if name == "owner_id":
         return names.get(text, text)
     try:
         if name == "amount":
-            return f.number(float(text))
+            return f.money_in(float(text), currency)
         if name == "close_date":
             return f.date(as_day(text))
     except ValueError:

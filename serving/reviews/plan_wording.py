@@ -11,7 +11,7 @@ from planning.report_parts import Kind
 from serving.format import MISSING, Formats
 from serving.pages import report_words, risk_words
 from serving.pages.reports import cell_text
-from serving.pages.signal_words import basis_name, lever_name, signal_text
+from serving.pages.signal_words import basis_name, lever_name, nothing_parts, signal_text
 from serving.proposals import Proposal
 from serving.reports import records
 from serving.reviews.material import Material
@@ -66,7 +66,7 @@ def funnel_section(f: Formats, material: Material, parts: PlanParts) -> Section:
 def levers_section(f: Formats, material: Material, parts: PlanParts) -> Section:
     """Where plan and reality part, and what levers would change on the quarter's own draws."""
     say, say_n = f.language.say, f.language.say_n
-    lines = [say("Plan and reality agree: nothing is below what was to be expected by today.")]
+    lines = [nothing_parts(f)]
     tables = list[Table]()
     if parts.signals:
         lines = [say_n("{n} place where plan and reality part.", "{n} places where plan and reality part.",

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.sync_api import Browser, BrowserContext, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, sync_playwright
 
 from serving.dependencies import COOKIE
 from serving.home import Home
@@ -20,7 +20,7 @@ from tests.e2e.chain import Chain
 PHONE, LAPTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 PATIENCE = 120_000  # milliseconds: a slow machine is no fault of a page
 # What is still computed is asked for again and again; a visitor who leaves the page ends the request that is under way.
-LEFT = re.compile(r"/(work|data/jobs): net::ERR_ABORTED$")
+ASKED_AGAIN = re.compile(r"/(work|data/jobs)$")
 
 
 @dataclass
@@ -39,14 +39,16 @@ class Visited:
         context.add_cookies([{"name": k, "value": v, "url": self.address} for k, v in given.items()])
         context.on("console", lambda message: self.complaints.append(message.text))
         context.on("weberror", lambda error: self.complaints.append(str(error.error)))
-        context.on("requestfailed", lambda request: self._failed(f"{request.url}: {request.failure}"))
+        context.on("requestfailed", self._failed)
         context.on("request", self._own)
         context.on("response", lambda r: self.complaints.append(f"{r.url}: {r.status}") if r.status >= 400 else None)
         return context
 
-    def _failed(self, said: str) -> None:
-        if not LEFT.search(said):
-            self.complaints.append(said)
+    def _failed(self, request: Request) -> None:
+        """Count what failed, but not what the visitor ended by going on: a page that came anew by itself among it."""
+        went_on = request.is_navigation_request() or ASKED_AGAIN.search(request.url)
+        if not (went_on and request.failure == "net::ERR_ABORTED"):
+            self.complaints.append(f"{request.url}: {request.failure}")
 
     def _own(self, request: Request) -> None:
         if not request.url.startswith((self.address, "data:")):
@@ -61,6 +63,12 @@ def browsing(chain: Chain, chromium: str) -> Iterator[tuple[str, Browser]]:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield str(client.base_url).rstrip("/"), browser
         browser.close()
+
+
+def send(page: Page, button: Locator) -> None:
+    """Press what leads to another page, and wait until it is there."""
+    with page.expect_navigation():
+        button.click()
 
 
 def until(true: Callable[[], object], patience: float = 600) -> None:

@@ -41,8 +41,8 @@ def test_e1_5_a_stretch_with_a_gap_beside_it_set_late(facts):
     goal = a_goal(recorded_at=at("2026-04-10T09:00:00Z"))
     found = grades(goal, facts, forecast=Forecast(0.22, 240_000, 100))
     assert {k: f.grade for k, f in found.items()} == {"S": "ok", "M": "ok", "A": "warn", "R": "warn", "T": "warn"}
-    assert found["A"].en == "A stretch. Reached in 22 of 100 simulated periods; 240,000 in half of them."
-    assert found["R"].en == "50,000 of the parent is not assigned (coverage 0.95)."
+    assert found["A"].en == "A stretch. Reached in 22 of 100 simulated periods; USD 240,000 in half of them."
+    assert found["R"].en == "USD 50,000 of the parent is not assigned (coverage 0.95)."
     assert found["T"].en == "Set on working day 8 of 65."
     assert all(f.mend_en and f.mend_zh for k, f in found.items() if k in "ART")
 

@@ -28,9 +28,16 @@ def test_without_a_look_the_page_says_how_to_take_one(site):
 def test_what_is_due_stands_first_and_the_broken_field_is_named(site, found):
     with site.signed_in() as client:
         text = client.get("/models").text
-    assert "Time to train again: win." in text
+    assert "Time to train again: Win." in text
     assert "activities.direction stopped being filled" in text
-    assert text.index("412 deals ended since") < text.index("Its data end 3 days")
+    assert text.index("412 ended since") < text.index("Its data end 3 days")
+
+
+def test_it_stands_in_chinese_too(site, found):
+    with site.signed_in() as client:
+        text = client.get("/models", headers={"accept-language": "zh-CN"}).text
+    assert "训练后已有412个新结果；达到200个需重新训练。" in text
+    assert "训练数据比最新数据早3天；允许90天。" in text
 
 
 def test_what_was_kept_is_read_back_as_it_was(site, found):
