@@ -129,14 +129,19 @@ class Served:
         assert self.process.stdout is not None
         self.first_line = self.process.stdout.readline()
         assert str(port) in self.first_line, self.first_line + self.process.stdout.read()
+        # Read on all the time: a server whose log nobody takes stands still once the pipe is full.
+        self._rest: list[str] = []
+        self._reader = threading.Thread(target=self._rest.extend, args=(self.process.stdout,), daemon=True)
+        self._reader.start()
         self._client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False)
         return self._client
 
     def __exit__(self, *_: object) -> None:
         self._client.close()
         self.process.send_signal(2)
-        self.rest, _ = self.process.communicate(timeout=60)
-        self.returncode = self.process.returncode
+        self.returncode = self.process.wait(timeout=60)
+        self._reader.join()
+        self.rest = "".join(self._rest)
 
 
 def free_port() -> int:
