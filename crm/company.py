@@ -134,6 +134,7 @@ class Advice(_Section):
     hour_cost: float = Field(
         0.0, ge=0, description="What an hour of a rep costs, in base currency; a step's expected value is less by it."
     )
+    steps_a_day: int = Field(3, ge=1, le=20, description="Next steps that a person is shown for a day.")
     actions: list[OwnAction] = Field(default_factory=list, description="Steps of the company's own.")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -93,6 +93,7 @@ def advise(
     as_of: pd.Timestamp,
     effects: Effects | None = None,
     randomised: Mapping[str, Randomised] = MappingProxyType({}),
+    not_again: Collection[tuple[str, str]] = frozenset(),
 ) -> pd.DataFrame:
     """At most three next steps a deal, best first.
 
@@ -112,6 +113,8 @@ def advise(
         What was measured on the company's history.
     randomised : mapping of str to Randomised
         By step, what suggestions held back by chance say.
+    not_again : collection of (deal_id, step)
+        What people did, put off or called wrong: not suggested.
 
     Returns
     -------
@@ -128,6 +131,9 @@ def advise(
     chance = win.predict_proba_won(X)
     actions = catalogue(company)
     just_done = _just_done(X, actions, view, company, at)
+    for action in actions:
+        turned_down = np.array([(deal, action.name) in not_again for deal in X["deal_id"]], dtype=bool)
+        just_done[action.name] = just_done.get(action.name, False) | turned_down
     evidence = evidence_for(
         X, chance, actions, effects=effects, randomised=randomised, view=view, company=company, as_of=at
     )
@@ -136,7 +142,9 @@ def advise(
         for action in actions
         if (action.features & used or action.name in evidence) and action.kind not in steps
     ]
-    due, weeks = duties(X, view, at), company_horizon(company, win)
+    owed = duties(X, view, at)
+    due = {deal: [d for d in each if (deal, d.action.name) not in not_again] for deal, each in owed.items()}
+    weeks = company_horizon(company, win)
     return _table(_ranked(X, gains, chance, weeks, due, company.advice.hour_cost), at)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pandas as pd
 
@@ -13,6 +14,7 @@ from models.coaching_evidence import Randomised
 from models.effects import Effects
 from models.effects_rows import HORIZON_WEEKS
 from models.effects_sequence import LEAST_UNITS
+from serving.feedback import not_again
 from serving.holdback import ALL, hold_back, trials
 from serving.home import Home
 from serving.store import Store
@@ -54,7 +56,8 @@ def advice_for(
         return found.assign(model_version=champion.version)
     with _opened(home, store) as book:
         chance = _randomised(book, view, company, as_of, effects)
-        found = advise(X, champion.model, **known, effects=effects, randomised=chance)
+        answered = not_again(book, at=datetime.now(UTC))
+        found = advise(X, champion.model, **known, effects=effects, randomised=chance, not_again=answered)
         owners = _owners(view)
         deals = scored[["deal_id", "win_probability"]].assign(owner_id=scored["deal_id"].map(owners))
         shown = hold_back(book, found, deals, share=company.advice.hold_back, model_version=champion.version)

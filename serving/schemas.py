@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from pydantic import AfterValidator, BaseModel, Field, computed_field
 
+from serving.feedback import Answer
+
 
 def _without_null(text: str) -> str:
     if "\0" in text:
@@ -145,7 +147,9 @@ class Advice(BaseModel):
     reasons: Any
     contact_id: str | None
     expected_value: float | None
-    answer: Annotated[str | None, Field(description="What you said about it: helped, did_not_help.")]
+    answer: Annotated[
+        str | None, Field(description="What you said about it: done, helped, did_not_help, not_now, wrong.")
+    ]
 
 
 class AdviceList(BaseModel):
@@ -158,9 +162,9 @@ class AdviceList(BaseModel):
 
 
 class AdviceAnswer(BaseModel):
-    """What you think of a suggestion."""
+    """What you think of a suggestion: done or not now (it rests for two weeks), wrong (it does not come again)."""
 
-    answer: Literal["helped", "did_not_help"]
+    answer: Answer
     why: Annotated[str, Field(max_length=500)] = ""
 
 

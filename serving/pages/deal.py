@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import pandas as pd
 from fastapi import APIRouter, Form
@@ -12,7 +12,7 @@ from serving import deal_charts
 from serving.deal_charts import win_curve
 from serving.dependencies import Server, ServerDep
 from serving.drawing import Figure
-from serving.feedback import Answer
+from serving.feedback import REST_DAYS, Answer
 from serving.format import Formats
 from serving.pages import listing, reasons, supposing, words
 from serving.pages.desk import Desk, DeskDep
@@ -36,6 +36,7 @@ class Step(NamedTuple):
     basis_help: str
     reasons: list[str]
     said: str
+    ask_more: bool
 
 
 class Event(NamedTuple):
@@ -92,15 +93,19 @@ def answer_advice(
     deal_id: str,
     rank: int,
     desk: DeskDep,
-    answer: Annotated[Answer, Form()],
+    answer: Annotated[Answer | Literal["undo"], Form()],
     why: Annotated[str, Form(max_length=500)] = "",
 ) -> RedirectResponse:
-    """Keep whether a suggestion helped, and go back to it."""
+    """Keep what is said of a suggestion, or take it back, and go back to it."""
     fact = desk.deal_fact(deal_id)
     advice = desk.frame("advice")
     row = advice[(advice["deal_id"] == deal_id) & (advice["rank"] == rank)]
     if len(row):
-        desk.keep_answer(str(fact["deal_id"]), row.iloc[0].to_dict(), answer, why)
+        step = row.iloc[0].to_dict()
+        if answer == "undo":
+            desk.take_answer_back(str(fact["deal_id"]), str(step["action"]))
+        else:
+            desk.keep_answer(str(fact["deal_id"]), step, answer, why)
     return RedirectResponse(f"{desk.visit.request.url.path.rsplit('/advice/', 1)[0]}#step-{rank}", status_code=303)
 
 
@@ -153,7 +158,7 @@ def _step(desk: Desk, row: dict[str, Any], answers: dict[str, str]) -> Step:
         words.action(desk.language, str(row["action"]), desk.company),
         listing.due(desk.today, row["due_in_days"]),
     )
-    said = {"helped": say("You said: helped"), "did_not_help": say("You said: did not help")}
+    answer = answers.get(str(row["action"]), "")
     return Step(
         rank=int(row["rank"]),
         what=say("{what} by {day}", what=what, day=f.date(day)) if day else what,
@@ -166,8 +171,21 @@ def _step(desk: Desk, row: dict[str, Any], answers: dict[str, str]) -> Step:
         basis_name=name,
         basis_help=help_text,
         reasons=words.both(desk.language, row["reasons"])[:2],
-        said=said.get(answers.get(str(row["action"]), ""), ""),
+        said=_said(desk, answer),
+        ask_more=answer == "done",
     )
+
+
+def _said(desk: Desk, answer: str) -> str:
+    """What the visitor said, and what follows from it."""
+    say = desk.language.say
+    return {
+        "done": say("You said: done. It rests for {days} days.", days=REST_DAYS),
+        "helped": say("You said: helped"),
+        "did_not_help": say("You said: did not help"),
+        "not_now": say("You said: not now. It rests for {days} days.", days=REST_DAYS),
+        "wrong": say("You said: wrong. It does not come again for this deal."),
+    }.get(answer, "")
 
 
 def _decimals(f: Formats, low: object, high: object) -> str:

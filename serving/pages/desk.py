@@ -281,7 +281,7 @@ class Desk:
         return feedback.answers(self.store, self.viewer, deal_id, as_of=self.as_of)
 
     def keep_answer(self, deal_id: str, advice: dict[str, Any], answer: feedback.Answer, why: str) -> None:
-        """Keep whether a suggestion helped.
+        """Keep what was said of a suggestion.
 
         Raises
         ------
@@ -300,6 +300,12 @@ class Desk:
             as_of=self.as_of,
             model_version=str(advice.get("model_version", "")),
         )
+
+    def take_answer_back(self, deal_id: str, action: str) -> None:
+        """Take back what the visitor said of a suggestion; SignInNeeded if nobody is signed in."""
+        if not self.viewer.signed_in:
+            raise SignInNeeded
+        feedback.take_back(self.store, self.viewer, deal_id=deal_id, action=action, as_of=self.as_of)
 
 
 def _desk(

@@ -94,6 +94,10 @@ def meanings(say: Say) -> dict[str, tuple[str, str]]:
             say("What an hour costs"),
             say("What an hour of a rep costs, in base currency; a step's expected value is less by it."),
         ),
+        "advice.steps_a_day": (
+            say("Next steps a day"),
+            say("How many next steps a person is shown on Today."),
+        ),
         "advice.actions": (
             say("Your own steps"),
             say("Next steps of your company beside the built-in ones, and how they show in the CRM's history."),

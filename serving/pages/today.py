@@ -117,14 +117,14 @@ def _level(desk: Desk) -> tuple[str, str, str, str, list[str] | None] | None:
 
 
 def _steps(desk: Desk, deals: pd.DataFrame) -> list[Line]:
-    """The three suggestions that bring most, of all deals that the visitor sees."""
+    """The suggestions of the day: those that bring most, of all deals that the visitor sees."""
     f, say = desk.formats, desk.language.say
     advice = desk.frame("advice")
     advice = advice[advice["deal_id"].isin(deals.index) & (advice["rank"] == 1) & (advice["action"] != "pause")]
     amount = deals["amount"].reindex(advice["deal_id"]).fillna(0.0).to_numpy(float)
     best = advice.assign(worth=advice["expected_uplift"].to_numpy(float) * amount)
     lines = []
-    for row in best.nlargest(3, "worth").to_dict("records"):
+    for row in best.nlargest(desk.company.advice.steps_a_day, "worth").to_dict("records"):
         deal, day = deals.loc[row["deal_id"]], listing.due(desk.today, row["due_in_days"])
         what = words.action(desk.language, str(row["action"]), desk.company)
         why = words.both(desk.language, row["reasons"])[:1]

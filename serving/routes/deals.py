@@ -103,12 +103,8 @@ def read_advice(deal_id: str, scores: ScoresDep, viewer: ViewerDep, store: Store
 def answer_advice(
     deal_id: str, rank: int, given: AdviceAnswer, scores: ScoresDep, viewer: SignedInDep, store: StoreDep
 ) -> Response:
-    """Say whether a suggestion helped; asks for sign-in."""
-    _check(scores, deal_id)
-    steps = _steps(scores, deal_id)
-    row = steps[steps["rank"] == rank]
-    if row.empty:
-        raise NoDeal
+    """Say that a suggestion was done, helped or did not, is not for now, or wrong; asks for sign-in."""
+    row = _step_at(scores, deal_id, rank)
     feedback.keep_answer(
         store,
         viewer,
@@ -120,6 +116,23 @@ def answer_advice(
         model_version=str(row["model_version"].iloc[0]),
     )
     return Response(status_code=204)
+
+
+@router.delete("/{deal_id}/advice/{rank}/feedback", status_code=204)
+def take_answer_back(deal_id: str, rank: int, scores: ScoresDep, viewer: SignedInDep, store: StoreDep) -> Response:
+    """Take your answer on a suggestion back; asks for sign-in."""
+    row = _step_at(scores, deal_id, rank)
+    feedback.take_back(store, viewer, deal_id=deal_id, action=str(row["action"].iloc[0]), as_of=_as_of(scores))
+    return Response(status_code=204)
+
+
+def _step_at(scores: Scores, deal_id: str, rank: int) -> pd.DataFrame:
+    _check(scores, deal_id)
+    steps = _steps(scores, deal_id)
+    row = steps[steps["rank"] == rank]
+    if row.empty:
+        raise NoDeal
+    return row
 
 
 def _check(scores: Scores, deal_id: str) -> None:

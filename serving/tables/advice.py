@@ -11,7 +11,7 @@ from serving.tables.base import Base, UtcTime
 
 
 class Feedback(Base):
-    """Whether a suggestion helped."""
+    """What somebody said of a suggestion."""
 
     __tablename__ = "feedback"
     feedback_id: Mapped[int] = mapped_column(Integer, primary_key=True)

@@ -154,7 +154,8 @@ def test_a_rep_says_whether_a_step_helped(site):
         page.goto("/today")
         send(page, page.locator("[aria-labelledby='next'] .lines a").first)
         step = page.locator(".step-card").first
-        send(page, step.get_by_role("button", name="Helped", exact=True))
+        send(page, step.get_by_role("button", name="Done", exact=True))
+        send(page, page.locator(".step-card").first.get_by_role("button", name="It helped", exact=True))
         assert "You said: helped" in page.locator(".step-card").first.inner_text()
 
 

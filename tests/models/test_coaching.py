@@ -61,6 +61,26 @@ def test_at_most_three_steps_a_deal_ranked_by_uplift(win):
     assert table["expected_uplift"].is_monotonic_decreasing
 
 
+def test_what_was_turned_down_is_not_named_for_that_deal_again(win):
+    both = deals(
+        deal_id=["d1", "d2"],
+        as_of=[AS_OF] * 2,
+        amount=[1000.0] * 2,
+        demos=[0.0] * 2,
+        calls_30d=[0.0] * 2,
+        days_silent=[20.0] * 2,
+    )
+    view = view_of(deals=[a_deal("d1"), a_deal("d2")], contacts=CONTACTS, activities=[])
+    known = {"view": view, "company": Company(), "as_of": AS_OF}
+    before = advise(both, win, **known)
+    after = advise(both, win, **known, not_again={("d1", "demo")})
+    steps = {deal: set(part["action"]) for deal, part in after.groupby("deal_id")}
+    assert "demo" in set(before.loc[before["deal_id"] == "d1", "action"])
+    assert "demo" not in steps.get("d1", set())
+    assert "demo" in steps["d2"]
+    assert after.groupby("deal_id")["rank"].min().eq(1).all()
+
+
 def test_a_step_that_is_a_stage_move_is_never_named(win):
     # 120 demos, each on the day of a move to the next stage.
     activities = [an_activity(kind="demo", deal_id=f"p{i}", occurred_at="2026-01-10T11:20:00Z") for i in range(120)]

@@ -74,6 +74,11 @@ def test_feedback_on_a_forbidden_deal_is_refused_like_on_an_absent_one(site):
         assert (forbidden.status_code, forbidden.json()) == (404, absent.json())
         assert client.post("/deals/d1/advice/1/feedback", json=given).status_code == 204
         assert client.get("/deals/d1/advice").json()["advice"][0]["answer"] == "helped"
+        assert client.delete("/deals/d4/advice/1/feedback").status_code == 404
+        assert client.delete("/deals/d1/advice/1/feedback").status_code == 204
+        assert client.get("/deals/d1/advice").json()["advice"][0]["answer"] is None
+        assert client.post("/deals/d1/advice/1/feedback", json={"answer": "not_now"}).status_code == 204
+        assert client.get("/deals/d1/advice").json()["advice"][0]["answer"] == "not_now"
     with site.client("m1@example.com") as client:
         assert client.get("/deals/d1/advice").json()["advice"][0]["answer"] is None  # each one's own
 

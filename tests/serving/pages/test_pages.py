@@ -172,6 +172,15 @@ def test_an_answer_to_advice_is_kept_and_shown(site):
         answer = client.post(path, data={"answer": "helped", "why": "met the CFO"})
         assert (answer.status_code, answer.headers["location"]) == (303, f"/deals/{site.deal}#step-1")
         assert "You said: helped" in text_of(client.get(f"/deals/{site.deal}").text)
+        client.post(path, data={"answer": "done"})
+        page = text_of(client.get(f"/deals/{site.deal}").text)
+        assert "You said: done. It rests for 14 days." in page
+        assert "It helped" in page
+        client.post(path, data={"answer": "undo"})
+        assert "You said" not in text_of(client.get(f"/deals/{site.deal}").text)
+        client.post(path, data={"answer": "wrong", "why": "they have one"})
+        assert "You said: wrong. It does not come again" in text_of(client.get(f"/deals/{site.deal}").text)
+        client.post(path, data={"answer": "helped", "why": "met the CFO"})
     with site.signed_in("rep@example.com") as other:
         assert "You said" not in text_of(other.get(f"/deals/{site.deal}").text)
 
