@@ -97,6 +97,11 @@ def hubspot_keys(settings: Settings) -> HubSpotKeys:
     raise NoCrmKey("hubspot", "token")
 
 
+def hubspot_secret(settings: Settings) -> str:
+    """The client secret by which HubSpot signs its messages; errors as in `zoho_keys`."""
+    return _given(settings, "hubspot", ("client_secret",))["client_secret"]
+
+
 def tryton_keys(settings: Settings) -> TrytonKeys:
     """Where Tryton is and who asks; errors as in `zoho_keys`."""
     return TrytonKeys(**_given(settings, "tryton", _needed("tryton")))

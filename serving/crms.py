@@ -12,9 +12,9 @@ from serving.settings import Settings
 
 if TYPE_CHECKING:
     from crm.connectors import Connector
+    from crm.connectors.messages import Channels
     from crm.connectors.web import Patience
     from crm.connectors.writing import Writer
-    from crm.connectors.zoho.channels import ZohoChannels
 
 CrmName = Literal["zoho", "fxiaoke", "salesforce", "hubspot", "tryton"]
 CRMS: tuple[CrmName, ...] = get_args(CrmName)
@@ -95,7 +95,7 @@ class NoMessages(BadInput):
         super().__init__(f"{TITLES.get(crm, crm)} sends no messages that can be taken. Sync it often instead.")
 
 
-def channels_of(crm: str, settings: Settings, home: Home) -> ZohoChannels:
+def channels_of(crm: str, settings: Settings, home: Home) -> Channels:
     """Channels by which a CRM sends messages on changes; errors as in `connector_of`.
 
     Raises
@@ -103,9 +103,13 @@ def channels_of(crm: str, settings: Settings, home: Home) -> ZohoChannels:
     NoMessages
         If it sends none.
     """
+    from crm.connectors.hubspot.webhooks import HubSpotWebhooks
     from crm.connectors.zoho import Zoho
     from crm.connectors.zoho.channels import ZohoChannels
+    from serving.crm_keys import hubspot_secret
 
+    if crm == "hubspot":
+        return HubSpotWebhooks(hubspot_secret(settings))
     connector = connector_of(crm, settings, home)
     if not isinstance(connector, Zoho):
         raise NoMessages(crm)

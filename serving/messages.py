@@ -6,14 +6,16 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from crm.connectors.zoho.channels import BadMessage, Message, ZohoChannels, read_message
+from crm.connectors.hubspot.webhooks import is_signed, read_events
+from crm.connectors.messages import BadMessage, Change, Channels
+from crm.connectors.zoho.channels import read_message
 from crm.errors import NotAllowed, NotFound
 from serving.jobs.queue import Queue
 from serving.store import Store
@@ -25,7 +27,6 @@ KEPT = timedelta(days=7)
 RENEW_BEFORE = timedelta(days=2)
 _AHEAD = timedelta(hours=1)  # by which a CRM's clock may be before ours
 _SECRET = "crm_messages"
-_READERS = {"zoho": read_message}
 
 Read = Mapping[str, Mapping[str, bool]]
 
@@ -34,7 +35,7 @@ class NoChannel(NotFound):
     """Nobody listens there."""
 
     def __init__(self) -> None:
-        super().__init__("There is no such channel. Open one: bellwether listen zoho --address ADDRESS.")
+        super().__init__("There is no such channel. Open one: bellwether listen CRM --address ADDRESS.")
 
 
 class WrongToken(NotAllowed):
@@ -44,8 +45,18 @@ class WrongToken(NotAllowed):
         super().__init__("The message does not carry its channel's token, so it is not taken.")
 
 
+class WrongSignature(NotAllowed):
+    """A message that the CRM did not sign, or not lately."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The message is not signed by the app's client secret for the address that `bellwether listen` names, or "
+            "not within the last 15 minutes, so it is not taken. Compare the target URL and the clocks."
+        )
+
+
 def receive(store: Store, crm: str, body: Mapping[str, Any], now: datetime | None = None) -> int:
-    """Take a message, and ask for a job that reads what it names.
+    """Take a message of Zoho CRM, and ask for a job that reads what it names.
 
     A message that came before changes nothing, and neither does their order: records are read as they are then.
 
@@ -63,22 +74,80 @@ def receive(store: Store, crm: str, body: Mapping[str, Any], now: datetime | Non
     WrongToken
         If it does not carry the channel's token.
     """
-    if crm not in _READERS:
+    if crm != "zoho":
         raise NoChannel
-    now, message = now or datetime.now(UTC), _READERS[crm](body)
+    now, message = now or datetime.now(UTC), read_message(body)
     with store.session() as session:
         if session.get(Channel, (crm, message.channel_id)) is None:
             raise NoChannel
         if not message.verified(_token(session, crm, message.channel_id)):
             raise WrongToken
-        if message.said_at > now + _AHEAD:
-            raise BadMessage("its time lies ahead")
-        if not _is_new(session, message, body, now):
-            return 0
-        for key in message.keys:
-            _touch(session, crm, message, key, now)
-    _ask(store, crm)
-    return len(message.keys)
+        named = _take(session, crm, [message.change], body, now)
+    if named:
+        _ask(store, crm)
+    return named
+
+
+def receive_signed(
+    store: Store, body: bytes, stamp: str, signature: str, *, secret: str, now: datetime | None = None
+) -> int:
+    """Take a message of HubSpot, whose events each count once, and ask for a job that reads what they name.
+
+    Parameters
+    ----------
+    body, stamp, signature
+        As `crm.connectors.hubspot.webhooks.is_signed` takes them.
+    secret : str
+        The app's client secret; empty: none is given.
+
+    Returns
+    -------
+    int
+        How many records it names; events that came before, or are older than `KEPT`, name none.
+
+    Raises
+    ------
+    NoChannel
+        If nobody listens to HubSpot.
+    WrongSignature
+        If it does not come from HubSpot, or is old.
+    BadMessage
+        If it is signed but no list of events.
+    """
+    now = now or datetime.now(UTC)
+    address = next((c.address for c in open_channels(store) if c.crm == "hubspot"), None)
+    if address is None or not secret:
+        raise NoChannel
+    if not is_signed(body, address, stamp, signature, secret=secret, now=now):
+        raise WrongSignature
+    try:
+        said = json.loads(body)
+    except ValueError:
+        raise BadMessage("it is no JSON") from None
+    with store.session() as session:
+        # A message that is sent again may hold other events beside, so each is known by itself.
+        named = sum(_take(session, "hubspot", changes, _lasting(e), now) for e, changes in read_events(said) if changes)
+    if named:
+        _ask(store, "hubspot")
+    return named
+
+
+def _lasting(event: Mapping[str, Any]) -> dict[str, Any]:
+    """What stays the same when an event is sent again."""
+    return {name: value for name, value in event.items() if name != "attemptNumber"}
+
+
+def _take(session: Session, crm: str, changes: Sequence[Change], body: Mapping[str, Any], now: datetime) -> int:
+    """Queue what a message names unless it came before; how many records that are."""
+    said_at = changes[0].said_at
+    if said_at > now + _AHEAD:
+        raise BadMessage("its time lies ahead")
+    if not _is_new(session, said_at, body, now):
+        return 0
+    for change in changes:
+        for key in change.keys:
+            _touch(session, crm, change, key, now)
+    return sum(len(change.keys) for change in changes)
 
 
 def touched(store: Store, crm: str) -> dict[tuple[str, str], Touched]:
@@ -105,7 +174,7 @@ def done(store: Store, rows: Mapping[tuple[str, str], Touched]) -> None:
             session.execute(delete(Touched).where(*same, Touched.received_at == row.received_at))
 
 
-def listen(store: Store, crm: str, channels: ZohoChannels, address: str, now: datetime | None = None) -> Channel:
+def listen(store: Store, crm: str, channels: Channels, address: str, now: datetime | None = None) -> Channel:
     """Open a channel in place of those there are.
 
     Raises
@@ -130,7 +199,7 @@ def listen(store: Store, crm: str, channels: ZohoChannels, address: str, now: da
     return _prolonged(store, crm, new, until)
 
 
-def stop_listening(store: Store, crm: str, channels: ZohoChannels) -> int:
+def stop_listening(store: Store, crm: str, channels: Channels) -> int:
     """Close all channels of a CRM; how many there were."""
     found = [c.channel_id for c in open_channels(store) if c.crm == crm]
     for channel_id in found:
@@ -152,7 +221,7 @@ def due(store: Store, now: datetime) -> list[Channel]:
     return [c for c in open_channels(store) if c.expires_at <= now + RENEW_BEFORE]
 
 
-def renew(store: Store, channels: ZohoChannels, channel: Channel, now: datetime | None = None) -> Channel:
+def renew(store: Store, channels: Channels, channel: Channel, now: datetime | None = None) -> Channel:
     """Prolong a channel, and ask for a sync where it had ended: what changed meanwhile was told nobody.
 
     Raises
@@ -194,10 +263,10 @@ def _token(session: Session, crm: str, channel_id: str) -> str:
     return hmac.new(secret.value.encode(), f"{crm} {channel_id}".encode(), hashlib.sha256).hexdigest()[:48]
 
 
-def _is_new(session: Session, message: Message, body: Mapping[str, Any], now: datetime) -> bool:
+def _is_new(session: Session, said_at: datetime, body: Mapping[str, Any], now: datetime) -> bool:
     """Note a message; False where it was noted before, or is too old to tell."""
     session.execute(delete(MessageSeen).where(MessageSeen.received_at < now - KEPT - _AHEAD))
-    if message.said_at < now - KEPT:
+    if said_at < now - KEPT:
         return False
     text = json.dumps(body, sort_keys=True, separators=(",", ":"), default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()
@@ -207,13 +276,13 @@ def _is_new(session: Session, message: Message, body: Mapping[str, Any], now: da
     return True
 
 
-def _touch(session: Session, crm: str, message: Message, key: str, now: datetime) -> None:
-    row = session.get(Touched, (crm, message.resource, key))
+def _touch(session: Session, crm: str, change: Change, key: str, now: datetime) -> None:
+    row = session.get(Touched, (crm, change.resource, key))
     if row is None:
-        row = Touched(crm=crm, resource=message.resource, record_id=key, gone=message.gone, said_at=message.said_at)
+        row = Touched(crm=crm, resource=change.resource, record_id=key, gone=change.gone, said_at=change.said_at)
         session.add(row)
-    elif message.said_at >= row.said_at:
-        row.gone, row.said_at = message.gone, message.said_at
+    elif change.said_at >= row.said_at:
+        row.gone, row.said_at = change.gone, change.said_at
     row.received_at = now
 
 

@@ -51,7 +51,7 @@ def write_back(
 
 
 def listen(
-    name: Annotated[str, typer.Argument(help="The CRM: zoho.")],
+    name: Annotated[str, typer.Argument(help="The CRM: zoho or hubspot.")],
     address: Annotated[
         str | None, typer.Option("--address", help="This server as the CRM reaches it: https://forecasts.example.com")
     ] = None,
@@ -64,6 +64,7 @@ def listen(
 
     Example: bellwether listen zoho --address https://forecasts.example.com --home ours
     """
+    from crm.connectors.hubspot.webhooks import NO_END
     from serving import messages
     from serving.crms import channels_of
     from serving.settings import Settings
@@ -82,6 +83,12 @@ def listen(
             store.audit("cli", "listen", crm=name, address=to)
         found = [c for c in messages.open_channels(store) if c.crm == name]
     for channel in found:
-        typer.echo(f"{name} tells changes to {channel.address} until {channel.expires_at:%Y-%m-%d %H:%M} UTC")
+        until = f" until {channel.expires_at:%Y-%m-%d %H:%M} UTC" if channel.expires_at < NO_END else ""
+        typer.echo(f"{name} tells changes to {channel.address}{until}")
+    if found and name == "hubspot":
+        typer.echo(
+            "In HubSpot give the app that target URL under Webhooks, and subscribe it to creation, deletion, merge"
+        )
+        typer.echo("and property changes of deals, companies and contacts.")
     if not found:
         typer.echo(f"{name} tells nothing. Begin: bellwether listen {name} --address ADDRESS")

@@ -9,9 +9,10 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
+from crm.connectors.messages import BadMessage
 from crm.connectors.web import Patience
 from crm.connectors.zoho import Zoho, ZohoKeys
-from crm.connectors.zoho.channels import BadMessage, NoChannelOpened, ZohoChannels
+from crm.connectors.zoho.channels import NoChannelOpened, ZohoChannels
 from serving import messages
 from serving.cli import app
 from serving.home import Home

@@ -65,9 +65,10 @@ class HubSpotApi:
         missing = () if kind == "deals" else _NOT_SEEN
         return {str(p["name"]): p for p in self._get(f"/crm/v3/properties/{kind}", missing=missing).get("results", [])}
 
-    def pipelines(self) -> list[Record]:
-        """Pipelines of deals with their stages."""
-        return list(self._get("/crm/v3/pipelines/deals")["results"])
+    def pipelines(self, kind: str) -> list[Record]:
+        """Pipelines of a kind of record with their stages; none where the key may not see them."""
+        missing = () if kind == "deals" else _NOT_SEEN
+        return list(self._get(f"/crm/v3/pipelines/{kind}", missing=missing).get("results", []))
 
     def owners(self) -> list[Record]:
         """All owners; those who left among them, since past deals are theirs."""

@@ -17,6 +17,7 @@ from crm.connectors.hubspot.objects import (
     DECLARATION,
     HISTORY,
     KINDS,
+    LEADS,
     LINKS,
     LOGGED,
     Record,
@@ -27,8 +28,11 @@ from crm.connectors.hubspot.objects import (
     deal_log,
     deal_row,
     flat,
+    key_of,
+    lead_row,
     merged,
     moment,
+    number_of,
     own_fields,
     owner_rows,
     properties,
@@ -121,19 +125,33 @@ class HubSpot:
         kept: dict[str, Any] = {name: dict(part) for name, part in state.items()}
         with closing(self.api()) as api:
             yield Batch(owner_rows(api.owners()), kept)
-            stages, zone = Stages.of(api.pipelines()), api.zone()
-            for name in KINDS:
-                known = self._known.get(name) or api.properties(name)
-                if not known:
-                    continue  # the company has no such kind of record, or the key may not see it
-                kind = _Kind(api, name, wanted[name], known, self._limits, stop, stages, zone)
+            for name, kind in self._kinds(api, KINDS, stop, wanted):
                 for rows, gone, cursor in kind.changes(kept.get(name, {})):
                     kept = {**kept, name: cursor}
-                    yield Batch(rows, kept, {name: gone} if gone else {})
+                    yield Batch(rows, kept, {name: [key_of(name, g) for g in gone]} if gone else {})
                 if kind.list_is_due(kept[name]):
-                    keys = kind.keys()
+                    keys = [key_of(name, number) for number in kind.numbers()]
                     kept = {**kept, name: {**kept[name], "listed": stop.isoformat()}}
                     yield Batch({}, kept, present={name: keys})
+
+    def pull_some(
+        self, keys: Mapping[str, Sequence[str]], stop: datetime, wanted: Mapping[str, Sequence[str]]
+    ) -> Iterator[Batch]:
+        """See `crm.connectors.base.ReadsSome.pull_some`."""
+        with closing(self.api()) as api:
+            for name, kind in self._kinds(api, [n for n in KINDS if keys.get(n)], stop, wanted):
+                rows, gone = kind.some([number_of(name, key) for key in keys[name]])
+                yield Batch(rows, {}, {name: [key_of(name, g) for g in gone]})
+
+    def _kinds(
+        self, api: HubSpotApi, names: Sequence[str], stop: datetime, wanted: Mapping[str, Sequence[str]]
+    ) -> Iterator[tuple[str, _Kind]]:
+        """These kinds of records, where the company has them and the key may see them."""
+        zone = api.zone()
+        for name in names:
+            if known := self._known.get(name) or api.properties(name):
+                stages = Stages.of(api.pipelines(name)) if name in LOGGED else Stages()
+                yield name, _Kind(api, name, wanted[name], known, self._limits, stop, stages, zone)
 
 
 class _Kind:
@@ -153,7 +171,7 @@ class _Kind:
         self._api, self._name, self._columns, self._limits, self._stop = api, name, columns, limits, stop
         self._stages, self._zone = stages, zone
         self._asked = properties(name, columns, list(known))
-        self._past = [p for p in LOGGED.values() if p in known] if name == DEALS else []
+        self._past = [p for p in LOGGED.get(name, {}).values() if p in known]
 
     def changes(self, cursor: Cursor) -> Iterator[Part]:
         """Rows by resource, keys of records that are gone, and the cursor behind them."""
@@ -170,6 +188,12 @@ class _Kind:
             cursor = {**cursor, "place": place}
             yield self._part(keys, cursor)
         yield {}, self._deleted(cursor["since"]), self._ended(cursor)
+
+    def some(self, keys: Sequence[str]) -> tuple[dict[str, list[Row]], list[str]]:
+        """Rows of these records, and keys of those that are not there, or were merged into one of them."""
+        rows, gone, _ = self._part(keys, {"planned": {}})
+        there = {number_of(self._name, str(row["id"])) for row in rows[self._name]}
+        return rows, [*dict.fromkeys([*gone, *(key for key in keys if key not in there)])]
 
     def _ended(self, cursor: Cursor) -> Cursor:
         since = (datetime.fromisoformat(cursor["started"]) - _OVERLAP).isoformat()
@@ -220,17 +244,22 @@ class _Kind:
         keys = [str(r["id"]) for r in records]
         links = {c: self._api.linked(self._name, to, keys) for to, c in LINKS.get(self._name, {}).items()}
         logs: list[list[Row]] = []
-        if self._name == DEALS:
-            logs = [deal_log(r, self._stages, self._zone) for r in records]
-            pairs = zip(records, logs, strict=True)
-            rows = [deal_row(r, self._columns, self._stages, log, self._zone) for r, log in pairs]
+        if self._name in LOGGED:
+            logs = [deal_log(r, self._stages, self._zone, self._name) for r in records]
+            rows = [self._deal(r, log) for r, log in zip(records, logs, strict=True)]
         elif self._name in ACTIVITIES:
             rows = [activity_row(self._name, r, self._columns) for r in records]
         else:
             rows = [(contact_row if self._name == "contacts" else flat)(r, self._columns) for r in records]
         for row in rows:
             row.update({column: found.get(str(row["id"])) for column, found in links.items()})
+            row["id"] = key_of(self._name, str(row["id"]))
         return {self._name: rows, **({HISTORY: [row for log in logs for row in log]} if logs else {})}
+
+    def _deal(self, record: Record, log: Sequence[Row]) -> Row:
+        if self._name == LEADS:
+            return lead_row(record, self._columns, self._stages, log)
+        return deal_row(record, self._columns, self._stages, log, self._zone)
 
     def _deleted(self, since: str | None) -> list[str]:
         """Keys of records that came into the bin since then; a first load has seen none."""
@@ -244,8 +273,8 @@ class _Kind:
         listed = cursor.get("listed")
         return listed is None or datetime.fromisoformat(listed) + self._limits.list_every <= self._stop
 
-    def keys(self) -> list[str]:
-        """Keys of all records that are there."""
+    def numbers(self) -> list[str]:
+        """Numbers of all records that are there."""
         keys, place = self._api.listed(self._name)
         while place is not None:
             more, place = self._api.listed(self._name, place)

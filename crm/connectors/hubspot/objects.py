@@ -11,7 +11,7 @@ from typing import Any
 from crm.connectors.base import Declaration, Resource
 from crm.mapping import OwnKind
 
-OWNERS, TEAMS, DEALS, HISTORY = "owners", "teams", "deals", "deal_history"
+OWNERS, TEAMS, DEALS, LEADS, HISTORY = "owners", "teams", "deals", "leads", "deal_history"
 ACTIVITIES: Mapping[str, str] = {
     "calls": "hs_timestamp",
     "meetings": "hs_meeting_start_time",
@@ -20,32 +20,40 @@ ACTIVITIES: Mapping[str, str] = {
     "tasks": "hs_task_completion_date",
 }
 """Kinds of activities, and when each took place."""
-LOGGED: Mapping[str, str] = {
-    "stage": "dealstage",
-    "amount": "amount",
-    "close_date": "closedate",
-    "owner_id": "hubspot_owner_id",
-    "forecast_category": "hs_manual_forecast_category",
+LOGGED: Mapping[str, Mapping[str, str]] = {
+    DEALS: {
+        "stage": "dealstage",
+        "amount": "amount",
+        "close_date": "closedate",
+        "owner_id": "hubspot_owner_id",
+        "forecast_category": "hs_manual_forecast_category",
+    },
+    LEADS: {"stage": "hs_pipeline_stage", "owner_id": "hubspot_owner_id"},
 }
-"""Columns of deals, and the properties whose history tells their past."""
+"""Columns of deals and of leads, and the properties whose history tells their past."""
 KEPT_VERSIONS = 20
 """How many values of a property HubSpot keeps at least; behind so many, older ones may have been let go."""
 
+_LEAD = "lead-"
+"""Begins keys of leads: HubSpot does not say that no deal has the number of a lead."""
 _BASIC = ("id", "created", "modified")
 COMPUTED = {
     "contacts": ("name",),
     DEALS: ("stage", "pipeline_name", "outcome", "ended", "close_day", "company_id"),
+    LEADS: ("stage", "pipeline_name", "outcome", "ended", "company_id"),
     **dict.fromkeys(ACTIVITIES, ("at", "recorded", "minutes", "deal_id", "company_id", "contact_id")),
 }
 _READ_BESIDE = {
     "contacts": ("firstname", "lastname"),
-    DEALS: ("pipeline", *LOGGED.values()),
+    DEALS: ("pipeline", *LOGGED[DEALS].values()),
+    LEADS: ("hs_pipeline", "hs_lead_is_open", "hs_lead_disqualification_reason", *LOGGED[LEADS].values()),
     "meetings": ("hs_timestamp", "hs_meeting_end_time", "hs_meeting_outcome"),
     "calls": ("hs_call_duration",),
     "tasks": ("hs_task_status",),
 }
 LINKS: Mapping[str, Mapping[str, str]] = {
     DEALS: {"companies": "company_id"},
+    LEADS: {"companies": "company_id"},
     **{kind: {"deals": "deal_id", "companies": "company_id", "contacts": "contact_id"} for kind in ACTIVITIES},
 }
 """Associations that are read: to what kind, and the column for it."""
@@ -62,12 +70,13 @@ DECLARATION = Declaration(
         Resource("contacts", (*_BASIC, *COMPUTED["contacts"]), {"contacts": "contact_id"}),
         Resource("products", _BASIC, {"products": "product_id"}),
         Resource(DEALS, (*_BASIC, *COMPUTED[DEALS]), {"deals": "deal_id", "deal_changes": "deal_id"}),
+        Resource(LEADS, (*_BASIC, *COMPUTED[LEADS]), {"deals": "deal_id", "deal_changes": "deal_id"}),
         Resource(HISTORY, ("deal_id", "field", "old", "new", "at")),
         *(Resource(kind, (*_BASIC, *COMPUTED[kind]), {"activities": "activity_id"}) for kind in ACTIVITIES),
     ),
-    deals=(DEALS,),
+    deals=(DEALS, LEADS),
     modified="modified",
-    history=frozenset(LOGGED),
+    history=frozenset(LOGGED[DEALS]),
     mapping=Path(__file__).parent / "mapping.yaml",
     lists=True,
 )
@@ -100,6 +109,16 @@ def _outcome(metadata: Record) -> str:
     if str(metadata.get("isClosed")).lower() != "true":
         return "open"
     return "won" if float(metadata.get("probability") or 0) == 1 else "lost"
+
+
+def key_of(kind: str, number: str) -> str:
+    """Key of a record by its number in HubSpot."""
+    return f"{_LEAD}{number}" if kind == LEADS else number
+
+
+def number_of(kind: str, key: str) -> str:
+    """A record's number in HubSpot."""
+    return key.removeprefix(_LEAD) if kind == LEADS else key
 
 
 def properties(kind: str, columns: Sequence[str], known: Sequence[str]) -> list[str]:
@@ -161,10 +180,23 @@ def deal_row(record: Record, columns: Sequence[str], stages: Stages, log: Sequen
     return row
 
 
-def deal_log(record: Record, stages: Stages, zone: tzinfo) -> list[Row]:
+def lead_row(record: Record, columns: Sequence[str], stages: Stages, log: Sequence[Row]) -> Row:
+    """A lead as a deal of its kind: one that is no longer open and was not disqualified is won."""
+    row, values = flat(record, columns), record["properties"]
+    stage = str(values.get("hs_pipeline_stage") or "")
+    row["stage"] = stages.names.get(stage, stage) or None
+    row["pipeline_name"] = stages.pipelines.get(str(values.get("hs_pipeline")), values.get("hs_pipeline"))
+    closed = "lost" if values.get("hs_lead_disqualification_reason") else "won"
+    row["outcome"] = closed if values.get("hs_lead_is_open") == "false" else "open"
+    entered = [change["at"] for change in log if change["field"] == "stage"]
+    row["ended"] = entered[-1] if entered and row["outcome"] != "open" else None
+    return row
+
+
+def deal_log(record: Record, stages: Stages, zone: tzinfo, kind: str = DEALS) -> list[Row]:
     """Rows of the log: each value against the one before it, by property, oldest first."""
     rows: list[Row] = []
-    for name, prop in LOGGED.items():
+    for name, prop in LOGGED[kind].items():
         versions = (record.get("propertiesWithHistory") or {}).get(prop) or []
         ordered = sorted(versions, key=lambda v: moment(v["timestamp"]))
         before = None
@@ -174,7 +206,8 @@ def deal_log(record: Record, stages: Stages, zone: tzinfo) -> list[Row]:
             told = place > 0 or len(ordered) < KEPT_VERSIONS
             if value != before and told:
                 at = moment(version["timestamp"]).isoformat()
-                rows.append({"deal_id": str(record["id"]), "field": name, "old": before, "new": value, "at": at})
+                row: Row = {"field": name, "old": before, "new": value, "at": at}
+                rows.append({"deal_id": key_of(kind, str(record["id"])), **row})
             before = value
     return rows
 

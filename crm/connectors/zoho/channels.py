@@ -9,32 +9,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from crm.connectors.messages import BadMessage, Change
 from crm.connectors.zoho.connector import Zoho
 from crm.connectors.zoho.modules import DECLARATION, MODULES
-from crm.errors import BadInput, NotReady
+from crm.errors import NotReady
 
 LASTS = timedelta(days=7) - timedelta(hours=1)
 """How long a channel is asked for: a week is the most, and clocks differ."""
 _EVENTS = [f"{module}.all" for module in MODULES if module != "Products"]
 
 
-class BadMessage(BadInput):
-    """What came is no message of a CRM."""
-
-    def __init__(self, problem: str) -> None:
-        super().__init__(f"This is no message of a CRM: {problem}. Only the CRM's own notifications are taken here.")
-
-
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a message says: which records changed, and when by the CRM's clock."""
+    """What a message says, by which channel it came, and the token that it carries."""
 
     channel_id: str
     token: str
-    resource: str
-    keys: tuple[str, ...]
-    gone: bool
-    said_at: datetime
+    change: Change
 
     def verified(self, token: str) -> bool:
         """Whether it carries the channel's token."""
@@ -50,7 +41,7 @@ class NoChannelOpened(NotReady):
 
 
 class ZohoChannels:
-    """Opens, prolongs and closes channels; the key needs the scope ZohoCRM.notifications.ALL."""
+    """Follows `crm.connectors.messages.Channels`; the key needs the scope ZohoCRM.notifications.ALL."""
 
     def __init__(self, crm: Zoho) -> None:
         self._crm = crm
@@ -111,7 +102,5 @@ def read_message(body: Mapping[str, Any]) -> Message:
         raise BadMessage("server_time is no time in milliseconds")
     said_at = datetime.fromtimestamp(at / 1000, UTC)
     names = {name: str(parts[name])[:100] for name in ("channel_id", "token", "module", "operation")}
-    return Message(
-        names["channel_id"], names["token"], names["module"], tuple(map(str, keys)), names["operation"] == "delete",
-        said_at,
-    )  # fmt: skip
+    change = Change(names["module"], tuple(map(str, keys)), names["operation"] == "delete", said_at)
+    return Message(names["channel_id"], names["token"], change)

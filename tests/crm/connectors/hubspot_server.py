@@ -1,8 +1,11 @@
 """A stand-in for HubSpot on loopback: keys, lists and searches with their ends, histories, merges, limits, faults."""
 
+import hmac
 import itertools
+import json
 import re
 import time
+from base64 import b64encode
 from collections import deque
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
@@ -17,6 +20,7 @@ STAGES = {
     "103": ("Closed won", True, "1.0"),
     "104": ("Closed lost", True, "0.0"),
 }
+LEAD_STAGES = {"new-stage-id": "New", "attempting-stage-id": "Attempting", "unqualified-stage-id": "Disqualified"}
 _SYSTEM = {"hs_object_id": "number", "hs_lastmodifieddate": "datetime", "hs_merged_object_ids": "string"}
 _ACTIVITY = {**_SYSTEM, "hs_timestamp": "datetime", "hubspot_owner_id": "enumeration"}
 PROPERTIES: dict[str, dict[str, str]] = {
@@ -29,6 +33,10 @@ PROPERTIES: dict[str, dict[str, str]] = {
         **_SYSTEM, "dealname": "string", "dealstage": "enumeration", "pipeline": "enumeration", "amount": "number",
         "closedate": "datetime", "hubspot_owner_id": "enumeration", "risk_points": "number", "memo": "string",
         "win_chance": "number",
+    },
+    "leads": {
+        **_SYSTEM, "hs_lead_name": "string", "hs_pipeline": "enumeration", "hs_pipeline_stage": "enumeration",
+        "hs_lead_is_open": "bool", "hs_lead_disqualification_reason": "enumeration", "hubspot_owner_id": "enumeration",
     },
     "calls": {
         **_ACTIVITY, "hs_call_direction": "enumeration", "hs_call_duration": "number", "hs_call_status": "enumeration",
@@ -111,6 +119,19 @@ class HubSpotAccount(CrmStandIn):
         said = self.records[kind][into]["properties"].get("hs_merged_object_ids")
         self.put(kind, into, hs_merged_object_ids=f"{said};{ident}" if said else ident)
 
+    def event(self, kind: str, ident: str | None, /, **more: Any) -> Record:
+        """What the account tells of a change now."""
+        about = {"eventId": next(self._count), "subscriptionId": 7, "portalId": 1, "appId": 3, "attemptNumber": 0}
+        about |= {"occurredAt": int(self.now.timestamp() * 1000), "subscriptionType": kind, "changeSource": "CRM_UI"}
+        return {**about, **({"objectId": int(ident)} if ident else {}), **more}
+
+    def message(self, address: str, secret: str, *events: Record) -> tuple[bytes, dict[str, str]]:
+        """Body and headers of what is sent to an app's address now, signed by version 3."""
+        body, stamp = json.dumps(events).encode(), str(int(self.now.timestamp() * 1000))
+        text = f"POST{address}{body.decode()}{stamp}"
+        digest = hmac.new(bytes(secret, "utf-8"), bytes(text, "utf-8"), "sha256").digest()
+        return body, {"X-HubSpot-Request-Timestamp": stamp, "X-HubSpot-Signature-v3": b64encode(digest).decode()}
+
     def answer(self, asked: Asked) -> Answer:
         """One call."""
         with self._lock:
@@ -152,8 +173,8 @@ class HubSpotAccount(CrmStandIn):
         if path == "/crm/v3/owners":
             wanted = asked.query.get("archived", "").lower() == "true"
             return self._paged([o for o in self.owners if o["archived"] is wanted], asked.query)
-        if path == "/crm/v3/pipelines/deals":
-            return Answer(200, {"results": [self._pipeline()]})
+        if path in ("/crm/v3/pipelines/deals", "/crm/v3/pipelines/leads"):
+            return Answer(200, {"results": [self._pipeline() if path.endswith("deals") else self._lead_pipeline()]})
         if found := re.fullmatch(r"/crm/v3/properties/(\w+)", path):
             return self._properties(found[1])
         if found := re.fullmatch(r"/crm/v4/associations/(\w+)/(\w+)/batch/read", path):
@@ -282,6 +303,14 @@ class HubSpotAccount(CrmStandIn):
             for place, (key, (label, closed, chance)) in enumerate(STAGES.items())
         ]  # fmt: skip
         return {"id": "default", "label": "Sales", "displayOrder": 0, "stages": stages, **times}
+
+    def _lead_pipeline(self) -> Record:
+        times = {"createdAt": self.stamp(), "updatedAt": self.stamp(), "archived": False}
+        stages = [
+            {"id": key, "label": label, "displayOrder": place, "metadata": {}, **times}
+            for place, (key, label) in enumerate(LEAD_STAGES.items())
+        ]
+        return {"id": "lead-pipeline-id", "label": "Lead pipeline", "displayOrder": 0, "stages": stages, **times}
 
     def _shown(self, record: Record, names: list[str], past: list[str] | None = None) -> Record:
         whole = {k: record[k] for k in ("id", "createdAt", "updatedAt", "archived", "archivedAt") if k in record}

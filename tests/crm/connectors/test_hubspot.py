@@ -244,7 +244,7 @@ def test_faults_on_the_way_change_nothing(site: Site) -> None:
 def test_records_that_change_while_pages_are_read_are_neither_lost_nor_doubled(site: Site) -> None:
     """Between two pages of a list, and of a search: the first deal changes, the last goes, one comes."""
     account = site.account
-    account.list_page = account.search_page = 4
+    account.list_page = account.search_page = 6
 
     def users(new: int) -> None:
         account.tick(seconds=1)
@@ -296,6 +296,39 @@ def test_the_days_calls_are_not_used_up_to_the_last(site: Site) -> None:
     site.account.most = 100_000
     site.sync()
     assert_equal(site)
+
+
+def test_leads_are_deals_of_their_kind_with_keys_of_their_own(site: Site) -> None:
+    """The second lead has the number of a deal; the fourth goes, and the fifth becomes the first."""
+    account = site.account
+    common = {"hs_pipeline": "lead-pipeline-id", "hs_pipeline_stage": "new-stage-id", "hs_lead_is_open": "true"}
+    for number in ("700", "101", "702", "703", "704"):
+        account.put("leads", number, **common, hs_lead_name="Ann Secret", hubspot_owner_id="1")
+        account.link("leads", number, "companies", "21")
+    site.sync()
+    account.tick(hours=1)
+    moved = account.stamp()
+    account.put("leads", "101", hs_pipeline_stage="unqualified-stage-id", hs_lead_is_open="false",
+                hs_lead_disqualification_reason="NO_BUDGET")  # fmt: skip
+    account.put("leads", "702", hs_pipeline_stage="attempting-stage-id", hs_lead_is_open="false")
+    account.delete("leads", "703")
+    account.merge("leads", "704", "700")
+    account.tick(minutes=1)
+    site.sync()
+    columns = ("deal_id", "kind", "stage", "outcome", "account_id", "owner_id", "closed_at", "loss_reason", "pipeline")
+    rows = [r for r in site.rows("deals", *columns) if r[1] == "lead"]
+    pipe = "Lead pipeline"
+    assert rows == [
+        ("lead-101", "lead", "Disqualified", "lost", "21", "1", at(moved), "NO_BUDGET", pipe),
+        ("lead-700", "lead", "New", "open", "21", "1", None, None, pipe),
+        ("lead-702", "lead", "Attempting", "won", "21", "1", at(moved), None, pipe),
+    ]
+    logged = site.rows("deal_changes", "deal_id", "field", "changed_at", "old_value", "new_value")
+    assert ("lead-101", "stage", at(moved), "New", "Disqualified") in logged
+    assert {"lead-703", "lead-704"}.isdisjoint(r[0] for r in logged)
+    assert len([r for r in site.rows("deals", "deal_id") if r == ("101",)]) == 1
+    files = [f for f in site.root.rglob("*") if f.is_file()]
+    assert not any(b"Ann Secret" in f.read_bytes() for f in files)
 
 
 @pytest.mark.parametrize("ahead", [timedelta(minutes=5), timedelta(minutes=-5)])
@@ -379,6 +412,7 @@ _CLIENT = """
 import json, sys
 from hubspot import HubSpot
 from hubspot.crm.associations.v4 import BatchInputPublicFetchAssociationsBatchRequest
+from hubspot.utils.signature import Signature
 from hubspot.crm.deals import BatchReadInputSimplePublicObjectId, Filter, FilterGroup, PublicObjectSearchRequest
 
 client = HubSpot(access_token=sys.argv[2], host=sys.argv[1])
@@ -404,7 +438,12 @@ read = crm.batch_api.read(BatchReadInputSimplePublicObjectId(
 links = client.crm.associations.v4.batch_api.get_page("deals", "companies",
     BatchInputPublicFetchAssociationsBatchRequest(inputs=[{"id": deals[1].id}]))
 [pipeline] = client.crm.pipelines.pipelines_api.get_all("deals").results
+sent = json.loads(sys.argv[3])
 print(json.dumps(dict(
+    leads=[[r.id, r.properties["hs_pipeline_stage"]]
+           for r in client.crm.objects.basic_api.get_page("leads", properties=["hs_pipeline_stage"]).results],
+    signed=[Signature.is_valid(**{**sent, **other}, http_method="POST", signature_version="v3")
+            for other in ({}, {"request_body": "[]"})],
     deals=[[d.id, d.properties["dealstage"], d.properties["amount"]] for d in deals],
     past=[[len(d.properties_with_history["amount"]), d.properties_with_history["amount"][0].value] for d in past],
     found=found, pages=pages, total=page.total,
@@ -426,9 +465,18 @@ def test_the_stand_in_serves_the_vendors_own_library(site: Site, tmp_path: Path)
     subprocess.run([UV, "venv", "-q", "--python", sys.executable, tmp_path / "env"], check=True)
     subprocess.run([UV, "pip", "install", "-q", "--python", python, "hubspot-api-client>=12"], check=True)
     account.delete("deals", "102")
+    account.put("leads", "700", hs_pipeline_stage="new-stage-id")
     account.list_page = 4  # the library follows the pages
-    said = subprocess.run([python, "-c", _CLIENT, site.address, TOKEN], check=True, capture_output=True, text=True)
+    begun, account.now = account.now, datetime.now(UTC)
+    body, headers = account.message("https://firm.example/hook?a=1", "hush", account.event("deal.creation", "101"))
+    account.now = begun
+    sent = {"request_body": body.decode(), "client_secret": "hush", "http_uri": "https://firm.example/hook?a=1"}
+    sent |= {"timestamp": headers["X-HubSpot-Request-Timestamp"], "signature": headers["X-HubSpot-Signature-v3"]}
+    given = [site.address, TOKEN, json.dumps(sent)]
+    said = subprocess.run([python, "-c", _CLIENT, *given], check=True, capture_output=True, text=True)
     found = json.loads(said.stdout)
+    assert found["signed"] == [True, False]
+    assert found["leads"] == [["700", "new-stage-id"]]
     whole = {key: account.records["deals"][key] for key in sorted(account.records["deals"], key=int)}
     keys = list(whole)
     assert found["deals"] == [[k, r["properties"]["dealstage"], r["properties"]["amount"]] for k, r in whole.items()]
