@@ -101,7 +101,7 @@ def show_rehearsal(rep_id: str, desk: DeskDep, server: ServerDep, scores: Scores
     who = desk.names.get(rep_id, rep_id)
     names = {"team": desk.team_name_of.get(rep_id, say("Team")), "company": desk.visit.shell.company}
     rows = [
-        [(names[kind], ""), *((text, "") for text in _summary(desk, told))] for kind, told in found.items()
+        [(names[kind], ""), *((text, "") for text in words.rehearsal_cells(f, told))] for kind, told in found.items()
     ]  # fmt: skip
     change = next((told["after_change"] for told in found.values()), None)
     finding = (
@@ -110,25 +110,10 @@ def show_rehearsal(rep_id: str, desk: DeskDep, server: ServerDep, scores: Scores
         if change
         else say("Nothing of {who} is in this quarter's forecast, so nothing would change.", who=who)
     )  # fmt: skip
-    heads = [say("Whose quarter"), say("Before"), say("Without hand-over"), say("Handed over"),
-             say("Chance of the goal, before"), say("Chance after the hand-over")]  # fmt: skip
-    caption = say("Middle of the joint draws, each with its 80% range. Deals in other hands keep 70% of their value, "
-                  "and up to 30% more by fit: an assumption, not a measured effect.")  # fmt: skip
-    table = Listed(say("This quarter, before and after"), heads, rows, caption, frozenset(range(1, 6)))
+    table = Listed(say("This quarter, before and after"), words.rehearsal_heads(f), rows, words.rehearsal_basis(f),
+                   frozenset(range(1, 6)))  # fmt: skip
     return desk.show("rehearsal.html", "risks", title=say("If {who} left tomorrow", who=who), finding=finding,
                      tables=[table] if rows else [])  # fmt: skip
-
-
-def _summary(desk: Desk, told: dict[str, Any]) -> list[str]:
-    f = desk.formats
-
-    def span(part: dict[str, float]) -> str:
-        return f"{f.money(part['p50'])} ({f.money(part['p10'])} – {f.money(part['p90'])})"
-
-    return [
-        span(told["before"]), span(told["after"]), span(told["handed_over"]), f.chance(told["before"]["p_attain"]),
-        f.chance(told["handed_over"]["p_attain"]),
-    ]  # fmt: skip
 
 
 def _can_rehearse(desk: Desk, view: PlanView) -> bool:

@@ -103,6 +103,12 @@ def letter(language: Language, name: str) -> str:
     }[name]
 
 
+def fairness(language: Language, word: str) -> str:
+    """How fair a split is."""
+    say = language.say
+    return {"good": say("fair to all"), "fair": say("fair enough"), "uneven": say("uneven")}[word]
+
+
 def pace(language: Language, status: str) -> str:
     """Where one stands against the season's curve."""
     say = language.say

@@ -238,9 +238,9 @@ def _fairness(desk: Desk, goals: GoalDesk, fair: Fairness | None) -> str:
     say, f = desk.language.say, desk.formats
     if fair is None:
         return say("No forecast of this period to judge fairness by.")
-    words = {"good": say("fair to all"), "fair": say("fair enough"), "uneven": say("uneven")}
+    word = goal_words.fairness(desk.language, fair.word)
     said = say("Under this split people are together expected to reach {overall}: {word} ({value}).",
-               overall=f.percent(fair.overall), word=words[fair.word], value=f.number(fair.value, 2))  # fmt: skip
+               overall=f.percent(fair.overall), word=word, value=f.number(fair.value, 2))  # fmt: skip
     if not all(goals.shows("rep", who) for who in (fair.lowest, fair.highest)):
         return said
     low, high = (f.percent(fair.expected[who]) for who in (fair.lowest, fair.highest))

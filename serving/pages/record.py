@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from fastapi import APIRouter
@@ -11,12 +12,13 @@ from fastapi.responses import HTMLResponse
 from planning.goals import COMPANY, MONEY_METRICS
 from planning.record import Result
 from serving.format import MISSING, Formats
+from serving.pages import goal_words
 from serving.pages.desk import Desk, DeskDep
 from serving.pages.plan_notes import notes_said
 from serving.pages.rail import Rail
 from serving.plan_record import Change, plan_record
 from serving.reviews.desk import ReviewDesk, ReviewDeskDep
-from serving.reviews.wording import amount_of, metric_name, result_name, title_of
+from serving.reviews.wording import result_name, title_of
 
 router = APIRouter(include_in_schema=False)
 RAIL = Rail("record", "numbers", 7, lambda say: say("Is the plan working?"), "/plan/record",
@@ -87,7 +89,7 @@ def _change(desk: Desk, meetings: ReviewDesk, one: Change) -> Row:
     else:
         whose, text = team or say("Company"), _of_goals(f, one)
     if one.over:
-        came = amount_of(f, one.metric)(one.result)
+        came = goal_words.value(f, one.metric, one.result)
     else:
         came = say("the period still runs") if one.forecast or one.kind == "goal" else MISSING
     return Row(f.date(one.at.astimezone(f.zone).date(), year=True), text, whose, _then(f, one.forecast), came)
@@ -95,8 +97,8 @@ def _change(desk: Desk, meetings: ReviewDesk, one: Change) -> Row:
 
 def _of_goals(f: Formats, one: Change) -> str:
     """What was done to goals in one go, with the reason."""
-    say, value = f.language.say, amount_of(f, one.metric)
-    name = metric_name(f, one.metric)
+    say, value = f.language.say, partial(goal_words.value, f, one.metric)
+    name = goal_words.metric(f.language, one.metric)
     if one.before is None:
         done = say("{metric}: goal set at {after}", metric=name, after=value(one.after))
     elif one.after is None:
@@ -118,7 +120,7 @@ def _then(f: Formats, told: Mapping[str, Any] | None) -> str:
 
 def _line(desk: Desk, meetings: ReviewDesk, one: Result) -> Line:
     f, material = desk.formats, meetings.material
-    value = amount_of(f, one.metric)
+    value = partial(goal_words.value, f, one.metric)
     name = result_name(f, material, one)
     return Line(name, value(one.target), value(one.result), f.percent(one.attainment), value(one.before))
 

@@ -214,3 +214,26 @@ def change_sentence(f: Formats, what: str, before: Mapping[str, Any] | None, aft
 
 def _day(value: Any) -> date | None:
     return datetime.fromisoformat(value).date() if isinstance(value, str) else None
+
+
+def rehearsal_heads(f: Formats) -> list[str]:
+    """Heads of a table that tells a quarter before and after somebody leaves."""
+    say = f.language.say
+    return [say("Whose quarter"), say("Before"), say("Without hand-over"), say("Handed over"),
+            say("Chance of the goal, before"), say("Chance after the hand-over")]  # fmt: skip
+
+
+def rehearsal_cells(f: Formats, told: Mapping[str, Any]) -> list[str]:
+    """Its cells after the first, of one team or the company."""
+
+    def span(part: Mapping[str, float]) -> str:
+        return f"{f.money(part['p50'])} ({f.money(part['p10'])} – {f.money(part['p90'])})"
+
+    chances = (f.chance(told[name]["p_attain"]) for name in ("before", "handed_over"))
+    return [*(span(told[name]) for name in ("before", "after", "handed_over")), *chances]
+
+
+def rehearsal_basis(f: Formats) -> str:
+    """What it rests on."""
+    return f.language.say("Middle of the joint draws, each with its 80% range. Deals in other hands keep 70% of their "
+                          "value, and up to 30% more by fit: an assumption, not a measured effect.")  # fmt: skip

@@ -15,6 +15,7 @@ from serving.access import NotYours, Viewer
 from serving.dependencies import NamesDep, ScoresDep, Server, ServerDep, SightDep, ViewDep, ViewerDep
 from serving.format import Formats
 from serving.mail import Mail
+from serving.outcomes import read_outcomes
 from serving.pages.outlook import Outcome, as_day
 from serving.people_data.subjects import keys_of
 from serving.people_data.views import note_looks
@@ -301,8 +302,9 @@ def _desk(
 ) -> ReviewDesk:
     cut = (str(server.home.root), view.cut.number)
     company = server.company()
-    material = Material(view, company, scores, sight, names, server.ledger, server.accuracy, cut,
-                        server.book.newest(company), server.home.tracking)  # fmt: skip
+    whole = server.book.newest(company)
+    material = Material(view, company, scores, sight, names, server.ledger, server.accuracy, cut, whole,
+                        server.home.tracking, drawn=lambda: read_outcomes(server.home.scores / whole.mark))  # fmt: skip
     return ReviewDesk(server, viewer, material)
 
 

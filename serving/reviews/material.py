@@ -16,15 +16,19 @@ from crm.errors import NotFound
 from crm.lake import LakeView
 from planning.goals import COMPANY
 from planning.goals import Facts as Reached
+from planning.outcomes import Outcomes
 from planning.overview import Plan, forecasts_of
+from planning.risks import Situation
 from planning.sales import Sales
 from serving.access import Sight
 from serving.accuracy import Accuracy, accuracy
 from serving.home import Home
 from serving.ledger import Kind, Ledger
+from serving.outcomes import read_outcomes
 from serving.pages import facts as lake_facts
 from serving.pages.facts import Facts
 from serving.people import names_of
+from serving.risk_run import situation_of
 from serving.scores import ScoreBook, Scores
 from serving.store import Store
 
@@ -60,6 +64,8 @@ class Material:
         Where models are registered.
     draws : bool
         Whether a pack draws the quarter for its levers where that was not done yet: it takes as long as a forecast.
+    drawn : callable
+        Reads the draws of the newest scores, where there are any.
     """
 
     view: LakeView
@@ -73,6 +79,7 @@ class Material:
     whole: Scores | None = None
     tracking: str = ""
     draws: bool = False
+    drawn: Callable[[], Outcomes | None] = lambda: None
 
     @classmethod
     def at_machine(cls, home: Home, store: Store) -> Material:
@@ -93,7 +100,7 @@ class Material:
         return cls(
             view, company, newest.seen_at_machine(company.people), sight, names_of(view, store), ledger,
             lambda kind: accuracy(ledger, view, company, kind=kind), (str(home.root), view.cut.number),
-            newest, home.tracking, True,
+            newest, home.tracking, True, lambda: read_outcomes(home.scores / newest.mark),
         )  # fmt: skip
 
     @property
@@ -128,8 +135,18 @@ class Material:
     @cached_property
     def sales(self) -> Sales:
         """Business as reports read it, as far as the viewer may see it."""
-        every = Sales.read(self.view, self.company, self.as_of, self.reached)
-        return every.only(self.sight.owner, self.sight.account)
+        return self._business.only(self.sight.owner, self.sight.account)
+
+    @cached_property
+    def situation(self) -> Situation | None:
+        """What risks are found in and departures rehearsed on, of everybody: what is shown of it is cut down again."""
+        if self.whole is None:
+            return None
+        return situation_of(self.view, self.company, self.as_of, self.whole.frames, self.drawn(), self._business)
+
+    @cached_property
+    def _business(self) -> Sales:
+        return Sales.read(self.view, self.company, self.as_of, self.reached)
 
     def _reached(self) -> Reached:
         """What had happened by then, read once a data cut; the newest few are kept."""

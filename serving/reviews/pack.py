@@ -17,6 +17,7 @@ from planning.reviews import Rhythm, since, worth_talking
 from serving.ledger import Kind
 from serving.pages import facts as lake_facts
 from serving.pages.outlook import Outcome, primary
+from serving.reviews.ahead import Ahead, ahead
 from serving.reviews.material import Material
 from serving.reviews.plan_parts import PlanParts, plan_parts
 
@@ -140,12 +141,14 @@ class Pack:
     competitors: list[MixLine] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
     plan: PlanParts = field(default_factory=PlanParts)
+    ahead: Ahead = field(default_factory=Ahead)
 
     @property
     def persons(self) -> list[str]:
         """People of whom it shows figures."""
         shown = [line.owner_id for line in self.goals if line.owner_kind == "rep"]
-        return [*shown, *(r.subject for r in self.risks if r.subject in shown), *self.plan.persons]
+        risks = (r.subject for r in self.risks if r.subject in shown)
+        return list(dict.fromkeys([*shown, *risks, *self.plan.persons, *self.ahead.persons]))
 
 
 def make_pack(material: Material, rhythm: Rhythm, team_id: str = COMPANY, last: date | None = None) -> Pack:
@@ -187,6 +190,7 @@ def make_pack(material: Material, rhythm: Rhythm, team_id: str = COMPANY, last: 
         _mix(material, team_id, begun, "competitor") if mixed else [],
         _results(material, team_id) if rhythm == "quarterly" else [],
         plan_parts(material, rhythm, team_id),
+        ahead(material, team_id, _shown_owners(material, team_id)) if rhythm == "quarterly" else Ahead(),
     )
 
 
@@ -220,23 +224,25 @@ def _earlier(material: Material, team_id: str, outcome: Outcome, begun: date) ->
 
 def _goals(material: Material, team_id: str, rhythm: Rhythm) -> list[GoalLine]:
     """The team's own goals, those of the teams below, and in a team's weekly review those of its people."""
-    below, members = material.children(team_id), frozenset[str]()
+    shown, members = _shown_owners(material, team_id), frozenset[str]()
     if rhythm == "weekly" and team_id != COMPANY:
         members = frozenset(rep for rep in material.members(team_id) if material.sight.person(rep))
-    shown = {team_id, *below}
-    scored = set(material.scores.frames["teams"]["team_id"]) if "teams" in material.scores.frames else None
 
     def wanted(goal: Goal) -> bool:
-        if goal.owner_kind == "rep":
-            return goal.owner_id in members
-        # Of teams whose figures are withheld there is no score.
-        return goal.owner_id in shown and (scored is None or goal.owner_id in scored or goal.owner_id == team_id)
+        return goal.owner_id in (members if goal.owner_kind == "rep" else shown)
 
     goals = [goal for goal in material.plan.running if wanted(goal) and goal.target and not goal.scope]
     order = {COMPANY: 0, "team": 1, "rep": 2}
     goals.sort(key=lambda g: (g.owner_id != team_id, order[g.owner_kind], g.end - g.start, g.owner_id, g.metric))
     quarter = material.company.period_of(material.today)
     return [_goal_line(material, g) for g in goals if g.owner_id == team_id or g.end <= quarter.end]
+
+
+def _shown_owners(material: Material, team_id: str) -> frozenset[str]:
+    """The team, or company, and the teams right below it; of teams whose figures are withheld there is no score."""
+    teams = material.scores.frames.get("teams")
+    below = material.children(team_id)
+    return frozenset({team_id, *(below if teams is None else set(below) & set(teams["team_id"]))})
 
 
 def _goal_line(material: Material, goal: Goal) -> GoalLine:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date
+from functools import partial
 from typing import Protocol
 from urllib.parse import quote
 
 import pandas as pd
 
-from planning.goals import COMPANY, MONEY_METRICS, RATIO_METRICS, wilson
+from planning.goals import COMPANY, MONEY_METRICS, wilson
 from planning.record import Result
 from planning.reviews import LENGTH, OPENING, Rhythm, agenda
 from serving.charts import Figure
 from serving.format import MISSING, Formats
 from serving.pages import facts as lake_facts
-from serving.pages import outlook, words
+from serving.pages import goal_words, outlook, words
+from serving.reviews.ahead_wording import evenness_section, next_goals_section, rehearsal_section
 from serving.reviews.material import Material
 from serving.reviews.pack import SILENT_DAYS, GoalLine, MixLine, Moved, Pack, Record, Risk, TalkAbout
 from serving.reviews.plan_wording import funnel_section, levers_section, register_section
@@ -53,7 +55,7 @@ def sheet_of(pack: Pack, material: Material, f: Formats, actions: Sequence[OpenA
         register_section(f, material, pack.plan, pack.since) if pack.plan.kept else _risks(f, pack),
         *(_mixes(f, pack) if pack.rhythm != "weekly" else []),
         *(_planned(f, material, pack) if pack.rhythm != "weekly" else []),
-        *([_results(f, material, pack)] if pack.rhythm == "quarterly" else []),
+        *(_quarterly(f, material, pack) if pack.rhythm == "quarterly" else []),
         Section("decisions", say("Decisions and actions"), (say("What was decided, who does what by when:"),), (),
                 BLANK_LINES),
     ]  # fmt: skip
@@ -70,6 +72,11 @@ def sheet_of(pack: Pack, material: Material, f: Formats, actions: Sequence[OpenA
 
 def _planned(f: Formats, material: Material, pack: Pack) -> list[Section]:
     return [funnel_section(f, material, pack.plan), levers_section(f, material, pack.plan)]
+
+
+def _quarterly(f: Formats, material: Material, pack: Pack) -> list[Section]:
+    looks = (next_goals_section, evenness_section, rehearsal_section)
+    return [_results(f, material, pack), *(look(f, material, pack.ahead) for look in looks)]
 
 
 def title_of(f: Formats, rhythm: Rhythm, team_name: str | None) -> str:
@@ -151,29 +158,6 @@ def state_name(f: Formats, state: str) -> str:
     return named.get(state, state)
 
 
-def metric_name(f: Formats, metric: str) -> str:
-    """A goal's metric."""
-    say = f.language.say
-    named = {
-        "bookings": say("Bookings"), "won_deals": say("Deals won"), "conversion_rate": say("Conversion rate"),
-        "retention_rate": say("Customers kept"), "activities": say("Contacts with customers"),
-        "new_accounts": say("New customers"), "customer_satisfaction": say("Customer satisfaction"),
-        "market_share": say("Market share"), "collected": say("Payments received"),
-    }  # fmt: skip
-    return named.get(metric, metric)
-
-
-def amount_of(f: Formats, metric: str) -> Callable[[float | None], str]:
-    """How a metric's values are written."""
-    if metric in MONEY_METRICS:
-        return f.money_full
-    if metric == "customer_satisfaction":
-        return lambda value: f.number(value, 2)
-    if metric in RATIO_METRICS:
-        return lambda value: f.percent(value, 1)
-    return f.number
-
-
 def _goals(f: Formats, material: Material, pack: Pack) -> Section:
     say = f.language.say
     head = (say("Whose"), say("Goal of"), say("Target"), say("So far"), say("Reached"), say("Due by now"),
@@ -187,7 +171,7 @@ def _goals(f: Formats, material: Material, pack: Pack) -> Section:
     else:
         said = say(
             "{reached} of goal reached; by today {due} was due by the season's curve: {gap}.",
-            reached=f.percent(own.attainment), due=amount_of(f, own.metric)(own.expected),
+            reached=f.percent(own.attainment), due=goal_words.value(f, own.metric, own.expected),
             gap=_gap(f, own),
         )  # fmt: skip
     tables = (Table(head, rows, frozenset(range(2, 9)) - {7}),) if rows else ()
@@ -195,18 +179,18 @@ def _goals(f: Formats, material: Material, pack: Pack) -> Section:
 
 
 def _gap(f: Formats, line: GoalLine) -> str:
-    say, size = f.language.say, amount_of(f, line.metric)(abs(line.gap or 0.0))
+    say, size = f.language.say, goal_words.value(f, line.metric, abs(line.gap or 0.0))
     return say("{size} behind", size=size) if (line.gap or 0.0) < 0 else say("{size} ahead", size=size)
 
 
 def _goal_row(f: Formats, material: Material, line: GoalLine) -> tuple[Cell, ...]:
-    said = amount_of(f, line.metric)
+    said = partial(goal_words.value, f, line.metric)
     if line.owner_kind == "rep":
         name = material.name(line.owner_id)
     else:
         name = material.team_name(line.owner_id) or f.language.say("Company")
     return (
-        text_cell(name), text_cell(f"{metric_name(f, line.metric)} · {line.period}"),
+        text_cell(name), text_cell(f"{goal_words.metric(f.language, line.metric)} · {line.period}"),
         Cell(said(line.target), line.target), Cell(said(line.actual), line.actual),
         Cell(f.percent(line.attainment), line.attainment), Cell(said(line.expected), line.expected),
         Cell(said(line.gap), line.gap), text_cell(pace_name(f, line.status) if line.status else MISSING),
@@ -441,7 +425,7 @@ def _results(f: Formats, material: Material, pack: Pack) -> Section:
 
 
 def _result_row(f: Formats, material: Material, one: Result) -> tuple[Cell, ...]:
-    value = amount_of(f, one.metric)
+    value = partial(goal_words.value, f, one.metric)
     return (
         text_cell(result_name(f, material, one)), Cell(value(one.target), one.target),
         Cell(value(one.result), one.result),
@@ -455,7 +439,7 @@ def result_name(f: Formats, material: Material, one: Result) -> str:
     if one.part != "goal":
         return scope
     owner = material.team_name(one.owner_id) if one.owner_kind == "team" else None
-    parts = (owner or f.language.say("Company"), metric_name(f, one.metric), scope)
+    parts = (owner or f.language.say("Company"), goal_words.metric(f.language, one.metric), scope)
     return " · ".join(part for part in parts if part)
 
 

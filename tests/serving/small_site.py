@@ -127,7 +127,7 @@ class serving:  # noqa: N801 - reads as a verb where it is used
         self._thread.join()
 
 
-def fill(home: Home) -> None:
+def fill(home: Home, **more: list[dict[str, object]]) -> None:
     deals = [a_deal(d, owner_id=rep, account_id=f"a{d[1]}", kind="new") for d, rep in OWNERS.items()]
     tables = {
         "reps": [a_rep(rep, team_id=team) for rep, team in TEAM_OF.items()],
@@ -135,6 +135,7 @@ def fill(home: Home) -> None:
         "accounts": [an_account(f"a{n}") for n in range(1, 7)],
         "deals": deals,
         "activities": [an_activity(occurred_at=AS_OF)],
+        **more,
     }
     home.lake.merge({name: table_of(name, rows) for name, rows in tables.items()}, source="test")
 

@@ -145,14 +145,18 @@ def test_the_change_since_the_last_review_is_against_what_was_issued_then(home, 
     store.close()
 
 
-@pytest.mark.parametrize(("code", "said"), [("en", "Deals to talk about"), ("zh", "待讨论的商机")])
-def test_all_three_files_say_the_same_in_both_languages(material, code, said):
-    sheet = sheet_of(make_pack(material, "monthly", "west"), material, formats(code, material))
-    assert said in as_html(sheet).decode()
+@pytest.mark.parametrize(
+    ("code", "said", "ahead"),
+    [("en", "Deals to talk about", "Goals of the next quarter"), ("zh", "待讨论的商机", "下季度目标")],
+)
+def test_all_three_files_say_the_same_in_both_languages(material, code, said, ahead):
+    sheet = sheet_of(make_pack(material, "quarterly", "west"), material, formats(code, material))
     text = "".join(page.extract_text() for page in PdfReader(io.BytesIO(as_pdf(sheet, at=AS_OF))).pages)
-    assert said in text
     book = load_workbook(io.BytesIO(as_xlsx(sheet, at=AS_OF)))
-    assert said in book.sheetnames
+    for title in (said, ahead):
+        assert title in as_html(sheet).decode()
+        assert title in text
+        assert title in book.sheetnames
     tab = book[said]
     chances = [row[5] for row in tab.iter_rows(values_only=True) if isinstance(row[5], float)]
     assert sorted(chances) == [0.1, 0.2, 0.3]  # d1 and d2 of r1, d3 of r2
@@ -228,4 +232,10 @@ def test_below_level_person_no_pack_names_anybodys_figures(team_site):
     found = make_pack(material, "weekly", "west")
     assert found.outcome.p50 == 50.0
     assert found.persons == []
+    quarterly = make_pack(material, "quarterly", "west")
+    assert (quarterly.persons, quarterly.ahead.even.people, quarterly.ahead.rehearsed) == ([], (), [])
+    told = {part.key: part for part in sheet_of(quarterly, material, formats("en", material)).sections}
+    for key in ("fairness", "rehearsed"):
+        assert told[key].lines == ("Figures on single people are not shown here.",)
+        assert told[key].tables == ()
     assert "r1" not in material.scores.frames["reps"]["rep_id"].tolist()
