@@ -141,6 +141,7 @@ class Served:
         self.process.send_signal(2)
         self.returncode = self.process.wait(timeout=60)
         self._reader.join()
+        self.process.stdout.close()
         self.rest = "".join(self._rest)
 
 
