@@ -18,7 +18,7 @@ def watched(f: Formats, trigger: Trigger) -> str:
 
 def figures(f: Formats, trigger: Trigger) -> str:
     """Its figures in a sentence."""
-    if not trigger.known:
+    if not trigger.known or not trigger.limit:
         return f.language.say("Too little has come since its training to tell.")
     say, value, limit = f.language.say, f.number(max(0.0, trigger.value)), f.number(trigger.limit)
     if trigger.name == "schedule":
