@@ -139,10 +139,65 @@ def label_layers(labels: pd.DataFrame, x: alt.X, scale: alt.Scale) -> list[alt.C
     ]
 
 
-def point_names(named: pd.DataFrame, x: alt.X, y: alt.Y, side: str, limit: int) -> alt.Chart:
-    """Names beside points."""
-    mark: dict[str, Any] = {"align": side, "dx": -7 if side == "right" else 7, "fontSize": 11, "limit": limit}
-    return alt.Chart(named).mark_text(color=COLOURS["text-2"], **mark).encode(x=x, y=y, text="name:N")
+def point_names(
+    named: pd.DataFrame, x: alt.X, y: alt.Y, at: Sequence[tuple[float, float]], room: int, limit: int
+) -> list[alt.Chart]:
+    """Names beside points, none over another.
+
+    Parameters
+    ----------
+    named : DataFrame
+        The points with their `name`.
+    at : sequence of (float, float)
+        Where each is drawn, in pixels from the left and the top.
+    room : int
+        Width of the drawing in pixels.
+    limit : int
+        Longest name in pixels; a longer one is cut.
+    """
+    placed = named.assign(place=places([_length(n, limit) for n in named["name"]], at, room))
+    found = []
+    for (side, lower), part in placed.groupby("place"):
+        mark: dict[str, Any] = {"align": side, "dx": -7 if side == "right" else 7, "dy": lower, "fontSize": 11}
+        shown = alt.Chart(part.drop(columns="place")).mark_text(color=COLOURS["text-2"], limit=limit, **mark)
+        found.append(shown.encode(x=x, y=y, text="name:N"))
+    return found
+
+
+def places(lengths: Sequence[float], at: Sequence[tuple[float, float]], room: int) -> list[tuple[str, int]]:
+    """For each text beside a point: which end of it is at the point, and by how much it stands lower, in pixels.
+
+    The first place is taken where it is inside the drawing and covers no text placed before and no point.
+    """
+    taken = [(x - 5, x + 5, y) for x, y in at]
+    found = []
+    for n, (length, (x, y)) in enumerate(zip(lengths, at, strict=True)):
+        others = [box for i, box in enumerate(taken) if i != n]
+        tried = [(side, lower) for lower in (0, -13, 13, -26, 26, -39, 39) for side in ("left", "right")]
+        free = (p for p in tried if _is_free(_box(p, length, x, y), others, room))
+        place = next(free, tried[0])
+        taken.append(_box(place, length, x, y))
+        found.append(place)
+    return found
+
+
+def _box(place: tuple[str, int], length: float, x: float, y: float) -> tuple[float, float, float]:
+    first = x + 7 if place[0] == "left" else x - 7 - length
+    return first, first + length, y + place[1]
+
+
+def _is_free(box: tuple[float, float, float], others: Sequence[tuple[float, float, float]], room: int) -> bool:
+    first, last, y = box
+    return (
+        first >= 0
+        and last <= room + 20
+        and not any(first < b and a < last and abs(y - other) < 12 for a, b, other in others)
+    )
+
+
+def _length(text: str, limit: int) -> float:
+    """About how wide a text of 11 px is."""
+    return min(float(limit), sum(11.0 if ord(sign) > 0x2E80 else 6.5 for sign in text))
 
 
 def iso_days(days: Sequence[date]) -> list[str]:

@@ -215,8 +215,7 @@ def at_risk(f: Formats, *, title: str, accounts: pd.DataFrame, horizon_days: int
     data = accounts.nlargest(MAX_MARKS, "value_at_risk").reset_index(drop=True)
     x_top = min(1.0, max(0.2, float(data["churn_probability"].max()) * 1.15))
     y_top = float(data["yearly_value"].max()) * 1.1 or 1.0
-    # A name stands on the side of its dot where there is room.
-    named = data.head(5).assign(side=np.where(data["churn_probability"].head(5) > x_top / 2, "right", "left"))
+    named = data.head(5)
     x_ticks, y_ticks = nice_ticks(0.0, x_top), nice_ticks(0.0, y_top)
 
     def draw(wide: bool) -> Drawing:
@@ -232,10 +231,14 @@ def at_risk(f: Formats, *, title: str, accounts: pd.DataFrame, horizon_days: int
             scale=alt.Scale(domain=[0, y_top], nice=False),
             axis=value_axis(y_ticks, [f.money(t) for t in y_ticks]),
         )
+        at = [
+            (p / x_top * width, height - v / y_top * height)
+            for p, v in zip(named["churn_probability"], named["yearly_value"], strict=True)
+        ]
         return alt.layer(
             alt.Chart(data).mark_circle(color=COLOURS["naive"], opacity=0.55, size=28).encode(x=x, y=y),
             alt.Chart(named).mark_circle(color=COLOURS["down"], opacity=1, size=60).encode(x=x, y=y),
-            *(point_names(part, x, y, side, 170 if wide else 110) for side, part in named.groupby("side")),
+            *point_names(named, x, y, at, width, 170 if wide else 110),
         ).properties(width=width, height=height)
 
     rows = list(data[["name", "churn_probability", "yearly_value", "value_at_risk"]].itertuples(index=False, name=None))

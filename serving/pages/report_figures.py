@@ -12,6 +12,7 @@ from serving.drawing import COLOURS, Drawing, Figure, made_once, make_figure
 from serving.format import MISSING, Formats
 
 _MOST = 12
+_NAME, _BREAK = "slice(datum.value, 4)", ": |："  # on a phone a long name breaks after its colon
 _FULL = 960  # these figures stand in a card over the whole width
 
 
@@ -39,17 +40,20 @@ def bars(
     ticks = nice_ticks(low, top) if low == 0 else [low, 0.0, top]
 
     def draw(wide: bool) -> Drawing:
-        width, label = (_FULL - 330, 240) if wide else (NARROW - 110, 92)
+        two_lines = not wide and data["label"].str.contains(_BREAK).any()
+        width, label = (_FULL - 330, 240) if wide else (NARROW - 146, 128) if two_lines else (NARROW - 110, 92)
         scale = alt.Scale(domain=[low, top], nice=False)
         every = ticks if wide else ticks[::2]
-        y = alt.Y("row:N", sort=None, title=None, axis=name_axis(label, "slice(datum.value, 4)"))
+        y = alt.Y(
+            "row:N", sort=None, title=None, axis=name_axis(label, f"split({_NAME}, /{_BREAK}/)" if two_lines else _NAME)
+        )
         x = alt.X("value:Q", scale=scale, axis=value_axis(every, [said(t) for t in every], orient="top"))
         before = data.dropna(subset=["before"])
         layers = [alt.Chart(data).mark_bar(color=COLOURS["forecast"], height=12).encode(y=y, x=x)]
         if len(before):
             mark = alt.Chart(before).mark_tick(color=COLOURS["text"], thickness=2.5, size=18)
             layers.append(mark.encode(y=y, x=alt.X("before:Q", scale=scale)))
-        return alt.layer(*layers).properties(width=width, height=26 * max(len(data), 1))
+        return alt.layer(*layers).properties(width=width, height=(36 if two_lines else 26) * max(len(data), 1))
 
     table = list(rows[["label", "value", "before"]].itertuples(index=False, name=None))
     return make_figure(

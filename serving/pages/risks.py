@@ -227,8 +227,8 @@ def _figure(desk: Desk, own: RiskDesk, every: list[StoredRisk]) -> Figure | None
 
     f, say, name = desk.formats, desk.language.say, called(desk)
     rows: list[dict[str, Any]] = [
-        {"label": f"{name(r.subject_kind, r.subject_id)}: {words.kinds(f).get(r.kind, r.kind)}", "value": loss,
-         "before": float("nan")}
+        {"label": say("{who}: {what}", who=name(r.subject_kind, r.subject_id), what=words.kinds(f).get(r.kind, r.kind)),
+         "value": loss, "before": float("nan")}
         for r in every if r.state != "closed" and (loss := own.money(r, "expected_loss"))
     ]  # fmt: skip
     if len(rows) < 2:

@@ -165,3 +165,15 @@ def test_time_ticks_are_month_starts_or_mondays():
     ]
     # 2026-11-02 is a Monday.
     assert chart_parts.time_ticks(date(2026, 11, 2), date(2026, 11, 20), 6) == [date(2026, 11, d) for d in (2, 9, 16)]
+
+
+def test_names_beside_points_stand_over_no_other_name_or_point():
+    # Two points 40 px apart in one row: the first name (50 px from x = 107) would cover the second point at 140,
+    # so it ends at its own point; the second has room on its right.
+    assert chart_parts.places([50, 50], [(100, 80), (140, 80)], room=260) == [("right", 0), ("left", 0)]
+    # At the right edge (room for 20 px more) a name ends at its point.
+    assert chart_parts.places([50], [(250, 80)], room=260) == [("right", 0)]
+    # Three points one over the other, 4 px apart: names keep a line's distance (12 px) from each other or change sides.
+    found = chart_parts.places([50, 50, 50], [(100, 80), (100, 84), (100, 88)], room=260)
+    lines = [(side, y + lower) for (side, lower), y in zip(found, (80, 84, 88), strict=True)]
+    assert all(abs(a[1] - b[1]) >= 12 for i, a in enumerate(lines) for b in lines[:i] if a[0] == b[0])
