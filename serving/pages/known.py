@@ -100,6 +100,7 @@ def _page(desk: Desk, server: ServerDep, *, error: str = "", status: int = 200) 
         "known",
         status=status,
         known=known,
+        details=[(_detail(desk, name), value) for name, value in known.details.items()],
         finding=_finding(desk, known),
         groups=_groups(desk, known),
         rows=[_row(desk, rows) for rows in known.rows],
@@ -120,6 +121,13 @@ def _finding(desk: Desk, known: Known) -> str:
         rows=f.number(sum(rows.rows for rows in known.rows)),
         looks=f.number(len(known.looks)),
     )
+
+
+def _detail(desk: Desk, name: str) -> str:
+    """What is kept to name a person, by its column."""
+    say = desk.language.say
+    named = {"name": say("Name"), "email": say("E-mail"), "phone": say("Phone"), "title": say("Title")}
+    return named.get(name, name)
 
 
 def _groups(desk: Desk, known: Known) -> list[Group]:

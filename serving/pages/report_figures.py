@@ -41,7 +41,7 @@ def bars(
 
     def draw(wide: bool) -> Drawing:
         two_lines = not wide and data["label"].str.contains(_BREAK).any()
-        width, label = (_FULL - 330, 240) if wide else (NARROW - 146, 128) if two_lines else (NARROW - 110, 92)
+        width, label = (_FULL - 330, 212) if wide else (NARROW - 146, 128) if two_lines else (NARROW - 110, 92)
         scale = alt.Scale(domain=[low, top], nice=False)
         every = ticks if wide else ticks[::2]
         y = alt.Y(
@@ -77,7 +77,7 @@ def months(f: Formats, *, title: str, subtitle: str, rows: pd.DataFrame, names: 
 
     def draw(wide: bool) -> Drawing:
         width, height = (_FULL - 110, 260) if wide else (NARROW - 70, 220)
-        part = data if wide else data.tail(8)
+        part = data if wide else data.tail(7)
         axis = alt.Axis(labelExpr="slice(datum.value, 4)", labelAngle=0, grid=False, title=None, ticks=False,
                         labelOverlap=True)  # fmt: skip
         scale = alt.Scale(domain=[0, max(top, ticks[-1])], nice=False)

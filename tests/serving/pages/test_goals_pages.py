@@ -47,8 +47,8 @@ def test_a_goal_is_set_judged_changed_and_put_back(site):
         # Set on the newest day of the data: the working days gone of the quarter's, more than a tenth.
         period, _ = quarter(site)
         gone = Workdays().count(period.start, site.as_of.date()) + (site.as_of.date() in Workdays())
-        assert f"Time-bound : Set on working day {gone} of {Workdays().count(period.start, period.end)}." in said
-        assert all(f"{letter} :" in said for letter in ("Specific", "Measurable", "Achievable", "Relevant"))
+        assert f"Time-bound: Set on working day {gone} of {Workdays().count(period.start, period.end)}." in said
+        assert all(f"{letter}:" in said for letter in ("Specific", "Measurable", "Achievable", "Relevant"))
         changed = client.post(f"{address}/change", data={"target": "50", "version": 1, "why": "two more people came"})
         assert changed.status_code == 303
         page = client.get(address)
