@@ -240,13 +240,20 @@ def bring_goals(home: Home, store: Store | None = None) -> int:
 
 
 class WithGoals:
-    """A view of the lake with those changes of goals that have not been copied to it yet."""
+    """A view of the lake with those changes of goals that have not been copied to it yet.
 
-    def __init__(self, view: View, store: Store) -> None:
+    Parameters
+    ----------
+    newest : View, optional
+        Whose goals count in place of the view's, where that is an older data cut.
+    """
+
+    def __init__(self, view: View, store: Store, newest: View | None = None) -> None:
         self._view = view
+        known = (newest or view).arrow("goals")
         with store.reading() as session:
             rows = [row.row for row in session.scalars(select(GoalOutbox).order_by(GoalOutbox.outbox_id))]
-        self._goals = _after(view.arrow("goals"), rows) if rows else None
+        self._goals = _after(known, rows) if rows else known if newest is not None else None
 
     @property
     def present(self) -> frozenset[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import cached_property
 from threading import Lock
 
@@ -13,7 +13,7 @@ import pandas as pd
 
 from crm.company import Company
 from crm.errors import NotFound
-from crm.lake import LakeView
+from crm.lake import LakeView, View
 from planning.goals import COMPANY
 from planning.goals import Facts as Reached
 from planning.outcomes import Outcomes
@@ -22,6 +22,7 @@ from planning.risks import Situation
 from planning.sales import Sales
 from serving.access import Sight
 from serving.accuracy import Accuracy, accuracy
+from serving.goals import WithGoals
 from serving.home import Home
 from serving.ledger import Kind, Ledger
 from serving.outcomes import read_outcomes
@@ -66,6 +67,8 @@ class Material:
         Whether a pack draws the quarter for its levers where that was not done yet: it takes as long as a forecast.
     drawn : callable
         Reads the draws of the newest scores, where there are any.
+    newest : View, optional
+        The newest data cut, where `view` is that of the scores: its goals count.
     """
 
     view: LakeView
@@ -80,6 +83,7 @@ class Material:
     tracking: str = ""
     draws: bool = False
     drawn: Callable[[], Outcomes | None] = lambda: None
+    newest: View | None = None
 
     @classmethod
     def at_machine(cls, home: Home, store: Store) -> Material:
@@ -100,7 +104,7 @@ class Material:
         return cls(
             view, company, newest.seen_at_machine(company.people), sight, names_of(view, store), ledger,
             lambda kind: accuracy(ledger, view, company, kind=kind), (str(home.root), view.cut.number),
-            newest, home.tracking, True, lambda: read_outcomes(home.scores / newest.mark),
+            newest, home.tracking, True, lambda: read_outcomes(home.scores / newest.mark), home.lake.view(),
         )  # fmt: skip
 
     @property
@@ -125,7 +129,8 @@ class Material:
         """Goals of the moment, with the forecasts that the viewer may see."""
         frames = self.scores.frames
         known = forecasts_of(frames["reps"], frames["teams"]) if {"reps", "teams"} <= frames.keys() else {}
-        return Plan(self.view, self.company, self.as_of, known, read=self._reached())
+        # A goal set since the data were read counts as well: the pack is opened to talk about it.
+        return Plan(self._goals_too, self.company, self.as_of, known, set_by=datetime.now(UTC), read=self._reached())
 
     @property
     def reached(self) -> Reached:
@@ -142,7 +147,12 @@ class Material:
         """What risks are found in and departures rehearsed on, of everybody: what is shown of it is cut down again."""
         if self.whole is None:
             return None
-        return situation_of(self.view, self.company, self.as_of, self.whole.frames, self.drawn(), self._business)
+        return situation_of(self._goals_too, self.company, self.as_of, self.whole.frames, self.drawn(), self._business)
+
+    @cached_property
+    def _goals_too(self) -> WithGoals:
+        """The view with goals as they stand now, set in the CRM or here."""
+        return WithGoals(self.view, self.ledger.store, self.newest)
 
     @cached_property
     def _business(self) -> Sales:

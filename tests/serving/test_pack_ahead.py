@@ -1,12 +1,15 @@
 """A quarterly pack's look ahead: next quarter's goals checked, how even people's goals are, departures rehearsed."""
 
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
 
 import pytest
 
 from serving.format import Formats
+from serving.goals import FIELDS, By, Goals
 from serving.home import Home
 from serving.i18n import language
+from serving.ledger import Ledger
 from serving.reviews.material import Material
 from serving.reviews.pack import make_pack
 from serving.reviews.wording import sheet_of
@@ -99,3 +102,13 @@ def test_sentences_of_the_pack_name_nobody_since_minutes_quote_them(pack, materi
     row = parts["rehearsed"].tables[0].rows[0]
     assert [cell.text for cell in row[:3]] == ["r1", "Company", "$3,000 ($600 – $5,400)"]
     assert row[2].value == 3000.0
+
+
+def test_a_goal_set_after_the_scoring_stands_in_the_pack_at_once(material, tmp_path):
+    store = Store(f"sqlite:///{tmp_path / 'store.db'}")
+    fields = {**dict.fromkeys(FIELDS), "owner_kind": "team", "owner_id": "east", "metric": "bookings",
+              "period_start": NEXT[0], "period_end": NEXT[1], "target": 2000.0}  # fmt: skip
+    Goals(store).make(fields, By(None, datetime(2026, 3, 5, tzinfo=UTC), "after the scores of 1 March"))
+    fresh = replace(material, ledger=Ledger(store))
+    assert [one.goal.target for one in make_pack(fresh, "quarterly", "east").ahead.goals] == [2000]
+    store.close()

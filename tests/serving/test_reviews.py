@@ -12,6 +12,7 @@ from serving.app import create_app
 from serving.format import Formats
 from serving.home import Home
 from serving.i18n import language
+from serving.jobs.worker import Worker
 from serving.mail import Mail, MailFailed, NoMail
 from serving.reviews.calendar import feed
 from serving.reviews.meetings import Meetings, NoSuchReview, RenewFirst, ReviewClosed, ReviewThere
@@ -171,6 +172,40 @@ def test_people_are_reminded_once_a_working_day_and_managers_of_what_is_stuck(st
     assert "- Call Acme, " in said["m1@example.com"]
     assert ": 2 times" in said["m1@example.com"]
     assert run(19).sent == 2
+
+
+def test_the_worker_reminds_at_its_hour_once_a_day_and_tries_again_an_hour_after_a_failure(tmp_path, inbox):
+    made = Home(tmp_path / "home")
+    made.make()
+    fill(made)
+    given = {"home": made.root, "mail_host": "127.0.0.1", "mail_from": "b@x.org", "mail_security": "none"}
+    store = Store(made.database_url)
+    add_user(store, "r1@example.com", PASSWORD, "rep", rep_id="r1")
+    meetings = Meetings(store)
+    series = meetings.plan("weekly", "west", weekday=1, begins="09:00", invited=[], user_id=None, at=NOW)
+    meeting = a_meeting(meetings, series.series_id, date(2026, 5, 4))
+    meetings.act(meeting.review_id, item="", subject="", text="Call Acme", rep_id="r1", due=date(2026, 5, 8),
+                 user_id=None, at=NOW)  # fmt: skip
+    worker, dead = (Worker(Settings(**given, mail_port=port)) for port in (inbox.port, 9))
+    company = made.company()
+
+    def sent(by, day, hour, minute=0):
+        by._remind(company, datetime(2026, 5, day, hour, minute, tzinfo=company.zone))
+        return len(inbox.messages)
+
+    assert sent(worker, 18, 8, 29) == 0  # a Monday, before 08:30
+    assert sent(dead, 18, 8, 31) == 0
+    assert dead._reminded is None  # so the day is not over for it
+    dead._settings = worker._settings  # the server answers again
+    assert sent(dead, 18, 8, 40) == 0  # but it waits an hour
+    dead._remind_after = 0.0  # which is over
+    assert sent(dead, 18, 9, 40) == 1
+    assert sent(dead, 18, 11) == 1
+    assert sent(worker, 18, 12) == 1  # another worker does not send it again
+    assert sent(worker, 19, 8, 31) == 2
+    assert {message["to"] for message in inbox.messages} == {"r1@example.com"}
+    for one in (worker, dead, store):
+        one.close()
 
 
 def test_without_a_mail_server_the_mend_is_told():
