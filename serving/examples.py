@@ -177,6 +177,20 @@ ACCOUNT: Example = {
 ACCOUNTS: Example = {"as_of": AS_OF, "total": 1, "accounts": [ACCOUNT], "next_cursor": None}
 ACCOUNT_DETAIL: Example = {
     **ACCOUNT,
+    "plays": [
+        {
+            "play": "reorder_talk",
+            "due_in_days": 5,
+            "en": "Ask what became of the usual order, and who delivers it now.",
+            "zh": "询问常规订单的情况，以及目前由谁供货。",
+            "signs": ["order_lateness", "days_since_order"],
+            "points": 0.06,
+            "value": 3600.0,
+            "owner_id": "R-5",
+            "contact_id": "C-12",
+            "basis": "association",
+        }
+    ],
     "reasons": _REASONS,
     "note": "Better than the base rate.",
     "next_product": {"product_id": "P4", "name": "Service plan", "chance": 0.31},

@@ -233,8 +233,25 @@ class NextProductOut(BaseModel):
     chance: Probability
 
 
+class SavePlay(BaseModel):
+    """What may keep a customer: an association, not a measured effect."""
+
+    play: str
+    due_in_days: int
+    en: str
+    zh: str
+    signs: Annotated[list[str], Field(description="Features that call for it, the largest first.")]
+    points: Annotated[float, Field(description="How much higher the chance to leave is with these signs.")]
+    value: Annotated[float | None, Field(description="The points times the yearly value, base currency.")]
+    owner_id: str | None
+    contact_id: Annotated[str | None, Field(description="The highest person there, of equals the last spoken to.")]
+    basis: Literal["association"] = "association"
+
+
 class AccountDetail(AccountRow):
     """One customer with reasons."""
+
+    plays: Annotated[list[SavePlay], Field(description="At most three, those with most behind them first.")]
 
     reasons: Reasons | None
     note: str

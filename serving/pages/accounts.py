@@ -16,6 +16,7 @@ from serving.pages.deal import Event
 from serving.pages.desk import Desk, DeskDep
 from serving.pages.outlook import number
 from serving.pages.rail import Rail
+from serving.pages.save_plays import plays_of
 
 router = APIRouter(include_in_schema=False)
 RAIL = Rail("accounts", "work", 3, lambda say: say("Customers"), "/accounts")
@@ -84,6 +85,7 @@ def show_account(account_id: str, desk: DeskDep) -> HTMLResponse:
         model_note=desk.model_note("churn") if score else "",
         reasons=_reasons(desk, why) if len(why) else None,
         reasons_title=title,
+        plays=plays_of(desk, account_id, score, fact["owner_id"]),
         facts=_facts(desk, account_id, fact, score),
         timeline=[_event(desk, row) for row in timeline.to_dict("records")],
         deals=_deals(desk, account_id),

@@ -210,6 +210,14 @@ HELPS: dict[str, Callable[[Say], Help]] = {
         say("Each part is how much the chance changes by knowing this, averaged over all orders of knowing (SHAP)."),
         say("What the model was told of it at the moment in the top bar."),
     ),
+    "save_plays": lambda say: Help(
+        say("At most three steps that may keep the customer, those first whose signs raise the chance to leave most."),
+        say(
+            "Each step stands for some signs of the churn model, such as open tickets or late orders. The points are "
+            "how much higher the chance is with them; times the yearly value, that is the money. Not a measured effect."
+        ),
+        say("The reasons of the chance to leave, and people at the customer by rank and last contact."),
+    ),
     "account_facts": lambda say: Help(
         say("What the CRM says of the customer, and what is at risk."),
         say(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import pandas as pd
@@ -10,6 +11,7 @@ from pydantic import Field
 
 from crm.errors import NotFound
 from crm.lake import LakeView, connect
+from models.saves import save_plays
 from serving.dependencies import AskedDep
 from serving.documents import found_once, listed
 from serving.examples import ACCOUNT_DETAIL, ACCOUNTS
@@ -17,7 +19,7 @@ from serving.exports import file_answer, format_of
 from serving.lists import Order, Paging, within
 from serving.next_products import next_product
 from serving.problems import NOTHING_HERE
-from serving.schemas import AccountDetail, AccountList, AccountRow, NextProductOut, reasons_of, rows_of
+from serving.schemas import AccountDetail, AccountList, AccountRow, NextProductOut, SavePlay, reasons_of, rows_of
 
 router = APIRouter(prefix="/accounts", tags=["accounts"])
 
@@ -68,10 +70,39 @@ def read_account(account_id: str, asked: AskedDep) -> AccountDetail:
     likely = next_product(view, account_id, at=as_of)
     return AccountDetail(
         **_named(row, view)[0],
+        plays=_plays(own, row.iloc[0].to_dict(), view, as_of),
         reasons=reasons_of(own),
         note=str(note.get("sentence_en", "")),
         next_product=None if likely is None else NextProductOut(**likely._asdict()),
     )
+
+
+def _plays(reasons: pd.DataFrame, score: dict[str, Any], view: LakeView, as_of: datetime) -> list[SavePlay]:
+    account, chance = str(score["account_id"]), score["churn_probability"]
+    yearly = score["value_at_risk"] / chance if chance > 0 and pd.notna(score["value_at_risk"]) else None
+    found = save_plays(reasons, view, at=as_of).get(account, [])
+    owner = _owner(view, account) if found else None
+    return [
+        SavePlay(
+            play=save.play.name,
+            due_in_days=save.play.due_in_days,
+            en=save.play.en,
+            zh=save.play.zh,
+            signs=[sign.feature for sign in save.signs],
+            points=save.points,
+            value=None if yearly is None else save.points * yearly,
+            owner_id=owner,
+            contact_id=save.contact_id,
+        )
+        for save in found
+    ]
+
+
+def _owner(view: LakeView, account_id: str) -> str | None:
+    with connect() as con:
+        view.attach(con)
+        row = con.execute("select owner_id from accounts where account_id = $id", {"id": account_id}).fetchone()
+    return row[0] if row else None
 
 
 def _rows(page: pd.DataFrame, view: LakeView) -> list[AccountRow]:

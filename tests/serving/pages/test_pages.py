@@ -8,6 +8,7 @@ import httpx
 import pandas as pd
 import pytest
 
+from crm.lake import connect
 from serving.home import Home
 from serving.jobs import Steps
 from serving.scores import read_pointer
@@ -132,6 +133,27 @@ def test_customers_lead_with_what_is_at_stake(site):
     assert "50 customers hold €128K at risk in the next 90 days; 5 of them hold 19%." in text
     # 5,000 at risk at 10 % is a yearly value of 50,000.
     assert "10% likely to leave within 90 days; €50K a year, €5,000 of it at risk." in one
+
+
+def test_a_customer_is_told_with_what_may_keep_it(site):
+    """The one reason given: open tickets raise the chance by .04, which of 50,000 a year is 2,000."""
+    with site.client() as client:
+        one = text_of(client.get(f"/accounts/{site.account}").text)
+        told = client.get(f"/api/v1/accounts/{site.account}").json()
+        listed = client.get("/api/v1/accounts", params={"limit": 2}).json()["accounts"]
+        second = next(row["account_id"] for row in listed if row["account_id"] != site.account)
+        other = client.get(f"/api/v1/accounts/{second}").json()
+    assert "Name one person who settles what is open in service" in one
+    assert "+4.0 points of the chance to leave stand with these signs: €2,000 a year." in one
+    (play,) = told["plays"]
+    assert (play["play"], play["signs"], play["basis"]) == ("service_recovery", ["open_tickets"], "association")
+    assert play["points"] == pytest.approx(0.04)
+    assert play["value"] == pytest.approx(2_000)
+    with connect() as con:
+        site.home.lake.view().attach(con)
+        owner = con.execute("select owner_id from accounts where account_id = $a", {"a": site.account}).fetchone()[0]
+    assert play["owner_id"] == owner
+    assert other["plays"] == []  # nothing is said of why it may leave
 
 
 def test_without_a_past_forecast_accuracy_says_when_there_will_be_one(site):

@@ -1,0 +1,45 @@
+"""What may keep one customer, in words: for the customer's page."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from models.saves import Save, save_plays
+from serving.format import MISSING
+from serving.pages import listing, words
+from serving.pages.desk import Desk
+from serving.pages.outlook import number
+
+
+class Line(NamedTuple):
+    """One play: what to do by when, the signs that call for it, what stands with them, and with whom to speak."""
+
+    what: str
+    signs: str
+    stake: str
+    whom: str
+
+
+def plays_of(desk: Desk, account_id: str, score: dict[str, Any] | None, owner: object) -> list[Line]:
+    """At most three plays for a customer that is scored, the first with most behind it."""
+    if score is None:
+        return []
+    found = save_plays(desk.reasons("account", [account_id]), desk.view, at=desk.as_of)
+    yearly = number(score["yearly_value"])
+    return [_line(desk, save, yearly, owner) for save in found.get(account_id, [])]
+
+
+def _line(desk: Desk, save: Save, yearly: float | None, owner: object) -> Line:
+    f, say, name = desk.formats, desk.language.say, desk.namer("account")
+    day = listing.due(desk.today, save.play.due_in_days)
+    what = desk.language.choose(save.play.en, save.play.zh)
+    money = f.money(save.points * yearly) if yearly else MISSING
+    who = words.text_or(desk.names.get(str(owner)) or owner, "")
+    with_whom = say("with {contact}", contact=save.contact_id) if save.contact_id else ""
+    return Line(
+        say("{what} By {day}.", what=what, day=f.date(day)) if day else what,
+        " · ".join(name(sign.feature, sign.value, None)[0] for sign in save.signs[:3]),
+        say("{points} of the chance to leave stand with these signs: {money} a year.",
+            points=f.points(save.points, 1), money=money),
+        " · ".join(part for part in (who, with_whom) if part),
+    )  # fmt: skip
