@@ -123,6 +123,11 @@ class Web:
         """Let go of connections."""
         self._client.close()
 
+    @property
+    def left(self) -> int:
+        """Calls that this run may still make."""
+        return self._max_calls - self.calls
+
     def get(
         self, url: str, params: dict[str, str], headers: dict[str, str] | None = None, *, missing: Sequence[int] = ()
     ) -> Any:

@@ -60,7 +60,7 @@ class Tryton:
         """
         rpc = self.rpc()
         try:
-            rpc.call("model.sale.opportunity.fields_get", ["party"], 0, {})
+            rpc.clock()
         finally:
             rpc.close()
         return {}
@@ -70,8 +70,9 @@ class Tryton:
         rpc = self.rpc()
         try:
             kept = {name: dict(part) for name, part in state.items()}
+            until = min(stop, rpc.clock())  # changes are stamped by the server's clock
             for name in _MODELS:
-                for batch in _model(rpc, name, kept.get(name, {}), stop, wanted[name], self._page):
+                for batch in _model(rpc, name, kept.get(name, {}), until, wanted[name], self._page):
                     kept = {**kept, name: dict(batch.state)}
                     yield Batch(batch.rows, kept, batch.gone)
         finally:

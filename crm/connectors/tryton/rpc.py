@@ -51,6 +51,11 @@ class TrytonRpc:
         """The result of `model.NAME.METHOD`; the last of `params` is Tryton's context."""
         return self._web.call("POST", self._url, json={"method": method, "params": list(params)})
 
+    def clock(self) -> datetime:
+        """The server's time."""
+        self.call("model.sale.opportunity.fields_get", ["party"], 0, {})
+        return self._web.server_time
+
     def _headers(self, refused: dict[str, str] | None) -> dict[str, str]:
         with self._lock:
             if self._session is None or refused == self._session:

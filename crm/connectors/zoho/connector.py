@@ -43,6 +43,7 @@ _MOST_FIELDS, _MOST_QUERIED = 50, 500
 _QUERY_ROWS = 2000
 _MOST_IDS = 100
 _MOST_AGAIN = 3
+_SPARE = 20  # calls for what is to be asked beside the stages of deals
 
 Cursor = dict[str, Any]
 Part = tuple[dict[str, list[Row]], list[str], Cursor]
@@ -289,7 +290,7 @@ class _Run:
             except (BadCrmKey, CallRefused):  # a key without that scope, or an edition without it: pages do as well
                 self._no_file.add(module)
                 return [], None, False
-        begin, size = int(said[2]), self._limits.page * self._limits.pages
+        begin, size = int(said[2]), self._batch_of(module)
         found = self._files.rows(said[1], begin, size)
         if found is None:
             self._no_file.add(module)
@@ -298,6 +299,12 @@ class _Run:
         if len(records) == size:
             return records, f"bulk {said[1]} {begin + size}", True
         return records, f"bulk {self._files.begin(module, fields, following)} 0" if following else None, True
+
+    def _batch_of(self, module: str) -> int:
+        """Rows of a batch: no more deals than the run's calls suffice for, since a batch is kept as a whole or not."""
+        most = self._limits.page * self._limits.pages
+        room = (self._web.left - _SPARE) // (2 if self._timeline else 1)
+        return min(most, room) if module == DEALS and room > 0 else most
 
     def _queried(self, module: str, fields: list[str], cursor: Cursor) -> tuple[list[Record], str | None, bool]:
         """As `_chunk`, by COQL; the token is the last id."""

@@ -95,6 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
     answer: Callable[[Asked], Answer]
     clock: Callable[[], Any] | None
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each answer waits 40 ms for the client to say that its head came
 
     def handle_any(self) -> None:
         url = urlsplit(self.path)

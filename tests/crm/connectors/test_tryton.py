@@ -1,21 +1,24 @@
 """A real Tryton: what users do there, with the whole past of each opportunity, is what the lake then holds."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import httpx
 import pytest
 
 from crm.company import Company
 from crm.connectors import sync
-from crm.connectors.base import BadCrmKey
+from crm.connectors.base import BadCrmKey, CrmUnreachable
 from crm.connectors.tryton import Tryton, TrytonKeys
 from crm.connectors.tryton.writer import TrytonWriter
+from crm.connectors.web import Patience
 from crm.connectors.writing import NoSuchField, Written
 from crm.lake import Lake
 from crm.mapping import load
 from crm.people import MemoryPeopleBook
+from tests.crm.connectors.stand_in import Answer, Asked, CrmStandIn, StandIn
 from tests.crm.connectors.tryton_server import PASSWORD, TrytonAdmin, decimal, tryton
 
 pytestmark = pytest.mark.peers
@@ -83,6 +86,102 @@ def test_the_lake_follows_tryton(admin: TrytonAdmin, tmp_path: Path) -> None:
     with pytest.raises(BadCrmKey, match="refused the sign-in") as caught:
         run("hush-wrong")
     assert "hush" not in str(caught.value)
+
+
+class Proxy(CrmStandIn):
+    """Stands between a sync and the real Tryton, which itself refuses a session that has ended."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._url, self._spoil = url, False
+
+    def expire(self) -> None:
+        self._spoil = True
+
+    def busy(self, status: int, headers: dict[str, str]) -> Answer:
+        return Answer(status, {"error": "busy"}, headers)
+
+    def answer(self, asked: Asked) -> Answer:
+        with self._lock:
+            method = asked.json["method"]
+            self.asked.append(method)
+            self.let_users_act(method)
+            if method != "common.db.login" and (said := self.fault()):
+                return said
+            session = "Session YTpiOmM=" if self._spoil else asked.headers.get("authorization", "")
+            self._spoil = False
+            headers = {"Content-Type": "application/json", "Authorization": session}
+            answer = httpx.post(self._url + asked.path, content=asked.body, headers=headers, timeout=60)
+            return Answer(answer.status_code, answer.content, {"Content-Type": "application/json"})
+
+
+def same_as_tryton(admin: TrytonAdmin, lake: Lake) -> bool:
+    """Whether the lake has each opportunity as Tryton has it, and no other."""
+    read = ["state", "amount", "employee"]
+    there = admin.call("model.sale.opportunity.search_read", [], 0, None, None, read)
+    wanted = {
+        str(r["id"]): (r["state"], Decimal(r["amount"]["decimal"]).quantize(Decimal("0.01")), str(r["employee"]))
+        for r in there
+    }
+    found = {r["deal_id"]: (r["stage"], r["amount"], r["owner_id"]) for r in lake.view().arrow("deals").to_pylist()}
+    return found == wanted
+
+
+def test_faults_on_the_way_and_changes_between_pages_lose_and_double_nothing(
+    admin: TrytonAdmin, tmp_path: Path
+) -> None:
+    proxy, lake = Proxy(admin.url), Lake(tmp_path / "lake")
+    deals = [admin.add(f"Fault {n}", f"{n}.5") for n in range(7)]
+
+    def run(url: str) -> None:
+        patience = Patience(tries=5, first_wait=0.01, longest_wait=2, timeout=5)
+        connector = Tryton(TrytonKeys(url, "bell", "admin", PASSWORD), page=3, patience=patience)
+        sync(
+            connector, lake=lake, people=MemoryPeopleBook(), quarantine=tmp_path / "q", company=Company(),
+            state_file=tmp_path / "tryton.json", stop=datetime.now(UTC), mapping=load(connector.declaration.mapping),
+        )  # fmt: skip
+
+    def users() -> None:
+        admin.change(deals[0], amount=decimal("9.5"))
+        admin.call("model.sale.opportunity.cancel", [deals[6]])
+        admin.call("model.sale.opportunity.delete", [deals[6]])
+        admin.add("Between", "1")
+
+    with StandIn(proxy.answer) as url:
+        proxy.faults.extend(["503", "", "500", "cut", "", "429 1", "half", "", "expire", "", "429", "", "503 0", "cut"])
+        proxy.faults.extend(["half", "", "expire", "", "slow 6", ""])
+        proxy.meanwhile["model.sale.opportunity.history_revisions"] = users  # behind the first page
+        run(url)
+        assert not proxy.faults
+        assert not proxy.meanwhile
+        run(url)
+        assert same_as_tryton(admin, lake)
+        proxy.faults.extend(["cut"] * 20)
+        with pytest.raises(CrmUnreachable, match="no connection"):
+            run(url)
+        proxy.faults.clear()
+        admin.change(deals[1], amount=decimal("8.5"))
+        run(url)
+    assert same_as_tryton(admin, lake)
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=5), timedelta(minutes=-5)])
+def test_a_clock_that_is_five_minutes_off_loses_nothing(admin: TrytonAdmin, tmp_path: Path, ahead: timedelta) -> None:
+    lake, deal = Lake(tmp_path / "lake"), admin.add("Clock", "1")
+
+    def run() -> None:
+        connector = Tryton(TrytonKeys(admin.url, "bell", "admin", PASSWORD))
+        sync(
+            connector, lake=lake, people=MemoryPeopleBook(), quarantine=tmp_path / "q", company=Company(),
+            state_file=tmp_path / "tryton.json", stop=datetime.now(UTC) + ahead,
+            mapping=load(connector.declaration.mapping),
+        )  # fmt: skip
+
+    for amount in ("2.5", "3.5"):
+        run()
+        admin.change(deal, amount=decimal(amount))
+    run()
+    assert same_as_tryton(admin, lake)
 
 
 def test_chance_and_step_are_written_into_opportunities(admin: TrytonAdmin) -> None:
