@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import ClassVar
 
 import httpx
 import pytest
@@ -90,6 +91,8 @@ def test_the_lake_follows_tryton(admin: TrytonAdmin, tmp_path: Path) -> None:
 
 class Proxy(CrmStandIn):
     """Stands between a sync and the real Tryton, which itself refuses a session that has ended."""
+
+    empty: ClassVar[list[int]] = [0, 0, 0]
 
     def __init__(self, url: str) -> None:
         super().__init__()
