@@ -108,8 +108,8 @@ PLAYS: tuple[Play, ...] = (
     Play(
         "check_in", 5,
         ("contacts_90d", "contacts_30d", "inbound_90d", "inbound_silent_days", "account_silent_days"),
-        "Call or visit, and ask how it goes: nobody has spoken with them for long.",
-        "致电或拜访，了解近况：已较长时间没有联系。",
+        "Call or visit, and ask how it goes: little was heard of them.",
+        "致电或拜访，了解近况：近来少有来往。",
     ),
     Play(
         "new_sponsor", 7, ("contacts_left_90d",),
