@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from models.actions import CATALOGUE
+from planning.cover_customers import LATE_ORDER, RENEWAL, customers_to_call
 from planning.goals import COMPANY
 from planning.handover import keeps, proposal
 from planning.outcomes import Floats, Outcomes
@@ -21,7 +22,9 @@ from planning.turnover import Segment, by_days, leave
 from planning.workdays import Workdays
 
 Template = Literal["target_missed", "account_lost", "person_gone"]
-HOURS: Mapping[str, float] = {action.name: action.effort_hours for action in CATALOGUE} | {"pull_forward": 4.0}
+HOURS: Mapping[str, float] = {action.name: action.effort_hours for action in CATALOGUE} | {
+    "pull_forward": 4.0, RENEWAL: 2.0, LATE_ORDER: 1.0,
+}  # fmt: skip
 """Hours that an action is taken to cost, to put what brings most an hour first."""
 _MONTH = 30
 _MOST = 25
@@ -49,16 +52,19 @@ class Candidate:
 
     Attributes
     ----------
+    deal_id : str or None
+        None where it is about a customer without an open deal.
     gain : float
         Base currency.
     hours : float
         What it is taken to cost.
     """
 
-    deal_id: str
+    deal_id: str | None
     what: str
     gain: float
     hours: float
+    account_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +117,7 @@ def after(day: date, n: int, days: Workdays) -> date:
 def cover(candidates: Iterable[Candidate], gap: float) -> tuple[list[Candidate], float]:
     """Candidates by gain an hour (ties: the larger gain) until they cover a gap, and what stays open."""
     chosen, left = list[Candidate](), gap
-    for one in sorted(candidates, key=lambda c: (-c.gain / c.hours, -c.gain, c.deal_id)):
+    for one in sorted(candidates, key=lambda c: (-c.gain / c.hours, -c.gain, c.deal_id or "", c.account_id or "")):
         if left <= 1e-9:
             break
         if one.gain > 0:
@@ -121,7 +127,9 @@ def cover(candidates: Iterable[Candidate], gap: float) -> tuple[list[Candidate],
 
 
 def candidates(s: Situation, owners: frozenset[str] | None, curves: pd.DataFrame) -> list[Candidate]:
-    """Per open deal the better of its best step (uplift times amount) and closing up to a month earlier.
+    """Per open deal the better of its best step and closing up to a month earlier; customers to be called.
+
+    A step brings its uplift times the amount; of customers see `planning.cover_customers`.
 
     Parameters
     ----------
@@ -145,7 +153,9 @@ def candidates(s: Situation, owners: frozenset[str] | None, curves: pd.DataFrame
         now, later = np.interp([days, days + _MONTH], part["day"], part["won"])
         gain = float(later - now) * float(amounts[deal])
         _keep(found, Candidate(str(deal), "pull_forward", gain, HOURS["pull_forward"]))
-    return [c for c in found.values() if c.gain > 0]
+    called = [Candidate(None, one.what, one.gain, HOURS[one.what], one.account_id)
+              for one in customers_to_call(s, owners)]  # fmt: skip
+    return [c for c in found.values() if c.gain > 0] + called
 
 
 def rehearse(s: Situation, rep: str) -> dict[str, Any]:
@@ -188,16 +198,26 @@ def _target_missed(s: Situation, kind: str, owner: str, curves: pd.DataFrame) ->
             **_covered(s, owners, gap, curves)}  # fmt: skip
 
 
-def _covered(s: Situation, owners: frozenset[str] | None, gap: float, curves: pd.DataFrame) -> dict[str, Any]:
-    chosen, left = cover(candidates(s, owners, curves), gap)
-    rows = [
-        {"deal_id": c.deal_id, "what": c.what, "gain": c.gain, "hours": c.hours,
-         "owner_id": _text(s.open.at[c.deal_id, "owner_id"]), "account_id": _text(s.open.at[c.deal_id, "account_id"])}
-        for c in chosen[:_MOST]
-    ]  # fmt: skip
+def _covered(
+    s: Situation, owners: frozenset[str] | None, gap: float, curves: pd.DataFrame, lost: str | None = None
+) -> dict[str, Any]:
+    """The cover list of a gap; a customer that is taken as lost covers nothing."""
+    ways = candidates(s, owners, curves)
+    chosen, left = cover([c for c in ways if lost is None or _cover_row(s, c)["account_id"] != lost], gap)
     # What is not listed is not covered: nobody works through more than the list.
     left += sum(c.gain for c in chosen[_MOST:])
-    return {"gap": gap, "cover": rows, "covered": sum(c.gain for c in chosen[:_MOST]), "open": left}
+    listed = chosen[:_MOST]
+    return {"gap": gap, "cover": [_cover_row(s, c) for c in listed], "covered": sum(c.gain for c in listed),
+            "open": left}  # fmt: skip
+
+
+def _cover_row(s: Situation, c: Candidate) -> dict[str, Any]:
+    if c.deal_id is not None:
+        owner, account = (_text(s.open.at[c.deal_id, name]) for name in ("owner_id", "account_id"))
+    else:
+        owner, account = _text(s.account_owners.get(c.account_id or "")), c.account_id
+    return {"deal_id": c.deal_id, "what": c.what, "gain": c.gain, "hours": c.hours, "owner_id": owner,
+            "account_id": account}  # fmt: skip
 
 
 def _causes(s: Situation, kind: str, owner: str) -> list[dict[str, Any]]:
@@ -226,7 +246,7 @@ def _account_lost(s: Situation, account: str, curves: pd.DataFrame) -> dict[str,
         "churn": p, "yearly": yearly,
         "deals": [{"deal_id": str(d), "amount": _number(r["amount"]), "chance": _number(r["win_probability"])}
                   for d, r in mine.iterrows()],
-        "call_first": _alike(s, account), **_covered(s, None, yearly / 4 + in_period, curves),
+        "call_first": _alike(s, account), **_covered(s, None, yearly / 4 + in_period, curves, lost=account),
     }  # fmt: skip
 
 
@@ -302,6 +322,7 @@ def _reps_of(s: Situation, team: str) -> frozenset[str]:
 
 
 def _keep(found: dict[str, Candidate], one: Candidate) -> None:
+    assert one.deal_id is not None
     known = found.get(one.deal_id)
     if known is None or one.gain / one.hours > known.gain / known.hours:
         found[one.deal_id] = one

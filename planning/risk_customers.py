@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
@@ -21,8 +22,8 @@ from subscriptions s
 left join (select account_id, max(occurred_at) as last from activities
            where kind not in ('note', 'task') and occurred_at <= $moment group by 1) t using (account_id)
 left join fx on fx.currency = coalesce(s.currency, '') and $moment >= fx.valid_from and $moment < fx.valid_to
-where s.renews_on >= $today and s.renews_on <= $today + interval 90 days and s.started_on <= $today
-      and coalesce(s.ended_on > $today, true) and coalesce(t.last < $moment - interval 30 days, true)
+where s.renews_on >= $today and s.renews_on < $until and s.started_on <= $today
+      and coalesce(s.ended_on > $today, true) and coalesce(t.last < $moment - $silent * interval 1 day, true)
 group by 1
 """
 
@@ -42,8 +43,6 @@ def key_accounts(s: Situation) -> Iterator[Risk]:
     rows = rows.assign(yearly=yearly.to_numpy()).sort_values("yearly", ascending=False)
     key = (np.arange(len(rows)) < s.limits.key_accounts) | (rows["yearly"] >= 0.05 * rows["yearly"].sum())
     limit = min(s.limits.churn, 2 * float(p.mean()))
-    owners = s.plan.view.arrow("accounts").select(["account_id", "owner_id"]).to_pydict()
-    owner = dict(zip(owners["account_id"], owners["owner_id"], strict=True))
     for row in rows[key & (rows["churn_probability"] >= limit) & (rows["yearly"] > 0)].to_dict("records"):
         mine = s.open[s.open["account_id"] == row["account_id"]]
         money = account_money(row["yearly"], float(mine["expected_amount"].sum()))
@@ -51,26 +50,37 @@ def key_accounts(s: Situation) -> Iterator[Risk]:
         waiting = float(mine["expected_amount"].sum())
         facts = {"yearly": row["yearly"], "open": waiting, "days": int(row["horizon_days"])}
         yield Risk("key_account_leaving", "account", str(row["account_id"]), float(row["churn_probability"]), money,
-                   max(exposed, money), owner.get(row["account_id"]), s.rest(), facts)  # fmt: skip
+                   max(exposed, money), s.account_owners.get(row["account_id"]), s.rest(), facts)  # fmt: skip
 
 
 def renewals_unattended(s: Situation) -> Iterator[Risk]:
     """Contracts that end within 90 days at customers nobody spoke with for 30."""
-    churn = s.accounts.set_index("account_id")["churn_probability"] if len(s.accounts) else pd.Series(dtype=float)
+    yield from largest([
+        Risk("renewal_unattended", "account", row["account_id"], row["churn"], row["yearly"], row["yearly"],
+             text(s.account_owners.get(row["account_id"])), s.rest(), {"renews_on": row["renews_on"]})
+        for row in renewals(s, s.sales.today + timedelta(days=91), silent=30).to_dict("records")
+    ])  # fmt: skip
+
+
+def renewals(s: Situation, until: date, silent: int = 0) -> pd.DataFrame:
+    """Customers with a contract to be renewed from today to before a day, and a chance to leave.
+
+    Columns: account_id, renews_on (the first), yearly (fees in base currency), churn.
+
+    Parameters
+    ----------
+    silent : int
+        Only those nobody spoke with for so many days.
+    """
     with connect() as con:
         s.plan.view.attach(con)
         attach_rates(con, s.plan.company)
-        rows = con.execute(_RENEWALS, {"moment": s.sales.moment, "today": s.sales.today}).df()
-    owners = s.plan.view.arrow("accounts").select(["account_id", "owner_id"]).to_pydict()
-    owner = dict(zip(owners["account_id"], owners["owner_id"], strict=True))
-    risks = []
-    for row in rows.dropna(subset=["yearly"]).to_dict("records"):
-        chance = churn.get(row["account_id"])
-        if chance is not None and row["yearly"] > 0:
-            risks.append(Risk("renewal_unattended", "account", str(row["account_id"]), float(chance),
-                              float(row["yearly"]), float(row["yearly"]), text(owner.get(row["account_id"])),
-                              s.rest(), {"renews_on": row["renews_on"]}))  # fmt: skip
-    yield from largest(risks)
+        given = {"moment": s.sales.moment, "today": s.sales.today, "until": until, "silent": silent}
+        rows = con.execute(_RENEWALS, given).df()
+    churn = s.accounts.set_index("account_id")["churn_probability"] if len(s.accounts) else pd.Series(dtype=float)
+    rows = rows.assign(churn=rows["account_id"].map(churn).astype(float), yearly=rows["yearly"].astype(float))
+    found = rows[rows["churn"].notna() & (rows["yearly"] > 0)]
+    return found[["account_id", "renews_on", "yearly", "churn"]]
 
 
 def rivals(s: Situation) -> Iterator[Risk]:

@@ -148,6 +148,12 @@ class Situation:
         return {row["team_id"]: row["manager_rep_id"] for row in rows if row["manager_rep_id"]}
 
     @cached_property
+    def account_owners(self) -> dict[str, str | None]:
+        """Who looks after each customer."""
+        rows = self.plan.view.arrow("accounts").select(["account_id", "owner_id"]).to_pydict()
+        return dict(zip(rows["account_id"], rows["owner_id"], strict=True))
+
+    @cached_property
     def parents(self) -> dict[str, str | None]:
         """The team above each."""
         rows = self.plan.view.arrow("teams").select(["team_id", "parent_team_id"]).to_pylist()

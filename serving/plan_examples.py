@@ -168,7 +168,9 @@ CONTINGENCY: Example = {
         "gap": 40000.0,
         "covered": 36000.0,
         "open": 4000.0,
-        "cover": [{"deal_id": "D-1042", "what": "call", "gain": 9000.0, "hours": 1.0}],
+        "cover": [
+            {"deal_id": "D-1042", "what": "call", "gain": 9000.0, "hours": 1.0, "owner_id": "r1", "account_id": "a1"}
+        ],
     },
     "filled_at": AS_OF,
     "steps": [

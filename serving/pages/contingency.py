@@ -209,17 +209,20 @@ def _call_first(desk: Desk, view: PlanView) -> Listed:
 
 def _cover(desk: Desk, filled: dict[str, Any]) -> Listed:
     say, f = desk.language.say, desk.formats
-    earlier = say("Close it up to a month earlier")
+    named = words.ways(f)
     rows = [
-        [_deal(desk, r["deal_id"]), (desk.names.get(r["owner_id"] or "", r["owner_id"] or MISSING), ""),
-         (earlier if r["what"] == "pull_forward" else action(desk.language, r["what"]), ""),
+        [_deal(desk, r["deal_id"]) if r["deal_id"] else _account(desk, r["account_id"]),
+         (desk.names.get(r["owner_id"] or "", r["owner_id"] or MISSING), ""),
+         (named.get(r["what"]) or action(desk.language, r["what"]), ""),
          (f.money(r["gain"]), ""), (f.number(r["hours"], 1), "")]
-        for r in filled.get("cover", []) if desk.sight.owner(r["owner_id"])
+        for r in filled.get("cover", [])
+        if desk.sight.owner(r["owner_id"]) and (r["deal_id"] or desk.sight.account(r["account_id"]))
     ]  # fmt: skip
-    heads = [say("Deal"), say("Owner"), say("What"), say("May bring"), say("Hours")]
+    heads = [say("Deal or customer"), say("Owner"), say("What"), say("May bring"), say("Hours")]
     caption = say("Most an hour first. What a step may bring is what goes with it in the past, mostly an association; "
-                  "the hours are set figures.")  # fmt: skip
-    return Listed(say("Deals that could cover the gap"), heads, rows, caption, frozenset({3, 4}))
+                  "the hours are set figures. A renewal counts with what would be lost without it, a late buyer with "
+                  "the usual order times the chance to stay: both at most.")  # fmt: skip
+    return Listed(say("What could cover the gap"), heads, rows, caption, frozenset({3, 4}))
 
 
 def _deal(desk: Desk, key: str) -> tuple[str, str]:

@@ -216,6 +216,16 @@ def _day(value: Any) -> date | None:
     return datetime.fromisoformat(value).date() if isinstance(value, str) else None
 
 
+def ways(f: Formats) -> dict[str, str]:
+    """Ways to cover a gap that are no advised steps."""
+    say = f.language.say
+    return {
+        "pull_forward": say("Close it up to a month earlier"),
+        "renewal": say("Renew the contract"),
+        "late_order": say("Ask for the order that is late"),
+    }
+
+
 def rehearsal_heads(f: Formats) -> list[str]:
     """Heads of a table that tells a quarter before and after somebody leaves."""
     say = f.language.say

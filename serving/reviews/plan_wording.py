@@ -130,13 +130,15 @@ def _new(material: Material, risk: StoredRisk, since: date) -> bool:
 def _plans(f: Formats, material: Material, parts: PlanParts) -> Table:
     say, name = f.language.say, caller(f, material)
     head = (say("Contingency plan"), say("Started on"), say("Steps done"), say("Gap, {unit}", unit=f.currency),
-            say("Covered by open deals, {unit}", unit=f.currency), say("First of them"))  # fmt: skip
+            say("Covered by the list, {unit}", unit=f.currency), say("First of them"))  # fmt: skip
     rows = []
     for view in parts.plans:
         plan, filled = view.plan, view.plan.filled
         done = sum(step.state != "open" for step in view.steps)
         title = f"{risk_words.templates(f)[plan.template]}: {name(plan.subject_kind, plan.subject_id)}"
-        deals = [name("deal", str(line["deal_id"])) for line in filled.get("cover", [])[:_COVER]]
+        first = filled.get("cover", [])[:_COVER]
+        deals = [name("deal", line["deal_id"]) if line["deal_id"] else name("account", line["account_id"])
+                 for line in first]  # fmt: skip
         rows.append(
             (text_cell(title, f"/risks/plans/{quote(str(plan.plan_id))}"),
              Cell(f.date(plan.started_at), plan.started_at.date()),

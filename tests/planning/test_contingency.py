@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planning.contingency import STEPS, Candidate, after, cover, fill, rehearse, starts, steps
+from planning.cover_customers import customers_to_call
 from planning.handover import hand_over, proposal
 from planning.risks import Risk
 from planning.workdays import Workdays
-from tests.builders import a_deal, a_rep
+from tests.builders import a_deal, a_rep, an_account, an_order
 from tests.planning.test_risks import situation
 
 NO_CURVES = pd.DataFrame({"deal_id": [], "day": [], "won": []})
@@ -124,6 +125,38 @@ def test_a_gap_is_filled_with_deals_that_could_cover_it():
     assert (found["gap"], found["covered"]) == (49_000, pytest.approx(30_000))
     assert found["cover"][0]["deal_id"] == "d1"
     assert found["open"] == pytest.approx(19_000)
+
+
+def customers_beside_deals():
+    """Without an open deal: a4 renews on 20 June, a5 ordered last on 20 March, a6 renews only in July."""
+    accounts = [an_account(f"a{n}", owner_id="r2" if n == 5 else "r1") for n in range(1, 7)]
+    contracts = [
+        {"subscription_id": f"s{a}", "account_id": a, "started_on": "2025-06-20", "renews_on": day, "mrr": "1000"}
+        for a, day in (("a1", "2026-06-20"), ("a4", "2026-06-20"), ("a6", "2026-07-10"))
+    ]
+    days = ("2025-11-16", "2025-12-14", "2026-01-14", "2026-02-18", "2026-03-20")  # 28, 31, 35, 30 days apart
+    orders = [an_order(f"o{day}", account_id="a5", ordered_at=f"{day}T10:00:00Z", amount="800") for day in days]
+    churn = pd.DataFrame({"account_id": [f"a{n}" for n in range(1, 7)], "churn_probability": [0.3] * 4 + [0.2, 0.9],
+                          "horizon_days": 90, "value_at_risk": 1.0})  # fmt: skip
+    return replace(situation(accounts=accounts, subscriptions=contracts, orders=orders), accounts=churn)
+
+
+def test_renewals_and_late_buyers_stand_in_the_cover_list_with_what_they_bring_at_most():
+    s = customers_beside_deals()
+    # a4: 0.3 of 12,000 a year. a5: 56 days silent, 1.84 of its usual 30.5; 800 times 0.8. a1 has an open deal.
+    assert list(customers_to_call(s, None)) == [("a4", "renewal", pytest.approx(3600)),
+                                                ("a5", "late_order", pytest.approx(640))]  # fmt: skip
+    assert [one.account_id for one in customers_to_call(s, frozenset({"r2"}))] == ["a5"]
+    rows = fill("target_missed", "company", "company", s, NO_CURVES)["cover"]
+    # Most an hour first: 3,600 in 2 hours, 640 in 1; whose they are is who looks after the customer.
+    assert [(r["account_id"], r["deal_id"], r["hours"], r["owner_id"]) for r in rows] == [
+        ("a4", None, 2.0, "r1"), ("a5", None, 1.0, "r2"),
+    ]  # fmt: skip
+
+
+def test_a_customer_that_is_lost_covers_nothing_of_its_own_gap():
+    rows = fill("account_lost", "account", "a4", customers_beside_deals(), NO_CURVES)["cover"]
+    assert [r["account_id"] for r in rows] == ["a5"]
 
 
 def test_plans_start_on_their_triggers():
