@@ -141,6 +141,8 @@ class Served:
         self.process.send_signal(2)
         self.returncode = self.process.wait(timeout=60)
         self._reader.join()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
         self.process.stdout.close()
         self.rest = "".join(self._rest)
 
