@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from planning.goals import COMPANY
@@ -9,19 +10,34 @@ from planning.levers import BadLever, retargeted
 from planning.scenarios import Base, Comparison, run
 from planning.signals import Signal
 from serving.reviews.material import Material
-from serving.scenarios import GivenLever, Ground, levers_of
+from serving.scenarios import GivenLever, Ground, levers_of, seen_totals
 
 _STEP = 0.1  # of the deals made, that a segment is to gain
 _LEAST_PEOPLE = 2.0
+_NARROWER = 0.05  # by how much a split made anew is to bring chances together
+
+
+class Spread(NamedTuple):
+    """Lowest and highest chance to reach the goal, of people where they are shown, else of teams."""
+
+    before: tuple[float, float]
+    after: tuple[float, float]
 
 
 class Proposal(NamedTuple):
-    """One lever, what it would change for the company, and what that rests on."""
+    """One lever, what it would change for the company, and what that rests on.
+
+    Attributes
+    ----------
+    spread : Spread, optional
+        Of goals split anew, which move targets and no draw.
+    """
 
     lever: GivenLever
     total: Comparison
     basis: tuple[str, ...]
     cost: float
+    spread: Spread | None = None
 
 
 def proposals(material: Material, ground: Ground, signals: list[Signal]) -> list[Proposal]:
@@ -30,17 +46,36 @@ def proposals(material: Material, ground: Ground, signals: list[Signal]) -> list
     A promotion is proposed only where 8 past campaigns tell what such ones went with: the product has no effect of its
     own to offer.
     """
-    wanted = [*_moves(material, ground.base), *_segments(ground.base), *_promotions(ground, signals)]
+    again = GivenLever(kind="resplit", method="potential")
+    wanted = [*_moves(material, ground.base), *_segments(ground.base), *_promotions(ground, signals), again]
     found = []
     for lever in wanted:
         try:
-            scenario = run(ground.base, levers_of([lever], ground))
+            scenario = run(ground.base, levers_of([lever], ground, material.plan))
         except BadLever:
             continue  # such as a team that has nobody to give
         total = scenario.totals[COMPANY]
-        if not total.unchanged:
-            found.append(Proposal(lever, total, scenario.basis, scenario.cost))
+        spread = spread_of(seen_totals(scenario, material), material) if lever.kind == "resplit" else None
+        if not total.unchanged or (spread is not None and _narrows(spread)):
+            found.append(Proposal(lever, total, scenario.basis, scenario.cost, spread))
     return sorted(found, key=lambda p: -p.total.gain)
+
+
+def spread_of(totals: Sequence[Comparison], material: Material) -> Spread | None:
+    """How far apart chances lie before and after; None where fewer than two owners have a goal."""
+    kinds = (material.facts.reps.index, [team for team in material.facts.teams.index if not material.children(team)])
+    for owners in kinds:
+        both = [(t.before["p_attain"], t.after["p_attain"]) for t in totals
+                if t.owner in owners and "p_attain" in t.before and "p_attain" in t.after]  # fmt: skip
+        if len(both) > 1:
+            before, after = zip(*both, strict=True)
+            return Spread((min(before), max(before)), (min(after), max(after)))
+    return None
+
+
+def _narrows(spread: Spread) -> bool:
+    (low, high), (new_low, new_high) = spread
+    return (high - low) - (new_high - new_low) >= _NARROWER
 
 
 def _moves(material: Material, base: Base) -> list[GivenLever]:

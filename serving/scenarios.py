@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from threading import Lock
 from typing import Annotated, Any, Literal
 
@@ -25,18 +26,22 @@ from planning.levers import (
     MoveCapacity,
     OddsRatio,
     Promotion,
+    Resplit,
     Retarget,
     campaign_effect,
 )
+from planning.overview import Plan
 from planning.scenarios import Base, Comparison, Scenario, new_mix, run
 from planning.signals import Signal, signals
+from planning.splitting import NoGoal, cascade_table
 from planning.trend import Trend
+from planning.workdays import NoWeight
 from serving.access import Sight
 from serving.reviews.material import Material
 from serving.scores import Scores
 from training import registry
 
-Kind = Literal["promotion", "move", "hire", "leave", "hand_over", "retarget"]
+Kind = Literal["promotion", "move", "hire", "leave", "hand_over", "retarget", "resplit"]
 _kept: OrderedDict[tuple[object, ...], Any] = OrderedDict()
 _lock = Lock()
 
@@ -71,6 +76,12 @@ class GivenLever(BaseModel):
     rep_id: Annotated[str | None, Field(max_length=200, description="Who leaves, or gets the deal.")] = None
     deal_id: Annotated[str | None, Field(max_length=200, description="Deal that is handed over.")] = None
     share: Annotated[float | None, Field(ge=0, le=1, description="Of the deals made, after re-targeting.")] = None
+    method: Annotated[
+        Literal["equal", "history", "capacity", "potential"] | None,
+        Field(
+            description="Of a split of the company's bookings goal made anew; unset: potential, by what is forecast."
+        ),
+    ] = None
     start: Annotated[date | None, Field(description="First day; unset: tomorrow.")] = None
     end: Annotated[date | None, Field(description="First day after a promotion; unset: the quarter's end.")] = None
 
@@ -129,15 +140,21 @@ def ground_drawn(material: Material, scores: Scores) -> Ground | None:
     return None
 
 
-def levers_of(given: Sequence[GivenLever], ground: Ground) -> list[Lever]:
+def levers_of(given: Sequence[GivenLever], ground: Ground, plan: Plan | None = None) -> list[Lever]:
     """Levers as the plan knows them.
+
+    Parameters
+    ----------
+    plan : Plan, optional
+        Goals that are split anew; without it none can be.
 
     Raises
     ------
     BadLever
-        If a field is missing, or a promotion's effect is neither given nor known from 8 campaigns.
+        If a field is missing, a promotion's effect is neither given nor known from 8 campaigns, or there is no goal to
+        be split.
     """
-    return [_lever(one, place, ground) for place, one in enumerate(given)]
+    return [_lever(one, place, ground, plan) for place, one in enumerate(given)]
 
 
 def played(material: Material, scores: Scores, tracking: str, given: Sequence[GivenLever]) -> tuple[Scenario, Ground]:
@@ -150,13 +167,16 @@ def played(material: Material, scores: Scores, tracking: str, given: Sequence[Gi
     """
     ground = ground_of(material, scores, tracking)
     check_sight(given, material)
-    return run(ground.base, levers_of(given, ground)), ground
+    return run(ground.base, levers_of(given, ground, material.plan)), ground
 
 
 def check_sight(given: Sequence[GivenLever], material: Material) -> None:
     """Refuse levers on teams, people and deals that the viewer does not see, as if they were not there."""
     sight = material.sight
     for place, one in enumerate(given):
+        # A share of the company's goal rests on everybody's figures.
+        if one.kind == "resplit" and sight.teams is not None:
+            raise BadLever(f"levers.{place}.kind: the company's goal is split anew by who sees the whole company.")
         for name in ("from_team", "to_team"):
             team = getattr(one, name)
             if team is not None and not sight.team(team):
@@ -293,7 +313,7 @@ def _shares(won: pd.DataFrame, by: str) -> dict[tuple[str, str], float]:
     return {(str(rep), str(key)): float(value) for (rep, key), value in (shares / most).items()}
 
 
-def _lever(given: GivenLever, place: int, ground: Ground) -> Lever:
+def _lever(given: GivenLever, place: int, ground: Ground, plan: Plan | None) -> Lever:
     def needed(name: str) -> Any:
         if (value := getattr(given, name)) is None:
             raise BadLever(f"levers.{place}.{name}: a lever of the kind {given.kind} needs it.")
@@ -309,9 +329,21 @@ def _lever(given: GivenLever, place: int, ground: Ground) -> Lever:
         "leave": lambda: Leave(needed("rep_id"), given.start),
         "hand_over": lambda: HandOver(needed("deal_id"), needed("rep_id")),
         "retarget": lambda: Retarget(needed("segment"), needed("share"), given.start),
+        "resplit": lambda: Resplit(_split(given, place, plan)),
     }  # fmt: skip
     made: Lever = makers[given.kind]()
     return made
+
+
+def _split(given: GivenLever, place: int, plan: Plan | None) -> dict[str, Decimal]:
+    """Targets of teams and people if the company's bookings goal were split anew."""
+    try:
+        if plan is None:
+            raise NoGoal("of the company for bookings")
+        table, _ = cascade_table(plan, None, given.method or "potential")
+    except (NoGoal, NoWeight) as problem:
+        raise BadLever(f"levers.{place}.kind: {problem}") from problem
+    return {str(row["owner_id"]): row["target"] for row in table.to_dict("records")}
 
 
 def _odds(given: GivenLever, place: int, ground: Ground) -> OddsRatio:

@@ -33,7 +33,9 @@ def add_to(app: typer.Typer) -> None:
 def scenario(
     lever: Annotated[
         list[str] | None,
-        typer.Option("--lever", help="KIND and NAME=VALUE; promotion, move, hire, leave, hand_over or retarget."),
+        typer.Option(
+            "--lever", help="KIND and NAME=VALUE; promotion, move, hire, leave, hand_over, retarget or resplit."
+        ),
     ] = None,
     home: HomeDir = None,
 ) -> None:
@@ -76,14 +78,15 @@ def _play(root: Path, material: object, levers: list[GivenLever], tracking: str)
         [
             t.owner, f"{t.before['p50']:,.0f}", f"{t.after['p50']:,.0f}", f"{t.gain:,.0f}",
             f"{t.gain_low:,.0f} to {t.gain_high:,.0f}", f"{t.better:.0%}",
+            " to ".join(f"{part['p_attain']:.0%}" for part in (t.before, t.after) if "p_attain" in part),
         ]
         for t in seen_totals(found, material) if not t.unchanged
     ]  # fmt: skip
     if not rows:
         typer.echo("No change.")
         return
-    echo_table(["owner", "before", "after", "gain", "80% range", "better in"], rows)
-    typer.echo(f"basis {', '.join(found.basis)}; cost {found.cost:,.0f}, net {found.net:,.0f}")
+    echo_table(["owner", "before", "after", "gain", "80% range", "better in", "chance of the goal"], rows)
+    typer.echo(f"basis {', '.join(found.basis) or 'the draws alone'}; cost {found.cost:,.0f}, net {found.net:,.0f}")
 
 
 def _lever(text: str) -> GivenLever:

@@ -103,6 +103,18 @@ def letter(language: Language, name: str) -> str:
     }[name]
 
 
+def way(language: Language, name: str) -> str:
+    """How a goal is split."""
+    say = language.say
+    return {
+        "equal": say("Equal shares"),
+        "history": say("By own results of the last periods"),
+        "capacity": say("By working days, part time and time in the job"),
+        "potential": say("By what is forecast"),
+        "blend": say("A mixture"),
+    }[name]
+
+
 def fairness(language: Language, word: str) -> str:
     """How fair a split is."""
     say = language.say

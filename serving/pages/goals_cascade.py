@@ -22,7 +22,6 @@ from serving.dependencies import SignedInDep
 from serving.format import MISSING
 from serving.goal_changes import BadGoal, SplitWish, reason_of
 from serving.goal_changes import Desk as GoalDesk
-from serving.i18n import Language
 from serving.pages import goal_words
 from serving.pages.desk import Desk, DeskDep
 from serving.pages.goals import GoalsDep, may_set
@@ -152,7 +151,7 @@ def _page(desk: Desk, goals: GoalDesk, given: Given, *, error: BellwetherError |
         given=given,
         chosen=split.goal_id if split else given.goal,
         choices=_choices(desk, goals),
-        ways=[(way, _way(desk.language, way)) for way in METHODS],
+        ways=[(way, goal_words.way(desk.language, way)) for way in METHODS],
         split=split,
         names={**desk.team_names, **desk.names},
         error=str(refused or ""),
@@ -247,14 +246,3 @@ def _fairness(desk: Desk, goals: GoalDesk, fair: Fairness | None) -> str:
     ends = say("Hardest for {low_name} ({low}), easiest for {high_name} ({high}).", low=low, high=high,
                low_name=desk.names.get(fair.lowest, fair.lowest), high_name=desk.names.get(fair.highest, fair.highest))  # fmt: skip  # noqa: E501
     return f"{said} {ends}" if desk.language.code == "en" else said + ends
-
-
-def _way(language: Language, way: str) -> str:
-    say = language.say
-    return {
-        "equal": say("Equal shares"),
-        "history": say("By own results of the last periods"),
-        "capacity": say("By working days, part time and time in the job"),
-        "potential": say("By what is forecast"),
-        "blend": say("A mixture"),
-    }[way]

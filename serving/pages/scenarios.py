@@ -15,9 +15,10 @@ from planning.scenarios import Comparison
 from planning.signals import Signal
 from planning.trend import Trend
 from serving.dependencies import ServerDep
+from serving.pages import goal_words
 from serving.pages.desk import Desk, DeskDep
 from serving.pages.rail import Rail
-from serving.pages.signal_words import against, basis_name, lever_name, nothing_parts, signal_text
+from serving.pages.signal_words import against, basis_names, chance_change, lever_name, nothing_parts, signal_text
 from serving.people_data.subjects import keys_of
 from serving.people_data.views import note_looks
 from serving.proposals import Proposal, proposals
@@ -60,6 +61,7 @@ def show_scenarios(
     rep_id: Annotated[str, Query(max_length=200)] = "",
     deal_id: Annotated[str, Query(max_length=200)] = "",
     share: str = "",
+    method: Annotated[str, Query(max_length=20)] = "",
     start: str = "",
     compare: bool = False,
 ) -> HTMLResponse:
@@ -70,7 +72,7 @@ def show_scenarios(
     given = {
         "kind": kind, "product_id": product_id, "segment": segment, "odds_low": odds_low, "odds_high": odds_high,
         "discount": _share(discount), "cost": cost, "people": people, "from_team": from_team, "to_team": to_team,
-        "rep_id": rep_id, "deal_id": deal_id, "share": _share(share), "start": start,
+        "rep_id": rep_id, "deal_id": deal_id, "share": _share(share), "method": method, "start": start,
     }  # fmt: skip
     found, trend = signals_of(material)
     refused: Exception | None = None
@@ -110,6 +112,7 @@ def show_scenarios(
         people=[(r, desk.names.get(r, r)) for r in sorted(material.members(COMPANY)) if material.sight.person(r)],
         products=sorted(material.facts.products.items()),
         segments=sorted(str(s) for s in material.facts.accounts["segment"].dropna().unique()),
+        methods=[(way, goal_words.way(desk.language, way)) for way in ("potential", "capacity", "history", "equal")],
         comparing=compare,
         may_compare=meetings.sees(COMPANY),
         past=_past(desk, ground),
@@ -159,8 +162,8 @@ def _proposed(desk: Desk, material: Material, one: Proposal) -> dict[str, str]:
         "name": lever_name(f, material, one.lever),
         "gain": f.money(one.total.gain),
         "range": f"{f.money(one.total.gain_low)} – {f.money(one.total.gain_high)}",
-        "chance": f"{f.chance(one.total.before.get('p_attain'))} → {f.chance(one.total.after.get('p_attain'))}",
-        "basis": ", ".join(basis_name(f, b) for b in one.basis),
+        "chance": chance_change(f, one),
+        "basis": basis_names(f, one.basis),
         "address": f"/plan/scenarios?{urlencode(fields)}#try",
     }
 
@@ -183,11 +186,13 @@ def _result(
     if not totals or all(t.unchanged for t in totals):
         return say("No change.")
     whole = totals[0]
+    if lever.kind == "resplit":
+        return say("{lever}: goals move, no draw does.", lever=lever_name(f, material, lever))
     said = say(
         "{lever}: {gain} on average (80% range {low} to {high}), better in {better} of the draws. Basis: {basis}.",
         lever=lever_name(f, material, lever), gain=f.money(whole.gain), low=f.money(whole.gain_low),
         high=f.money(whole.gain_high), better=f.percent(whole.better),
-        basis=", ".join(basis_name(f, b) for b in basis),
+        basis=basis_names(f, basis),
     )  # fmt: skip
     paid = say("Less the cost: {net}.", net=f.money(whole.gain - cost)) if cost else ""
     return f"{said} {paid}".strip()

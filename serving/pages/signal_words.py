@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from planning.signals import Signal
 from serving.format import Formats
+from serving.pages import goal_words
+from serving.proposals import Proposal
 from serving.reviews.material import Material
 from serving.scenarios import GivenLever
 
@@ -28,8 +30,22 @@ def lever_name(f: Formats, material: Material, lever: GivenLever) -> str:
         "retarget": lambda: say(
             "{share} of the deals made in {segment}", share=f.percent(lever.share), segment=lever.segment
         ),
+        "resplit": lambda: say("Goals split anew: {way}", way=goal_words.way(f.language, lever.method or "potential")),
     }  # fmt: skip
     return str(named[lever.kind]())
+
+
+def chance_change(f: Formats, one: Proposal) -> str:
+    """The chance to reach the goal before and after; of goals split anew the lowest and the highest."""
+    if one.spread is not None:
+        ends = [f"{f.chance(low)}–{f.chance(high)}" for low, high in one.spread]
+        return f.language.say("from lowest to highest: {before} → {after}", before=ends[0], after=ends[1])
+    return f"{f.chance(one.total.before.get('p_attain'))} → {f.chance(one.total.after.get('p_attain'))}"
+
+
+def basis_names(f: Formats, bases: tuple[str, ...]) -> str:
+    """What effects rest on; of goals split anew the forecast alone."""
+    return ", ".join(basis_name(f, one) for one in bases) or f.language.say("the forecast's own draws")
 
 
 def basis_name(f: Formats, basis: str) -> str:

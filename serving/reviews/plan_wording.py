@@ -11,7 +11,7 @@ from planning.report_parts import Kind
 from serving.format import MISSING, Formats
 from serving.pages import report_words, risk_words
 from serving.pages.reports import cell_text
-from serving.pages.signal_words import basis_name, lever_name, nothing_parts, signal_text
+from serving.pages.signal_words import basis_names, chance_change, lever_name, nothing_parts, signal_text
 from serving.proposals import Proposal
 from serving.reports import records
 from serving.reviews.material import Material
@@ -158,9 +158,8 @@ def _cell(f: Formats, kind: Kind, column: str, value: Any) -> Cell:
 
 def _lever(f: Formats, material: Material, one: Proposal) -> tuple[Cell, ...]:
     total = one.total
-    chance = f"{f.chance(total.before.get('p_attain'))} → {f.chance(total.after.get('p_attain'))}"
     return (
         text_cell(lever_name(f, material, one.lever)), Cell(f.money(total.gain), total.gain),
-        text_cell(f"{f.money(total.gain_low)} – {f.money(total.gain_high)}"), text_cell(chance),
-        text_cell(", ".join(basis_name(f, basis) for basis in one.basis)),
+        text_cell(f"{f.money(total.gain_low)} – {f.money(total.gain_high)}"), text_cell(chance_change(f, one)),
+        text_cell(basis_names(f, one.basis)),
     )  # fmt: skip

@@ -201,6 +201,9 @@ def test_adjusting_levers_are_compared_and_one_is_tried(site):
         hire.get_by_role("button", name="Try").click()
         page.locator("#try table tbody tr").first.wait_for()
         assert "assumption" in page.locator("#try [role=status]").inner_text()
+        page.locator("summary", has_text="Split goals anew").click()
+        page.locator("form", has=page.locator("input[value=resplit]")).get_by_role("button", name="Try").click()
+        page.get_by_text("goals move, no draw does").wait_for()
 
 
 def test_risks_a_risk_is_taken_on_with_a_note_and_put_back(site):
