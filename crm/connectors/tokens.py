@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import httpx
@@ -10,6 +12,47 @@ import httpx
 from crm.connectors.base import BadCrmKey, CrmUnreachable
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+_EARLY = 60.0  # seconds before its end at which a token is renewed
+
+
+class RefreshKeys(Protocol):
+    """An OAuth client with a refresh token."""
+
+    @property
+    def client_id(self) -> str | None:
+        """The client's name."""
+        ...
+
+    @property
+    def client_secret(self) -> str | None:
+        """Its secret."""
+        ...
+
+    @property
+    def refresh_token(self) -> str | None:
+        """What access tokens are asked for by."""
+        ...
+
+
+def refresh_form(keys: RefreshKeys) -> dict[str, str | None]:
+    """The form by which a new access token is asked for (RFC 6749, section 6)."""
+    client = {"client_id": keys.client_id, "client_secret": keys.client_secret}
+    return {"grant_type": "refresh_token", **client, "refresh_token": keys.refresh_token}
+
+
+def to_be_renewed(body: Mapping[str, Any], lasts: float) -> float:
+    """When an access token is to be renewed, by the clock `time.monotonic`.
+
+    Parameters
+    ----------
+    body : mapping
+        The sign-in's answer, with `expires_in` in seconds.
+    lasts : float
+        Seconds that such tokens last where the answer does not say.
+    """
+    return time.monotonic() + float(str(body.get("expires_in", lasts))) - _EARLY
 
 
 def safe_address(crm: str, url: str) -> str:

@@ -14,6 +14,8 @@ from serving import messages
 from serving.home import Home
 from serving.jobs.queue import Queue
 from serving.jobs.tasks import Work, do
+from serving.ledger import Ledger
+from serving.replay import replay
 from serving.settings import Settings
 from serving.store import Store
 from serving.touched import deals_touched
@@ -74,6 +76,11 @@ def test_a_change_shows_in_the_api_and_only_the_touched_deal_is_rated_anew(
     assert new["win_probability"] != old["win_probability"]
     assert after.loc["301", "as_of"] == pd.Timestamp(crm.now)
     pd.testing.assert_frame_equal(after.drop("301").sort_index(), before.drop("301").sort_index())
+    # What was rated at each of the two moments is rebuilt from the data of then.
+    days = {row.as_of.date() for row in Ledger(store).sealed(kind="issued")}
+    rebuilt = [row for day in sorted(days) for row in replay(home, store, day)]
+    assert [row.rows for row in rebuilt if row.kind == "issued" and row.entity == "deal"][-2:] == [len(before), 1]
+    assert all(row.holds for row in rebuilt[-2:]), rebuilt
     # The next scores of all deals leave none behind.
     with_all = Queue(store).ask("score", {})
     third = work_off(home, store)["score"]

@@ -7,11 +7,10 @@ import time
 from dataclasses import dataclass, field
 
 from crm.connectors.base import BadCrmKey
-from crm.connectors.tokens import ask_sign_in, safe_address
+from crm.connectors.tokens import ask_sign_in, refresh_form, safe_address, to_be_renewed
 
 TITLE = "HubSpot"
 HOST = "https://api.hubapi.com"
-_EARLY = 60.0  # seconds before its end at which a token is renewed
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +53,9 @@ class HubSpotTokens:
         return {"Authorization": f"Bearer {self._token}"}
 
     def _renew(self) -> None:
-        sent = {
-            "grant_type": "refresh_token",
-            "client_id": self._keys.client_id,
-            "client_secret": self._keys.client_secret,
-            "refresh_token": self._keys.refresh_token,
-        }
-        status, body = ask_sign_in(TITLE, f"{self.host}/oauth/v1/token", data=sent)
+        status, body = ask_sign_in(TITLE, f"{self.host}/oauth/v1/token", data=refresh_form(self._keys))
         if status != 200 or "access_token" not in body:
             code = str(body.get("status") or status)[:40]
             raise BadCrmKey(TITLE, f"gives no token ({code})", "Check client, secret and refresh token.")
         self._token = str(body["access_token"])
-        self._ends = time.monotonic() + float(str(body.get("expires_in", 1800))) - _EARLY
+        self._ends = to_be_renewed(body, 1800)

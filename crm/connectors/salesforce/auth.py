@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 
 from crm.connectors.base import BadCrmKey
-from crm.connectors.tokens import ask_sign_in, safe_address
+from crm.connectors.tokens import ask_sign_in, refresh_form, safe_address
 
 TITLE = "Salesforce"
 
@@ -61,11 +61,9 @@ class SalesforceTokens:
         return {"Authorization": f"Bearer {self._token}"}
 
     def _renew(self) -> None:
-        sent = {"client_id": self._keys.client_id, "client_secret": self._keys.client_secret}
-        if self._keys.refresh_token:
-            sent |= {"grant_type": "refresh_token", "refresh_token": self._keys.refresh_token}
-        else:
-            sent |= {"grant_type": "client_credentials"}
+        sent = refresh_form(self._keys)
+        if not self._keys.refresh_token:
+            sent = {"grant_type": "client_credentials", **{n: sent[n] for n in ("client_id", "client_secret")}}
         status, body = ask_sign_in(TITLE, f"{self._login}/services/oauth2/token", data=sent)
         if status != 200 or "access_token" not in body or "instance_url" not in body:
             code = str(body.get("error", status))[:40]

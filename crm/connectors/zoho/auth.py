@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from crm.connectors.base import BadCrmKey
-from crm.connectors.tokens import ask_sign_in, safe_address
+from crm.connectors.tokens import ask_sign_in, refresh_form, safe_address, to_be_renewed
 
 ACCOUNTS: Mapping[str, str] = MappingProxyType(
     {
@@ -26,7 +26,6 @@ ACCOUNTS: Mapping[str, str] = MappingProxyType(
 )
 """Where tokens come from, by data centre; the answer names the host of the CRM."""
 _TITLE = "Zoho CRM"
-_EARLY = 60.0  # seconds before its end at which a token is renewed
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +78,10 @@ class ZohoTokens:
         return self._host
 
     def _renew(self) -> None:
-        sent = {
-            "grant_type": "refresh_token",
-            "client_id": self._keys.client_id,
-            "client_secret": self._keys.client_secret,
-            "refresh_token": self._keys.refresh_token,
-        }
-        status, body = ask_sign_in(_TITLE, f"{self._accounts}/oauth/v2/token", data=sent)
+        status, body = ask_sign_in(_TITLE, f"{self._accounts}/oauth/v2/token", data=refresh_form(self._keys))
         if "access_token" not in body or "api_domain" not in body:
             # Zoho answers 200 to wrong keys, with the reason in `error`.
             code = str(body.get("error", status))[:40]
             raise BadCrmKey(_TITLE, f"gives no token ({code})", "Check client, refresh token and data centre.")
         self._token, self._host = str(body["access_token"]), safe_address(_TITLE, str(body["api_domain"]))
-        self._ends = time.monotonic() + float(str(body.get("expires_in", 3600))) - _EARLY
+        self._ends = to_be_renewed(body, 3600)
