@@ -42,13 +42,13 @@ def kill_the_sync(forks: Forks, folder: Path, side: Side, moments: int) -> list[
     """Kill a sync at moments drawn from equal parts of the time it takes, in turn a first load and a later one."""
     draw, notes = random.Random(11), []
 
-    def begun(name: str, source: Path | None = None) -> Home:
-        if source:
-            shutil.copytree(source, folder / name)
-        home = Home(folder / name)
-        home.make()
-        Store(home.database_url).close()
-        return home
+    new = Home(folder / "new")
+    new.make()
+    Store(new.database_url).close()
+
+    def begun(name: str, source: Path = new.root) -> Home:
+        shutil.copytree(source, folder / name)
+        return Home(folder / name)
 
     with side.serve(folder / "crm") as address:
 
@@ -68,14 +68,14 @@ def kill_the_sync(forks: Forks, folder: Path, side: Side, moments: int) -> list[
         assert rows(loaded)["deals"]
         side.change()
         wholes, spans = {}, {}
-        for kind, source in (("first", None), ("later", loaded.root)):
+        for kind, source in (("first", new.root), ("later", loaded.root)):
             whole = begun(f"whole-{kind}", source)
             spans[kind] = run(whole)
             wholes[kind] = rows(whole)
         assert wholes["first"]["deals"] == wholes["later"]["deals"] != rows(loaded)["deals"]
         for moment in range(moments):
             kind = ("first", "later")[moment % 2]
-            home = begun(f"{moment}", loaded.root if kind == "later" else None)
+            home = begun(f"{moment}", loaded.root if kind == "later" else new.root)
             wait = spans[kind] * (moment + draw.random()) / moments
             run(home, wait)
             cut, cursor = home.lake.cut().number, home.cursors / f"{side.name}.json"
