@@ -101,7 +101,10 @@ def _part(f: Formats, table: Table, called: dict[str, str], report: str, query: 
     names = words.SHOWN.get(table.name, " ".join(table.columns)).split()
     heads, known = words.column_names(f), words.table_names(f)
     rows = [
-        [(cell_text(f, table.columns[n], n, row[n], called), table.columns[n] not in ("text", "date")) for n in names]
+        [
+            (cell_text(f, _kind(table, n, row), n, row[n], called), table.columns[n] not in ("text", "date"))
+            for n in names
+        ]
         for row in records(table)[:_ROWS]
     ]
     return Part(
@@ -112,6 +115,12 @@ def _part(f: Formats, table: Table, called: dict[str, str], report: str, query: 
         max(0, len(table.rows) - _ROWS),
         f"/api/v1/reports/{quote(report)}?{query}&table={quote(table.name)}&format=csv",
     )
+
+
+def _kind(table: Table, name: str, row: Mapping[str, Any]) -> Kind:
+    """The kind of a cell; in the parts of velocity it goes by the row: two of them are money."""
+    money = table.name == "parts" and name in ("now", "before") and row["part"] in ("amount", "velocity")
+    return "money" if money else table.columns[name]
 
 
 def cell_text(f: Formats, kind: Kind, column: str, value: Any, called: Mapping[str, str]) -> str:
