@@ -31,6 +31,15 @@ def test_tables_lead_to_files_of_the_same_part(site):
     assert book.sheetnames == ["products", "families", "regions", "customer_segments", "kinds"]
 
 
+def test_parts_of_velocity_that_are_money_carry_the_currency(site):
+    with site.client() as client:
+        page = client.get("/plan/reports/velocity?period=last-quarter").text
+    rows = dict(re.findall(r'<th scope="row">([^<]+)</th><td class="num">([^<]+)</td>', page.rpartition("<tbody>")[2]))
+    money = {name for name, now in rows.items() if re.fullmatch(r"[^0-9−]+[0-9,]+", now)}
+    assert money == {"Mean won amount", "Money a day"}
+    assert len(rows) == 5
+
+
 def test_a_report_that_is_not_there_says_so(site):
     with site.client() as client:
         assert client.get("/plan/reports/weather").status_code == 404
