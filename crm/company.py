@@ -106,6 +106,10 @@ class RiskLimits(_Section):
     call_bias: float = Field(0.15, gt=0, le=5, description="Error of four calls running, all too high or all too low.")
     foreign: float = Field(0.2, ge=0, le=1, description="Share of the open pipeline in other currencies.")
     overdue: int = Field(5, ge=0, le=1000, description="Overdue actions of a team's people.")
+    approval_asked: Annotated[str, Field(pattern=r"^x_[a-z0-9_]+$")] | None = Field(
+        None, description="Own column of deals with the day an approval was asked for, empty once it is given."
+    )
+    approval_days: int = Field(5, ge=0, le=1000, description="Days that such an approval may wait.")
     contingency: float = Field(
         0.35, ge=0, le=1, description="Chance to reach a goal below which, twice running, a contingency plan starts."
     )

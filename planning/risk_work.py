@@ -1,10 +1,13 @@
-"""Risks in how the team works, from what people wrote down here: calls always too high or low, overdue actions."""
+"""Risks in how the team works: calls always too high or low, overdue actions, approvals that wait."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
+
+import pandas as pd
 
 from planning.goals import Goal, actual
 from planning.risks import Risk, Situation
@@ -61,20 +64,40 @@ def bias_of(calls: Sequence[float], results: Sequence[float | None], limit: floa
     return Bias(share, len(known)) if same and abs(share) > limit else None
 
 
-def overdue_work(s: Situation) -> Iterator[Risk]:
-    """Teams whose people have more than five overdue actions between them."""
+def held_up_work(s: Situation) -> Iterator[Risk]:
+    """Teams whose people have more than five overdue actions between them, or deals whose approval waits too long."""
+    late, waiting = _overdue(s), _unapproved(s)
+    for team in sorted({*late, *waiting}):
+        actions, asked = late.get(team), waiting.get(team)
+        about = [*([] if actions is None else actions["deal_id"].dropna()), *([] if asked is None else asked.index)]
+        deals = s.open[s.open.index.isin(about)].dropna(subset=["amount"])
+        amount = deals["amount"].clip(lower=0)
+        money = float((amount * deals["win_probability"].fillna(0.0)).sum())
+        days = [*([] if actions is None else actions["due"]), *([] if asked is None else asked)]
+        facts = {"actions": 0 if actions is None else len(actions), "approvals": 0 if asked is None else len(asked),
+                 "deals": len(deals), "oldest": min(days)}  # fmt: skip
+        yield Risk("process", "team", team, 1.0, money or None, float(amount.sum()) or None,
+                   s.manager_of("team", team), s.rest("team", team), facts)  # fmt: skip
+
+
+def _overdue(s: Situation) -> dict[str, pd.DataFrame]:
+    """Overdue actions by team, where they are too many."""
     rows = s.written.actions
     late = rows[rows["due"] < s.sales.today] if len(rows) else rows
     teams = late["rep_id"].map(lambda rep: s.plan.facts.team_of.get(str(rep))) if len(late) else late["rep_id"]
-    for team, own in late.groupby(teams):
-        if len(own) <= s.limits.overdue:
-            continue
-        waiting = s.open[s.open.index.isin(own["deal_id"].dropna())].dropna(subset=["amount"])
-        amount = waiting["amount"].clip(lower=0)
-        money = float((amount * waiting["win_probability"].fillna(0.0)).sum())
-        yield Risk("process", "team", str(team), 1.0, money or None, float(amount.sum()) or None,
-                   s.manager_of("team", str(team)), s.rest("team", str(team)),
-                   {"actions": len(own), "deals": len(waiting), "oldest": min(own["due"])})  # fmt: skip
+    return {str(team): own for team, own in late.groupby(teams) if len(own) > s.limits.overdue}
+
+
+def _unapproved(s: Situation) -> dict[str, pd.Series]:
+    """The day an approval was asked for, of open deals where it waits for too long: by team, then deal_id."""
+    column, deals = s.limits.approval_asked, s.plan.view.arrow("deals")
+    if column is None or column not in deals.column_names:
+        return {}
+    rows = deals.select(["deal_id", column]).to_pandas().drop_duplicates("deal_id").set_index("deal_id")[column]
+    asked = pd.to_datetime(rows[rows.index.isin(s.open.index)], errors="coerce", utc=True).dropna().dt.date
+    late = asked[asked < s.sales.today - timedelta(days=s.limits.approval_days)]
+    teams = s.open["owner_id"].reindex(late.index).map(s.plan.facts.team_of)
+    return {str(team): own for team, own in late.groupby(teams)}
 
 
 def _came(s: Situation, kind: str, owner: str, row: Any) -> float | None:

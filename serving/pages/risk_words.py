@@ -26,7 +26,7 @@ def kinds(f: Formats) -> dict[str, str]:
         "renewal_unattended": say("Renewal unattended"), "data_quiet": say("Data gone quiet"),
         "market_downturn": say("Market shrinking"), "currency": say("Pipeline in other currencies"),
         "satisfaction_fall": say("Satisfaction falling"), "forecast_bias": say("Calls too high or too low"),
-        "process": say("Overdue actions"),
+        "process": say("Overdue actions, approvals that wait"),
     }  # fmt: skip
 
 
@@ -146,15 +146,24 @@ def sentence(f: Formats, risk: StoredRisk, called: Called) -> str:
         ),
         "satisfaction_fall": lambda: _unhappy(f, facts, who),
         "forecast_bias": lambda: _bias(f, facts, who),
-        "process": lambda: say(
-            "{who}: {actions} actions are overdue, the oldest since {day}; {deals} deals wait for them.", who=who,
-            actions=facts["actions"], day=f.date(_day(facts["oldest"])), deals=facts["deals"],
-        ),
+        "process": lambda: _held_up(f, facts, who),
         "data_quiet": lambda: say(
             "{who}: nothing was written down for {days} working days.", who=who, days=facts["days"]
         ),
     }  # fmt: skip
     return says[risk.kind]() if risk.kind in says else who
+
+
+def _held_up(f: Formats, facts: Mapping[str, Any], who: str) -> str:
+    say, day = f.language.say, f.date(_day(facts["oldest"]))
+    approvals = facts.get("approvals", 0)
+    if not approvals:
+        return say("{who}: {actions} actions are overdue, the oldest since {day}; {deals} deals wait for them.",
+                   who=who, actions=facts["actions"], day=day, deals=facts["deals"])  # fmt: skip
+    if not facts["actions"]:
+        return say("{who}: {n} deals wait for an approval, the first since {day}.", who=who, n=approvals, day=day)
+    return say("{who}: {actions} actions are overdue and {n} deals wait for an approval, the oldest since {day}.",
+               who=who, actions=facts["actions"], n=approvals, day=day)  # fmt: skip
 
 
 def _leaving(f: Formats, risk: StoredRisk, who: str) -> str:

@@ -80,6 +80,11 @@ def meanings(say: Say) -> dict[str, tuple[str, str]]:
         ),
         "plan.risks.foreign": (say("Other currencies"), say("Share of the open pipeline in other currencies.")),
         "plan.risks.overdue": (say("Overdue actions"), say("Overdue actions of a team's people.")),
+        "plan.risks.approval_asked": (
+            say("Approvals"),
+            say("Own column of deals with the day an approval was asked for, empty once it is given."),
+        ),
+        "plan.risks.approval_days": (say("Days an approval waits"), say("Days that such an approval may wait.")),
         "plan.risks.discount_points": (say("Discounts"), say("Points by which the median discount rose.")),
         "plan.risks.contingency": (
             say("Plan starts"),

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crm.company import Company
 from planning.risk_grades import unhappy_customers
 from planning.risk_market import chance_to_fall, currencies, market_downturns, volatility
-from planning.risk_work import bias_of, forecast_biases, overdue_work
+from planning.risk_work import bias_of, forecast_biases, held_up_work
 from planning.risks import Written
 from planning.trend import market_outlook
 from tests.builders import a_deal
@@ -171,14 +172,30 @@ def actions(n, deal=None, due=date(2026, 5, 14)):
 
 def test_more_than_five_overdue_actions_cost_the_deals_that_wait():
     s = replace(situation(), written=Written(actions=actions(6, "d1")))
-    (risk,) = overdue_work(s)
+    (risk,) = held_up_work(s)
     # One deal of 100,000 at a chance of a half, however many actions are about it.
     assert (risk.subject_kind, risk.subject_id, risk.likelihood, risk.money) == ("team", "T", 1, 50_000)
     assert risk.facts["actions"] == 6
-    assert list(overdue_work(replace(s, written=Written(actions=actions(5, "d1"))))) == []
-    assert list(overdue_work(replace(s, written=Written(actions=actions(9, "d1", due=TODAY))))) == []
-    (bare,) = overdue_work(replace(s, written=Written(actions=actions(6))))
+    assert list(held_up_work(replace(s, written=Written(actions=actions(5, "d1"))))) == []
+    assert list(held_up_work(replace(s, written=Written(actions=actions(9, "d1", due=TODAY))))) == []
+    (bare,) = held_up_work(replace(s, written=Written(actions=actions(6))))
     assert (bare.money, bare.level) == (None, "low")
+
+
+def test_an_approval_that_waits_for_more_than_five_days_holds_its_deal_up():
+    asked = {"d1": "2026-05-09", "d2": "2026-05-10", "d3": None, "d4": "2026-01-01"}  # today is the 15th
+    deals = [a_deal(d, owner_id="r1", amount="100000", x_approval_asked=day) for d, day in asked.items() if d != "d4"]
+    gone = a_deal("d4", owner_id="r1", outcome="lost", closed_at="2026-02-01T10:00:00Z", x_approval_asked=asked["d4"])
+    s = situation(deals=[*deals, gone])
+    assert list(held_up_work(s)) == []  # nobody said which column it is
+    told = Company(plan={"risks": {"approval_asked": "x_approval_asked"}})
+    s = replace(s, plan=replace(s.plan, company=told))
+    (risk,) = held_up_work(s)
+    # d1 waits for six days and d2 for five; 100,000 at a chance of a half.
+    assert (risk.kind, risk.subject_id, risk.owner_id, risk.money) == ("process", "T", "m", 50_000)
+    assert risk.facts == {"actions": 0, "approvals": 1, "deals": 1, "oldest": date(2026, 5, 9)}
+    (both,) = held_up_work(replace(s, written=Written(actions=actions(6, "d3"))))
+    assert (both.facts["actions"], both.facts["approvals"], both.money) == (6, 1, 100_000)
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=4, max_size=4), st.lists(st.floats(1, 1e6), min_size=4, max_size=4))
