@@ -69,7 +69,7 @@ def test_an_administrator_changes_a_setting_and_takes_it_back(own):
         page.post("/settings/company", data={"key": "advice.hold_back", "value": "0.1"})
         assert value_of(home.company(), "advice.hold_back") == 0.1
         noted = page.get("/audit?what=setting+changed").text
-    assert "before: 0.1, after: 0.25" in noted
+    assert "Before: 0.1, After: 0.25" in noted
 
 
 @pytest.mark.parametrize(
