@@ -20,9 +20,11 @@ def lever_name(f: Formats, material: Material, lever: GivenLever) -> str:
     what = material.facts.products.get(lever.product_id or "", lever.product_id) or lever.segment or say("all products")
     named = {
         "promotion": lambda: say("Promotion: {what}", what=what),
-        "move": lambda: say(
-            "{n} people from {giver} to {taker}", n=f.significant(lever.people), giver=team(lever.from_team),
-            taker=team(lever.to_team),
+        "move": lambda: (
+            say("One person from {giver} to {taker}", giver=team(lever.from_team), taker=team(lever.to_team))
+            if lever.people == 1
+            else say("{n} people from {giver} to {taker}", n=f.significant(lever.people), giver=team(lever.from_team),
+                     taker=team(lever.to_team))
         ),
         "hire": lambda: say("Hire {n} for {team}", n=f.significant(lever.people), team=team(lever.to_team)),
         "leave": lambda: say("{name} leaves", name=material.name(lever.rep_id)),
@@ -38,7 +40,7 @@ def lever_name(f: Formats, material: Material, lever: GivenLever) -> str:
 def chance_change(f: Formats, one: Proposal) -> str:
     """The chance to reach the goal before and after; of goals split anew the lowest and the highest."""
     if one.spread is not None:
-        ends = [f"{f.chance(low)}–{f.chance(high)}" for low, high in one.spread]
+        ends = [f"{f.chance(low)} – {f.chance(high)}" for low, high in one.spread]
         return f.language.say("from lowest to highest: {before} → {after}", before=ends[0], after=ends[1])
     return f"{f.chance(one.total.before.get('p_attain'))} → {f.chance(one.total.after.get('p_attain'))}"
 
