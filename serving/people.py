@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from crm.errors import NotFound
-from crm.lake import View
+from crm.lake import View, connect
 from crm.people import PersonKind, new_person_key
 from crm.schema import PERSON_KEY
 from serving.store import Store
@@ -132,3 +132,14 @@ def names_of(view: View, store: Store) -> dict[str, str]:
     known = StorePeople(store).names("rep")
     reps = view.arrow("reps").select(["rep_id", PERSON_KEY]).to_pydict()
     return {rep: known[key] for rep, key in zip(reps["rep_id"], reps[PERSON_KEY], strict=True) if key in known}
+
+
+def contact_name(view: View, store: Store, contact_id: str) -> str | None:
+    """Name of one person at a customer; None where it is not known."""
+    with connect() as con:
+        view.attach(con)
+        query = f"select {PERSON_KEY} from contacts where contact_id = $id"
+        row = con.execute(query, {"id": contact_id}).fetchone()
+    with store.reading() as session:
+        person = session.get(Person, row[0]) if row and row[0] else None
+        return str(person.details["name"]) if person and person.details.get("name") else None

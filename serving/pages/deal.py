@@ -30,6 +30,7 @@ class Step(NamedTuple):
 
     rank: int
     what: str
+    whom: str
     effect: str
     basis: str
     basis_name: str
@@ -162,6 +163,7 @@ def _step(desk: Desk, row: dict[str, Any], answers: dict[str, str]) -> Step:
     return Step(
         rank=int(row["rank"]),
         what=say("{what} by {day}", what=what, day=f.date(day)) if day else what,
+        whom=_whom(desk, row),
         effect=say(
             "{points} (90% range {range})",
             points=f.points(number(row["expected_uplift"]), 1),
@@ -174,6 +176,16 @@ def _step(desk: Desk, row: dict[str, Any], answers: dict[str, str]) -> Step:
         said=_said(desk, answer),
         ask_more=answer == "done",
     )
+
+
+def _whom(desk: Desk, row: dict[str, Any]) -> str:
+    """With whom at the customer, and to which colleague."""
+    say, found = desk.language.say, []
+    if words.text_or(row.get("contact_id"), ""):
+        found.append(say("with {contact}", contact=desk.contact(row["contact_id"])))
+    if colleague := words.text_or(row.get("colleague_id"), ""):
+        found.append(say("to {colleague}", colleague=desk.names.get(colleague, colleague)))
+    return " · ".join(found)
 
 
 def _said(desk: Desk, answer: str) -> str:

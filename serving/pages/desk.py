@@ -29,6 +29,7 @@ from serving.pages.facts import Facts
 from serving.pages.outlook import COMPANY
 from serving.pages.shell import Visit, visit
 from serving.pages.work import show_work
+from serving.people import contact_name
 from serving.store import Store
 
 # What pages read of each score file; a file that is not there yet reads as empty.
@@ -42,7 +43,8 @@ COLUMNS = {
     "teams": "team_id period_start period_end metric target actual_to_date p10 p50 p90 p_attain expected_closed "
     "expected_open expected_new model_version",
     "accounts": "account_id as_of churn_probability horizon_days value_at_risk model_version",
-    "advice": "deal_id rank action due_in_days expected_uplift uplift_low uplift_high basis reasons contact_id",
+    "advice": "deal_id rank action due_in_days expected_uplift uplift_low uplift_high basis reasons contact_id "
+    "colleague_id",
     "reasons": "entity entity_id feature value text contribution base_value prediction",
     "curves": "deal_id day won lost",
 }
@@ -196,6 +198,11 @@ class Desk:
         if account_id not in facts.index or not self.sight.account(account_id):
             raise NothingHere
         return {"account_id": account_id, **facts.loc[account_id].to_dict()}
+
+    def contact(self, contact_id: object) -> str:
+        """A person at a customer by name, where the visitor may see names and it is known; else by key."""
+        known = str(contact_id)
+        return (contact_name(self.view, self.store, known) if self.sight.names else None) or known
 
     def deal_timeline(self, deal_id: str) -> pd.DataFrame:
         """What happened on a deal, newest first."""

@@ -35,7 +35,7 @@ def _line(desk: Desk, save: Save, yearly: float | None, owner: object) -> Line:
     what = desk.language.choose(save.play.en, save.play.zh)
     money = f.money(save.points * yearly) if yearly else MISSING
     who = words.text_or(desk.names.get(str(owner)) or owner, "")
-    with_whom = say("with {contact}", contact=save.contact_id) if save.contact_id else ""
+    with_whom = say("with {contact}", contact=desk.contact(save.contact_id)) if save.contact_id else ""
     return Line(
         say("{what} By {day}.", what=what, day=f.date(day)) if day else what,
         " · ".join(name(sign.feature, sign.value, None)[0] for sign in save.signs[:3]),

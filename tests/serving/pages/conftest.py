@@ -84,17 +84,17 @@ def serve_home() -> type[serving]:
 
 def fill_lake(home: Home, store: Store, company: SampleCompany) -> None:
     """What an import would leave: tables without personal columns, names in the store."""
-    reps = company.tables["reps"].to_pydict()
-    keys = StorePeople(store).keys_for("rep", reps["rep_id"], [{"name": name} for name in reps["name"]])
     view = lake_view(company)
     tables = {name: view.arrow(name).drop_columns(["_seq"]) for name in company.tables}
-    place = tables["reps"].column_names.index(PERSON_KEY) if PERSON_KEY in tables["reps"].column_names else None
-    column = pa.array([keys[reps["rep_id"].index(r)] for r in tables["reps"]["rep_id"].to_pylist()])
-    tables["reps"] = (
-        tables["reps"].append_column(PERSON_KEY, column)
-        if place is None
-        else tables["reps"].set_column(place, PERSON_KEY, column)
-    )
+    for kind in ("rep", "contact"):
+        named = company.tables[f"{kind}s"].to_pydict()
+        idents = named[f"{kind}_id"]
+        keys = StorePeople(store).keys_for(kind, idents, [{"name": name} for name in named["name"]])
+        key_of = dict(zip(idents, keys, strict=True))
+        rows = tables[f"{kind}s"]
+        column = pa.array([key_of[ident] for ident in rows[f"{kind}_id"].to_pylist()])
+        kept = [name for name in rows.column_names if name != PERSON_KEY]
+        tables[f"{kind}s"] = rows.select(kept).append_column(PERSON_KEY, column)
     home.lake.merge(tables, source="sample")
 
 
@@ -111,6 +111,7 @@ def score_files(home: Home, as_of: datetime) -> dict[str, pd.DataFrame]:
         reps = con.sql("select rep_id from reps where left_on is null and role = 'rep' order by rep_id").df()["rep_id"]
         teams = con.sql("select team_id from teams order by team_id").df()["team_id"]
         accounts = con.sql("select distinct account_id from orders order by account_id limit 50").df()["account_id"]
+        contact = str(con.execute("select min(contact_id) from contacts").fetchone()[0])
     scored = pd.DataFrame(
         {
             "deal_id": deals["deal_id"],
@@ -146,7 +147,7 @@ def score_files(home: Home, as_of: datetime) -> dict[str, pd.DataFrame]:
                 "model_version": "1",
             }
         ),
-        "advice": advice(scored["deal_id"].iloc[0], as_of),
+        "advice": advice(scored["deal_id"].iloc[0], contact, as_of),
         "reasons": reasons(scored["deal_id"].iloc[0], reps.iloc[0], accounts.iloc[0]),
         "curves": curves,
     }
@@ -173,10 +174,10 @@ def outcomes(key: str, keys: object, period: object, target: float) -> pd.DataFr
     )
 
 
-def advice(deal: str, as_of: datetime) -> pd.DataFrame:
+def advice(deal: str, contact: str, as_of: datetime) -> pd.DataFrame:
     why = json.dumps([{"en": "No decision maker was met.", "zh": "尚未见过决策人。"}])
     rows = [
-        (deal, 1, "involve_decision_maker", 7, 0.031, -0.004, 0.066, "association", why, None, "1", as_of),
+        (deal, 1, "involve_decision_maker", 7, 0.031, -0.004, 0.066, "association", why, contact, "1", as_of),
         (deal, 2, "call", 7, 0.01, -0.01, 0.03, "association", "[]", None, "1", as_of),
     ]
     columns = "deal_id rank action due_in_days expected_uplift uplift_low uplift_high basis reasons contact_id"

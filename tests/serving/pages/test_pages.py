@@ -103,11 +103,16 @@ def test_a_deal_whose_range_is_not_there_yet_says_so(site):
     assert "赢单概率40%（区间正在计算）" in text_of(chinese)
 
 
-def test_advice_shows_range_and_basis_and_claims_no_cause(site):
+def test_advice_shows_range_and_basis_and_claims_no_cause(site, company):
     with site.client() as client:
         text = text_of(client.get(f"/deals/{site.deal}").text)
     assert "Meet a decision maker by" in text
-    assert "+3.1 points (90% range −0.4 to 6.6)" in text
+    # The person is told by the name in the people book, found here by the simulated company's own table.
+    with connect() as con:
+        site.home.lake.view().attach(con)
+        first = con.execute("select min(contact_id) from contacts").fetchone()[0]
+    names = {row["contact_id"]: row["name"] for row in company.tables["contacts"].to_pylist()}
+    assert f"+3.1 points (90% range −0.4 to 6.6) · with {names[first]}" in text
     assert "Association" in text
     assert "not proof of a cause" in text
 
