@@ -100,7 +100,7 @@ def test_write_back_is_rehearsed_then_done_as_a_job(own, account):
         [job] = Queue(store).newest(limit=1, kinds=("write-back",))
         # The home's deals are called d1 to d6, the CRM's 1 to 6: it takes none of them, and says so.
         assert (job.result["written"], job.result["refused"]) == (0, {"OBJECT_NOT_FOUND": 6})
-        assert "Write-back hubspot" in client.get("/data").text
+        assert "Write-back HubSpot" in client.get("/data").text
 
 
 def test_the_job_writes_what_the_crm_knows_and_only_administrators_ask_for_it(own, account):

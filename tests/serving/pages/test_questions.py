@@ -88,7 +88,7 @@ ANSWERS: dict[str, list[tuple[list[str], Callable[[Any], str]]]] = {
     "models": [([], lambda site: "None yet. Run: bellwether train win")],
     "data": [([], lambda site: f"activities {asked(site, 'count(*) from activities'):,}")],
     "users": [([], lambda site: "rep@example.com Salesperson " + site.rep)],
-    "people_data": [([], lambda site: "0 requests wait for an answer")],
+    "people_data": [([], lambda site: "Nobody waits for an answer.")],
     "settings": [([], lambda site: "Currency of all totals; models are trained on amounts in it. EUR")],
     "account": [([], lambda site: "ann@example.com, Administrator")],
     "audit": [([], lambda site: "Who changed what, and who took data out")],
