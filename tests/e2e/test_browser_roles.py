@@ -125,6 +125,27 @@ def pages_of(page: Page) -> list[str]:
     return [*found, "/deals?look=board", f"{own}/math", f"{own}/changes"]
 
 
+# First of all: later an import leaves work behind that runs beside.
+def test_a_page_is_light_and_painted_at_once(site):
+    with site.visit("admin") as context:
+        page = context.new_page()
+        page.goto("/forecast")
+        painted, weights = [], []
+        while len(painted) < 5 or (min(painted) >= 300 and len(painted) < 40):
+            page.goto("/forecast")
+            painted.append(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 1e9"))
+            weights.append(
+                page.evaluate(
+                    "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
+                    ".reduce((sum, e) => sum + e.decodedBodySize, 0)"
+                )
+            )
+        # The quickest of several: what else the machine does at the moment is not the page's.
+        print(f"first contentful paint {min(painted):.0f} ms, {max(weights):,} bytes")
+        assert min(painted) < 300
+        assert max(weights) < 250_000
+
+
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize(
     ("language", "size", "axe"),
@@ -291,22 +312,3 @@ def test_pages_are_reached_by_keys_that_can_be_switched_off(site):
         page.keyboard.press("f")
         page.wait_for_timeout(300)
         assert page.url.endswith("/deals")
-
-
-def test_a_page_is_light_and_painted_at_once(site):
-    with site.visit("admin") as context:
-        page = context.new_page()
-        page.goto("/forecast")
-        painted, weights = [], []
-        while len(painted) < 5 or (min(painted) >= 300 and len(painted) < 40):
-            page.goto("/forecast")
-            painted.append(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 1e9"))
-            weights.append(
-                page.evaluate(
-                    "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
-                    ".reduce((sum, e) => sum + e.decodedBodySize, 0)"
-                )
-            )
-        # The quickest of several: what else the machine does at the moment is not the page's.
-        assert min(painted) < 300
-        assert max(weights) < 250_000
