@@ -141,7 +141,6 @@ def test_a_page_is_light_and_painted_at_once(site):
                 )
             )
         # The quickest of several: what else the machine does at the moment is not the page's.
-        print(f"first contentful paint {min(painted):.0f} ms, {max(weights):,} bytes")
         assert min(painted) < 300
         assert max(weights) < 250_000
 
