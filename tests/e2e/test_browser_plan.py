@@ -112,6 +112,7 @@ def test_goals_a_goal_is_set_split_followed_and_the_split_taken_back(site, scrip
         assert page.locator(".finding").inner_text() == "This goal was ended."
 
 
+@pytest.mark.every_page
 def test_resplit_somebody_leaves_and_the_rest_of_the_quarter_is_split_anew_and_taken_back(site):
     with site.visit() as context:
         page = context.new_page()
