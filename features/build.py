@@ -108,10 +108,10 @@ def attach_all(
 
 def attach_asked(session: Session, spine: pd.DataFrame, entity: Entity, company: Company) -> None:
     """Make the tables of the rows asked for and of the fiscal periods that these lie in."""
-    _attach_periods(session.local, spine, company)
-    _attach_points(session.local, spine, KEYS[entity])
-    for name in ("periods", "asked_points"):
-        session.share(name)
+    session.put("periods", _periods(spine, company))
+    asked = _asked(spine, KEYS[entity])
+    session.put("asked", asked)
+    session.put("asked_points", asked.drop_columns("_row").group_by([KEYS[entity], "as_of"]).aggregate([]))
 
 
 def attach_standing(
@@ -203,17 +203,15 @@ def check_spine(spine: pd.DataFrame, key: str) -> None:
         raise BadSpine(f"{empty} of {len(spine)} rows have no {key} or no as_of. Leave them out.")
 
 
-def _attach_points(con: duckdb.DuckDBPyConnection, spine: pd.DataFrame, key: str) -> None:
-    rows = pa.table(
+def _asked(spine: pd.DataFrame, key: str) -> pa.Table:
+    """The rows asked for; `_row` is their place."""
+    return pa.table(
         {
             key: pa.array(spine[key].astype(object).tolist(), pa.string()),
             "as_of": _moments(spine["as_of"]),
             "_row": pa.array(np.arange(len(spine)), pa.int64()),
         }
     )
-    con.register("_given", rows)
-    con.execute("create or replace temp table asked as select * from _given")
-    con.execute(f"create or replace temp table asked_points as select distinct {key}, as_of from asked")
 
 
 def _attach_stages(con: duckdb.DuckDBPyConnection, view: View, company: Company) -> None:
@@ -227,14 +225,15 @@ def _attach_stages(con: duckdb.DuckDBPyConnection, view: View, company: Company)
         con.executemany("insert into stage_places values (?, ?, ?)", rows)
 
 
-def _attach_periods(con: duckdb.DuckDBPyConnection, spine: pd.DataFrame, company: Company) -> None:
+def _periods(spine: pd.DataFrame, company: Company) -> pa.Table:
+    """The fiscal periods that each moment lies in."""
     moments = pd.Series(spine["as_of"].unique())
     days = moments.dt.tz_convert(company.time_zone).dt.date if len(moments) else moments
     periods = [company.period_of(day) for day in days]
     bounds = [period.bounds(company.time_zone) for period in periods]
     year_ends = [company.period_of(day, "year").bounds(company.time_zone)[1] for day in days]
     month_ends = [company.period_of(day, "month").bounds(company.time_zone)[1] for day in days]
-    rows = pa.table(
+    return pa.table(
         {
             "as_of": _moments(moments),
             "this_start": pa.array([p.start for p in periods], pa.date32()),
@@ -246,8 +245,6 @@ def _attach_periods(con: duckdb.DuckDBPyConnection, spine: pd.DataFrame, company
             "today": pa.array(list(days), pa.date32()),
         }
     )
-    con.register("_periods", rows)
-    con.execute("create or replace temp table periods as select * from _periods")
 
 
 def _deal_state(session: Session, late: frozenset[str]) -> None:

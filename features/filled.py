@@ -81,11 +81,10 @@ class Filled:
 
 def _places(table: pa.Table, con: duckdb.DuckDBPyConnection, key: str) -> tuple[Ints, Ints]:
     """Which row of the table each row asked for has, and its place; shape (n,) each."""
-    con.register("_found", table.select([key, "as_of"]).append_column("_place", pa.array(np.arange(table.num_rows))))
-    pairs = con.sql(
-        f"select f._place, a._row from asked a join _found f on f.{key} = a.{key} and f.as_of = a.as_of"
-    ).to_arrow_table()
-    con.unregister("_found")
+    # DuckDB finds `found` by its name; to register it would change the catalog, which a few rows are spared.
+    found = table.select([key, "as_of"]).append_column("_place", pa.array(np.arange(table.num_rows)))  # noqa: F841
+    query = f"select f._place, a._row from asked a join found f on f.{key} = a.{key} and f.as_of = a.as_of"
+    pairs = con.sql(query).to_arrow_table()
     return pairs["_place"].to_numpy(), pairs["_row"].to_numpy()
 
 

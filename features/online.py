@@ -18,7 +18,8 @@ from features.added import Added
 from features.build import KEYS, attach_asked, attach_standing, check_spine, described
 from features.catalogue import blocks
 from features.language import saying_where
-from features.session import DUCKDB, opened
+from features.prepared import Prepared
+from features.session import DUCKDB, RUNNING_FROM, Session, opened
 
 
 class Online:
@@ -58,8 +59,9 @@ class Online:
             self._session = stack.enter_context(opened(DUCKDB, view, company.time_zone))
             attach_standing(self._session, view, entity, company, self._late, self._blocks)
             _sort(self._session.local, dict(self._keys()))
-            self._added = Added(self._session.local, {block.events for block in self._blocks}, self._late)
+            self._session.local.execute("set threads = 1")  # a few rows are not worth handing out
             self._open = stack.pop_all()
+        self._few: tuple[Prepared, Added] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -75,8 +77,10 @@ class Online:
         """Features as known at each row's `as_of`; see `build` for the shapes and errors."""
         check_spine(spine, KEYS[self._entity])
         with self._lock, saying_where(*self._company.features):
-            attach_asked(self._session, spine, self._entity, self._company)
-            return described(self._session, self._view, spine, self._entity, self._late, self._blocks)
+            if len(spine) < RUNNING_FROM:
+                return self._described(self._prepared()[0], spine)
+            self._few = None  # its tables are made anew
+            return self._described(self._session, spine)
 
     def describe_with(self, added: Mapping[str, pa.Table], spine: pd.DataFrame) -> pd.DataFrame:
         """Features as if rows had been in the view too; of deals alone.
@@ -90,15 +94,25 @@ class Online:
             As for `describe`.
         """
         check_spine(spine, KEYS[self._entity])
-        con = self._session.local
         with self._lock, saying_where(*self._company.features):
-            con.execute("begin")
-            try:
-                self._added.put(added)
-                attach_asked(self._session, spine, self._entity, self._company)
-                return described(self._session, self._view, spine, self._entity, self._late, self._blocks)
-            finally:
-                con.execute("rollback")
+            session, beside = self._prepared()
+            with session.undoing():
+                beside.put(added)
+                return self._described(session, spine)
+
+    def _described(self, session: Session, spine: pd.DataFrame) -> pd.DataFrame:
+        attach_asked(session, spine, self._entity, self._company)
+        return described(session, self._view, spine, self._entity, self._late, self._blocks)
+
+    def _prepared(self) -> tuple[Prepared, Added]:
+        """The session for a few rows, its tables laid out."""
+        if self._few is None:
+            session = Prepared(self._session.local)
+            nothing = pd.DataFrame({KEYS[self._entity]: [], "as_of": pd.to_datetime([], utc=True)})
+            with session.laying_out():
+                self._described(session, nothing)
+            self._few = session, Added(session, {block.events for block in self._blocks}, self._late)
+        return self._few
 
     def _keys(self) -> Iterator[tuple[str, str]]:
         yield from (("deals", "deal_id"), ("logged", "deal_id"), ("accounts", "account_id"))

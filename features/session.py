@@ -49,6 +49,10 @@ class Session(Protocol):
         """Hand a table of `local` to the engine."""
         ...
 
+    def put(self, name: str, rows: pa.Table) -> None:
+        """Keep rows made here as a table of `local` and of the engine; one of that name is replaced."""
+        ...
+
     def make(self, name: str, query: str) -> None:
         """Keep the rows of a query (in DuckDB's SQL) as a table; one of that name is replaced."""
         ...
@@ -89,6 +93,11 @@ class DuckSession:
 
     def share(self, name: str) -> None:
         """Nothing to do: what is made locally is here already."""
+
+    def put(self, name: str, rows: pa.Table) -> None:
+        """Keep rows made here as a table; one of that name is replaced."""
+        put_local(self.local, name, rows)
+        self._forget(name)
 
     def make(self, name: str, query: str) -> None:
         """Keep the rows of a query as a table; one of that name is replaced."""
@@ -158,6 +167,13 @@ class DuckSession:
     def fetch(self, query: str) -> pa.Table:
         """The rows of a query, in no order unless it says one."""
         return self.local.sql(query).to_arrow_table()
+
+
+def put_local(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
+    """Keep rows as a table of DuckDB; one of that name is replaced."""
+    con.register("_given", rows)
+    con.execute(f"create or replace temp table {name} as select * from _given")
+    con.unregister("_given")
 
 
 def _of_part(name: str) -> str:

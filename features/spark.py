@@ -18,6 +18,7 @@ from sqlglot import exp
 from crm.errors import NotReady
 from crm.lake import LakeView, View, duck_type
 from crm.schema import TABLES
+from features.session import put_local
 from features.spark_sql import parsed, spark_sql
 
 if TYPE_CHECKING:
@@ -73,6 +74,11 @@ class SparkEngine:
     def share(self, name: str) -> None:
         """Hand a table of `local` to Spark."""
         self._name(name, self._spark.createDataFrame(self.local.sql(f"select * from {name}").to_arrow_table()))
+
+    def put(self, name: str, rows: pa.Table) -> None:
+        """Keep rows made here as a table of both; one of that name is replaced."""
+        put_local(self.local, name, rows)
+        self.share(name)
 
     def make(self, name: str, query: str) -> None:
         """Keep the rows of a query as a table; one of that name is replaced."""

@@ -71,23 +71,28 @@ class Encoder:
 
     def trees(self, X: pd.DataFrame) -> Floats:
         """Matrix for trees, shape (n, n_features): values as they are, categories as codes, NaN where missing."""
-        columns = [numeric(X, n.name) for n in self.numbers_] + [_codes(X, c) for c in self.categories_]
-        return np.column_stack(columns) if columns else np.empty((len(X), 0))
+        return np.column_stack([self._numbers(X), *(_codes(X, c) for c in self.categories_)])
 
     def linear(self, X: pd.DataFrame) -> Floats:
         """Matrix for linear models, shape (n, n_columns): standardised, missing flagged, categories one-hot."""
-        columns: list[Floats] = []
-        for number in self.numbers_:
-            values = numeric(X, number.name)
-            gaps = np.isnan(values)
-            scaled = (_signed_log(values) if number.logged else values) - number.centre
-            columns.append(np.where(gaps, 0.0, np.clip(scaled / number.scale, -_CLIP, _CLIP)))
-            if number.gaps:
-                columns.append(gaps.astype(np.float64))
+        values, logged = self._numbers(X), np.array([n.logged for n in self.numbers_], dtype=bool)
+        gaps, flagged = np.isnan(values), np.array([n.gaps for n in self.numbers_], dtype=bool)
+        values[:, logged] = _signed_log(values[:, logged])
+        values -= np.array([n.centre for n in self.numbers_], dtype=np.float64)
+        values /= np.array([n.scale for n in self.numbers_], dtype=np.float64)
+        made = np.empty((len(X), len(self.linear_feature_)))
+        place = np.arange(len(self.numbers_)) + np.cumsum(flagged) - flagged  # a flag stands after its number
+        made[:, place] = np.where(gaps, 0.0, np.clip(values, -_CLIP, _CLIP))
+        made[:, place[flagged] + 1] = gaps[:, flagged]
+        begins = len(self.numbers_) + int(flagged.sum())
         for category in self.categories_:
-            codes = _codes(X, category)
-            columns += [(codes == code).astype(np.float64) for code in category.codes.values()]
-        return np.column_stack(columns) if columns else np.empty((len(X), 0))
+            ends = begins + len(category.codes)
+            made[:, begins:ends] = _codes(X, category)[:, None] == np.arange(len(category.codes))
+            begins = ends
+        return made
+
+    def _numbers(self, X: pd.DataFrame) -> Floats:
+        return numbers(X, [n.name for n in self.numbers_])
 
     def _learn_number(self, name: str, values: Floats) -> None:
         known = values[np.isfinite(values)]
@@ -128,11 +133,23 @@ def numeric(X: pd.DataFrame, name: str) -> Floats:
     return np.where(np.isfinite(values), values, np.nan)
 
 
+def numbers(X: pd.DataFrame, names: list[str]) -> Floats:
+    """Columns as numbers, shape (n, names): each as `numeric` gives it."""
+    there = [name for name in names if name in X]
+    found = X[there].to_numpy()
+    if len(there) < len(names) or found.dtype.kind not in "fiub":
+        columns = [numeric(X, name) for name in names]
+        return np.column_stack(columns) if columns else np.empty((len(X), 0))
+    values = np.array(found, dtype=np.float64)
+    values[~np.isfinite(values)] = np.nan
+    return values
+
+
 def _codes(X: pd.DataFrame, category: _Category) -> Floats:
     if category.name not in X:
         return np.full(len(X), np.nan)
-    values: Any = X[category.name]
-    levels = pd.Categorical(values)
+    values: Any = X[category.name].array
+    levels = values if isinstance(values, pd.Categorical) else pd.Categorical(values)
     known = np.array([category.codes.get(v, category.codes[OTHER]) for v in levels.categories], dtype=np.float64)
     codes = np.append(known, np.nan)  # code -1, missing, takes the last
     return codes[levels.codes]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -147,8 +147,10 @@ class WinCore:
 
     def _fit_bins(self, X: pd.DataFrame, pairs: BinRows, y: npt.NDArray[np.bool_], weight: Floats) -> Blend:
         linear = even_rows(len(pairs.row), self.effort.linear_rows, self.random_state)
+        some = pairs.take(linear)
         matrix = Matrix(
-            self._lagged_trees(X, pairs.row, pairs.bin), self._lagged_linear(X, pairs.row[linear], pairs.bin[linear])
+            self._lagged_trees(_of_rows(self.encoder_.trees, X, pairs.row), X, pairs.row, pairs.bin),
+            self._lagged_linear(_of_rows(self.encoder_.linear, X, some.row), X, some.row, some.bin),
         )
         blend = Blend(trees=self.effort.trees, shape=self.effort.shape, random_state=self.random_state)
         return blend.fit(
@@ -168,34 +170,35 @@ class WinCore:
         )
 
     def _parts(self, X: pd.DataFrame) -> Parts:
-        matrix = self._lagged(X)
+        plain = self._plain(X)
+        matrix = self._lagged(X, plain)
         shape = (len(X), self.known_)
         won, lost = self.won_.parts(matrix), self.lost_.parts(matrix)
         return Parts(
             (won[0].reshape(shape), won[1].reshape(shape)),
             (lost[0].reshape(shape), lost[1].reshape(shape)),
-            self.ever_.parts(self._plain(X)),
+            self.ever_.parts(plain),
         )
 
     def _plain(self, X: pd.DataFrame) -> Matrix:
         return Matrix(self.encoder_.trees(X), self.encoder_.linear(X))
 
-    def _lagged(self, X: pd.DataFrame) -> Matrix:
+    def _lagged(self, X: pd.DataFrame, plain: Matrix) -> Matrix:
         row = np.repeat(np.arange(len(X)), self.known_)
         bin_ = np.tile(np.arange(self.known_), len(X))
-        return Matrix(self._lagged_trees(X, row, bin_), self._lagged_linear(X, row, bin_))
+        each = plain.take(row)
+        return Matrix(self._lagged_trees(each.trees, X, row, bin_), self._lagged_linear(each.linear, X, row, bin_))
 
-    def _lagged_trees(self, X: pd.DataFrame, row: Rows, bin_: Rows) -> Floats:
+    def _lagged_trees(self, plain: Floats, X: pd.DataFrame, row: Rows, bin_: Rows) -> Floats:
+        """The matrix of each pair's row with its bin, shape (m, p + lag columns); `plain` has shape (m, p)."""
         lag = self._middle(bin_)
         # At the end, so that the codes' columns keep their numbers.
-        seen, at = np.unique(row, return_inverse=True)
         # Trees can't add: an age at which deals end shows only in the sum of age and lag.
         age = numeric(X, _AGE)[row] + lag
-        return np.column_stack([self.encoder_.trees(X.iloc[seen])[at], lag / 7, self._pulls(X, row, bin_), age])
+        return np.column_stack([plain, lag / 7, self._pulls(X, row, bin_), age])
 
-    def _lagged_linear(self, X: pd.DataFrame, row: Rows, bin_: Rows) -> Floats:
-        seen, at = np.unique(row, return_inverse=True)
-        plain = self.encoder_.linear(X.iloc[seen])[at]
+    def _lagged_linear(self, plain: Floats, X: pd.DataFrame, row: Rows, bin_: Rows) -> Floats:
+        """As `_lagged_trees`, for the logistic."""
         lag = self._middle(bin_)
         bins = (bin_[:, None] == np.arange(self.known_)).astype(np.float64)
         later = (lag[:, None] > _LAG_GROUPS).astype(np.float64)
@@ -218,7 +221,7 @@ class WinCore:
 
     def _curve_contributions(self, X: pd.DataFrame, mix: Mix, owner: Rows) -> Floats:
         n, p, k = len(X), len(self.names), self.known_
-        matrix = self._lagged(X)
+        matrix = self._lagged(X, self._plain(X))
         trees_p = matrix.trees.shape[1]
         lag_owner = self._lag_owner(owner, matrix.linear.shape[1], trees_p)
         won = self.won_.contributions(matrix, mix.trees, lag_owner).reshape(n, k, trees_p + 1)
@@ -234,6 +237,12 @@ class WinCore:
         crossed = np.repeat(owner[stage], len(_LAG_GROUPS))
         rest = np.full(width - len(owner) - len(crossed), trees_p - _LAG_COLUMNS)  # the lag's own column
         return np.concatenate([owner, crossed, rest])
+
+
+def _of_rows(encode: Callable[[pd.DataFrame], Floats], X: pd.DataFrame, row: Rows) -> Floats:
+    """The matrix of some rows of X, with repeats allowed; each is encoded once."""
+    seen, at = np.unique(row, return_inverse=True)
+    return encode(X.iloc[seen])[at]
 
 
 def _slopes(won_logits: Floats, lost_logits: Floats) -> tuple[Floats, Floats]:
