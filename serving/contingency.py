@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from crm.errors import BadInput, NotFound
 from planning.contingency import Template, fill, starts, steps
 from planning.events import local_day
 from planning.risks import Risk, Situation
+from serving.access import Sight
 from serving.goals import By
 from serving.risks import BadRiskChange
 from serving.store import Store
@@ -50,10 +51,42 @@ class BadStepState(BadInput):
 
 @dataclass(frozen=True)
 class PlanView:
-    """A plan with its steps in order."""
+    """A plan with its steps in order, and what it is filled with as far as it is shown."""
 
     plan: ContingencyPlan
     steps: list[ContingencyStep]
+    filled: Mapping[str, Any]
+
+    def seen_by(self, sight: Sight, teams: frozenset[str], deals: Container[str]) -> PlanView:
+        """The same without what a viewer may not see.
+
+        Parameters
+        ----------
+        teams : frozenset of str
+            Teams whose figures are shown.
+        deals : container of str
+            Deals that the viewer may see.
+        """
+        tests: dict[str, Callable[[Any], bool]] = {
+            "cover": lambda row: sight.owner(row.get("owner_id")) and _shown(row, sight, deals),
+            "call_first": lambda row: _shown(row, sight, deals),
+            "handover": lambda row: _shown(row, sight, deals),
+            "deals": lambda row: _shown(row, sight, deals),
+            "causes": lambda row: row["team"] in teams,
+        }
+        seen = {
+            name: [row for row in value if tests[name](row)] if name in tests else value
+            for name, value in self.filled.items()
+        }
+        if self.plan.subject_kind == "rep" and not sight.person(self.plan.subject_id):
+            seen.pop("goal", None)  # what is left of it is a figure on the person
+        return replace(self, filled=seen)
+
+
+def _shown(row: Mapping[str, Any], sight: Sight, deals: Container[str]) -> bool:
+    """Whether a line about a deal, or about a customer, may be seen."""
+    deal = row.get("deal_id")
+    return deal in deals if deal is not None else sight.account(row.get("account_id"))
 
 
 class Plans:
@@ -68,7 +101,7 @@ class Plans:
             plans = list(session.scalars(select(ContingencyPlan)))
             rows = list(session.scalars(select(ContingencyStep).order_by(ContingencyStep.place)))
         plans.sort(key=lambda p: (p.state != "started", -p.plan_id))
-        return [PlanView(plan, [row for row in rows if row.plan_id == plan.plan_id]) for plan in plans]
+        return [PlanView(p, [row for row in rows if row.plan_id == p.plan_id], p.filled) for p in plans]
 
     def read(self, plan_id: int) -> PlanView:
         """One plan.

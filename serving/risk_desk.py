@@ -131,7 +131,7 @@ class RiskDesk:
 
     def plan_views(self) -> list[PlanView]:
         """Plans that the viewer may see, running ones first."""
-        return [view for view in self.plans.all() if self._sees_plan(view)]
+        return [self._seen(view) for view in self.plans.all() if self._sees_plan(view)]
 
     def plan(self, plan_id: int) -> PlanView:
         """One plan.
@@ -144,7 +144,7 @@ class RiskDesk:
         view = self.plans.read(plan_id)
         if not self._sees_plan(view):
             raise NoSuchPlan(plan_id)
-        return view
+        return self._seen(view)
 
     def start_plan(self, risk_id: int) -> PlanView:
         """Start the plan that fits a risk, now.
@@ -175,7 +175,7 @@ class RiskDesk:
         if not mine:
             self._need_lead()
         self._need_owner(fields)
-        return self.plans.set_step(plan_id, place, fields, By(self.viewer.user_id, self.now, ""))
+        return self._seen(self.plans.set_step(plan_id, place, fields, By(self.viewer.user_id, self.now, "")))
 
     def close_plan(self, plan_id: int) -> PlanView:
         """End a plan.
@@ -187,7 +187,7 @@ class RiskDesk:
         """
         self.plan(plan_id)
         self._need_lead()
-        return self.plans.close(plan_id, self.now)
+        return self._seen(self.plans.close(plan_id, self.now))
 
     def rehearsal(self, rep_id: str) -> dict[str, Any]:
         """What if this person left tomorrow: team and company before, after, and after a hand-over.
@@ -250,6 +250,10 @@ class RiskDesk:
         if kind == "team":
             return self.sight.team(subject) and (not self.sight.least or subject in self._teams)
         return self.sight.teams is None
+
+    def _seen(self, view: PlanView) -> PlanView:
+        """A plan without what the viewer may not see of what fills it."""
+        return view.seen_by(self.sight, self._teams, self.scores.index.index)
 
     def _need_lead(self) -> None:
         if self.viewer.role not in ("admin", "manager"):

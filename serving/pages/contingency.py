@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import quote
@@ -121,7 +122,7 @@ def _can_rehearse(desk: Desk, view: PlanView) -> bool:
 
 
 def _finding(desk: Desk, view: PlanView, who: str) -> str:
-    say, f, filled = desk.language.say, desk.formats, view.plan.filled
+    say, f, filled = desk.language.say, desk.formats, view.filled
     if view.plan.template == "person_gone":
         rows = filled.get("handover", [])
         left = len(filled.get("left", []))
@@ -161,21 +162,20 @@ def _step(desk: Desk, step: Any, leads: bool) -> StepLine:
 
 
 def _tables(desk: Desk, view: PlanView) -> list[Listed]:
-    say, filled = desk.language.say, view.plan.filled
+    say, filled = desk.language.say, view.filled
     tables = []
     if view.plan.template == "person_gone":
         tables.append(_handover(desk, filled))
     tables.append(_call_first(desk, view))
     tables.append(_cover(desk, filled))
     causes = [[(desk.team_names.get(r["team"], r["team"]), f"/forecast/teams/{quote(r['team'], safe='')}"),
-               (desk.formats.money(r["short"]), "")] for r in filled.get("causes", [])
-              if r["team"] in desk.scored_teams]  # fmt: skip
+               (desk.formats.money(r["short"]), "")] for r in filled.get("causes", [])]  # fmt: skip
     heads = [say("Team"), say("Short of its goal")]
     tables.append(Listed(say("Where it is missing"), heads, causes, "", frozenset({1})))
     return tables
 
 
-def _handover(desk: Desk, filled: dict[str, Any]) -> Listed:
+def _handover(desk: Desk, filled: Mapping[str, Any]) -> Listed:
     say, f = desk.language.say, desk.formats
     rows = [
         [_deal(desk, r["deal_id"]), (f.money(r["amount"]), ""), (f.chance(r["chance"]), ""),
@@ -190,7 +190,7 @@ def _handover(desk: Desk, filled: dict[str, Any]) -> Listed:
 
 
 def _call_first(desk: Desk, view: PlanView) -> Listed:
-    say, f, rows = desk.language.say, desk.formats, view.plan.filled.get("call_first", [])
+    say, f, rows = desk.language.say, desk.formats, view.filled.get("call_first", [])
     if view.plan.template == "person_gone":
         cells = [
             [_account(desk, r["account_id"]), _deal(desk, r["deal_id"]), (f.date(date.fromisoformat(r["due"])), "")]
@@ -200,14 +200,14 @@ def _call_first(desk: Desk, view: PlanView) -> Listed:
                       say("Deals planned to close within 30 days."))  # fmt: skip
     cells = [
         [_account(desk, r["account_id"]), (f.chance(r["churn_probability"]), ""), (f.money(r["value_at_risk"]), "")]
-        for r in rows if desk.sight.account(r["account_id"])
+        for r in rows
     ]  # fmt: skip
     heads = [say("Customer"), say("Chance to leave"), say("Value at risk")]
     caption = say("They buy the same family of products and show a raised chance to leave.")
     return Listed(say("Customers to call first"), heads, cells, caption, frozenset({1, 2}))
 
 
-def _cover(desk: Desk, filled: dict[str, Any]) -> Listed:
+def _cover(desk: Desk, filled: Mapping[str, Any]) -> Listed:
     say, f = desk.language.say, desk.formats
     named = words.ways(f)
     rows = [
@@ -216,7 +216,6 @@ def _cover(desk: Desk, filled: dict[str, Any]) -> Listed:
          (named.get(r["what"]) or action(desk.language, r["what"]), ""),
          (f.money(r["gain"]), ""), (f.number(r["hours"], 1), "")]
         for r in filled.get("cover", [])
-        if desk.sight.owner(r["owner_id"]) and (r["deal_id"] or desk.sight.account(r["account_id"]))
     ]  # fmt: skip
     heads = [say("Deal or customer"), say("Owner"), say("What"), say("May bring"), say("Hours")]
     caption = say("Most an hour first. What a step may bring is what goes with it in the past, mostly an association; "

@@ -59,7 +59,10 @@ def plan_parts(material: Material, rhythm: Rhythm, team_id: str) -> PlanParts:
     """What the viewer may see of a team's, or the company's, part of the plan."""
     register = Register(material.ledger.store).all()
     risks = [r for r in register if r.state != "closed" and _shown(material, team_id, r)]
-    plans = [p for p in Plans(material.ledger.store).all() if p.plan.state == "started" and _runs(material, team_id, p)]
+    running = [
+        p for p in Plans(material.ledger.store).all() if p.plan.state == "started" and _runs(material, team_id, p)
+    ]
+    plans = [p.seen_by(material.sight, _teams(material), material.scores.index.index) for p in running]
     weekly = rhythm == "weekly"
     signals = [] if weekly else _signals(material, team_id)
     return PlanParts(

@@ -133,7 +133,7 @@ def _plans(f: Formats, material: Material, parts: PlanParts) -> Table:
             say("Covered by the list, {unit}", unit=f.currency), say("First of them"))  # fmt: skip
     rows = []
     for view in parts.plans:
-        plan, filled = view.plan, view.plan.filled
+        plan, filled = view.plan, view.filled
         done = sum(step.state != "open" for step in view.steps)
         title = f"{risk_words.templates(f)[plan.template]}: {name(plan.subject_kind, plan.subject_id)}"
         first = filled.get("cover", [])[:_COVER]

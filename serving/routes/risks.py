@@ -245,5 +245,5 @@ def _row(desk: RiskDesk, risk: StoredRisk) -> RiskRow:
 def _plan(view: PlanView) -> ContingencyOut:
     plan = view.plan
     steps = [StepOut(**{name: getattr(step, name) for name in StepOut.model_fields}) for step in view.steps]
-    shown = {name: getattr(plan, name) for name in ContingencyOut.model_fields if name != "steps"}
-    return ContingencyOut(**shown, steps=steps)
+    shown = {name: getattr(plan, name) for name in ContingencyOut.model_fields if name not in ("steps", "filled")}
+    return ContingencyOut(**shown, filled=dict(view.filled), steps=steps)

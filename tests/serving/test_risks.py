@@ -19,6 +19,7 @@ from serving.risks import BadRiskChange, NothingToUndo, Register
 from serving.scores import ScoreBook
 from serving.settings import Settings
 from serving.store import Store
+from serving.tables.risks import ContingencyPlan
 from serving.tokens import make_token
 from serving.users import add_user, read_user
 from tests.builders import at, table_of
@@ -216,6 +217,49 @@ def test_plans_start_by_themselves_with_real_deals_and_stand_in_the_audit(compan
     # The same run again starts nothing twice.
     company.run()
     assert len(company.ask("admin", "GET", "/plans").json()["plans"]) == len(started)
+
+
+@pytest.fixture
+def lost_account(company):
+    """A plan for customer a1, on which r1 works: filled with deals, customers and teams of the whole company."""
+    filled = {
+        "gap": 10.0,
+        "cover": [
+            {"deal_id": "d2", "what": "call", "gain": 1.0, "hours": 1.0, "owner_id": "r1", "account_id": "a2"},
+            {"deal_id": "d4", "what": "call", "gain": 1.0, "hours": 1.0, "owner_id": "r3", "account_id": "a4"},
+            {"deal_id": None, "what": "renewal", "gain": 1.0, "hours": 1.0, "owner_id": "r4", "account_id": "a5"},
+        ],
+        "call_first": [{"account_id": a, "churn_probability": 0.5, "value_at_risk": 9.0} for a in ("a2", "a6")],
+        "deals": [{"deal_id": d, "amount": 1000.0, "chance": 0.1} for d in ("d1", "d5")],
+        "causes": [{"team": team, "short": 5.0} for team in ("west", "east")],
+    }
+    with company.store.session() as session:
+        plan = ContingencyPlan(
+            template="account_lost", subject_kind="account", subject_id="a1", state="started", started_at=AS_OF,
+            trigger={}, filled=filled, filled_at=AS_OF, false_weeks=0,
+        )  # fmt: skip
+        session.add(plan)
+        session.flush()
+        number = plan.plan_id
+    yield number
+    with company.store.session() as session:
+        session.delete(session.get(ContingencyPlan, number))
+
+
+def test_a_plan_tells_nobody_of_deals_customers_and_teams_of_others(company, lost_account):
+    def told(who):
+        one = company.ask(who, "GET", f"/plans/{lost_account}").json()["filled"]
+        every = company.ask(who, "GET", "/plans").json()["plans"]
+        assert next(p for p in every if p["plan_id"] == lost_account)["filled"] == one
+        deals = {row["deal_id"] for row in [*one["cover"], *one["deals"]] if row["deal_id"]}
+        accounts = {row["account_id"] for row in [*one["cover"], *one["call_first"]]}
+        return deals, accounts, {row["team"] for row in one["causes"]}
+
+    # d1 and d2 are r1's, d3 is r2's; both are West's, which m1 leads. a1 to a3 are the customers of these deals.
+    assert told("r1") == ({"d1", "d2"}, {"a2"}, set())
+    assert told("m1") == ({"d1", "d2"}, {"a2"}, {"west"})
+    assert told("admin") == ({"d1", "d2", "d4", "d5"}, {"a2", "a4", "a5", "a6"}, {"west", "east"})
+    assert company.ask("r3", "GET", f"/plans/{lost_account}").status_code == 404
 
 
 def test_steps_are_done_by_whoever_leads_or_owns_them(company):
