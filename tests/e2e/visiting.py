@@ -1,6 +1,5 @@
 """A served home in a real browser: windows that are watched for what a visit must not cause."""
 
-import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,8 +18,6 @@ from tests.e2e.chain import Chain
 
 PHONE, LAPTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 PATIENCE = 120_000  # milliseconds: a slow machine is no fault of a page
-# What is still computed is asked for again and again; a visitor who leaves the page ends the request that is under way.
-ASKED_AGAIN = re.compile(r"/(work|data/jobs)$")
 
 
 @dataclass
@@ -45,9 +42,8 @@ class Visited:
         return context
 
     def _failed(self, request: Request) -> None:
-        """Count what failed, but not what the visitor ended by going on: a page that came anew by itself among it."""
-        went_on = request.is_navigation_request() or ASKED_AGAIN.search(request.url)
-        if not (went_on and request.failure == "net::ERR_ABORTED"):
+        """Count what failed. What the browser itself ended, as its visitor went on or closed the window, did not."""
+        if request.failure != "net::ERR_ABORTED":
             self.complaints.append(f"{request.url}: {request.failure}")
 
     def _own(self, request: Request) -> None:
