@@ -273,6 +273,13 @@ HELPS: dict[str, Callable[[Say], Help]] = {
         ),
         say("The newest data beside what the model learnt from, and issued forecasts with what came."),
     ),
+    "jobs": lambda say: Help(
+        say("Long work that was asked for: imports, syncs, training, scores, write-back; the newest first."),
+        say(
+            "One of a kind runs at a time. One that is cancelled or ends by a fault leaves things as they were before."
+        ),
+        say("The queue of this installation."),
+    ),
     "sources": lambda say: Help(
         say("The tables that there are, with their rows and newest moment."),
         say("Counted in the newest data cut."),
