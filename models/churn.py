@@ -232,8 +232,11 @@ def _sentences(model: ChurnModel, trial: Gain | None) -> tuple[str, str]:
             f"不优于基准流失率（{rate}）：在更晚的日期上对数损失降低{share}（90%区间{low}至{high}），故所有客户均采用基准流失率。",
         )
     few = model.mix_.strength < 0.8
-    en = f"Better than the base rate: on later dates the log loss was lower by {share} (90% interval {low} to {high})."
-    zh = f"优于基准流失率：在更晚的日期上对数损失降低{share}（90%区间{low}至{high}）。"
+    better = trial.low > 0
+    en = "Better than the base rate" if better else "Not shown to be better than the base rate"
+    zh = "优于基准流失率" if better else "未能证明优于基准流失率"
+    en += f": on later dates the log loss was lower by {share} (90% interval {low} to {high})."
+    zh += f"：在更晚的日期上对数损失降低{share}（90%区间{low}至{high}）。"
     if few:
         en += f" As only {model.n_left_} customers left, forecasts lean on a rate."
         zh += f"由于仅有{model.n_left_}个客户流失，预测向流失率收缩。"

@@ -1,5 +1,7 @@
 """Who is live, who left, and a model that finds a planted reason, finds none where there is none, and says so."""
 
+from copy import copy
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -151,6 +153,14 @@ def test_where_nothing_tells_all_get_the_base_rate_and_the_note_says_it():
     assert not model.note["signal"]
     assert model.note["sentence_en"].startswith("No better than the base rate")
     assert model.score(view, Company(), as_of=UNTIL)["churn_probability"].nunique() == 1
+
+
+def test_better_is_said_only_where_the_whole_interval_says_so(planted):
+    assert planted.trial_.low > 0
+    assert planted.note["sentence_en"].startswith("Better than the base rate")
+    doubtful = copy(planted)
+    doubtful.trial_ = replace(planted.trial_, skill=-0.07, low=-0.11, high=-0.04)
+    assert doubtful.note["sentence_en"].startswith("Not shown to be better than the base rate")
 
 
 def test_what_comes_later_changes_no_score_of_a_past_date():
