@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from crm.company import Company
 from crm.errors import NotFound
 from crm.lake import View
-from planning.habits import SINCE_DAYS, Coaching, Habits, coaching
+from planning.habits import SINCE_DAYS, Habits, coaching
 from planning.sales import Sales
 from serving.access import Sight, Viewer
 from serving.people_data.purposes import Purposes
@@ -43,21 +44,19 @@ class HabitBook:
             return self._kept[1]
 
 
-def may_coach(viewer: Viewer, sight: Sight, rep_id: str, store: Store, company: Company) -> bool:
+def may_coach(viewer: Viewer, sight: Sight, rep_id: str, known: Container[str], store: Store, company: Company) -> bool:
     """Whether a person's coaching is shown: to that person; to who sees persons where coaching was agreed to.
+
+    Parameters
+    ----------
+    known : container of str
+        Every rep_id there is.
 
     Raises
     ------
     NoCoaching
-        If figures on the person are not shown to the viewer at all.
+        If there is nobody of that key, or figures on the person are not shown to the viewer at all.
     """
-    if not sight.person(rep_id):
+    if rep_id not in known or not sight.person(rep_id):
         raise NoCoaching
     return viewer.rep_id == rep_id or Purposes(store, company).allowed("coaching")
-
-
-def coaching_of(habits: Habits, rep_id: str, known: frozenset[str]) -> Coaching:
-    """One person's coaching; NoCoaching where there is nobody of that key."""
-    if rep_id not in known:
-        raise NoCoaching
-    return habits.of(rep_id)

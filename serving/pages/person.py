@@ -17,7 +17,7 @@ from serving.pages.habit_words import became, figure, gap_range, habit_name, pra
 from serving.people_charts import against_colleagues
 from serving.people_data.subjects import keys_of
 from serving.people_data.views import note_looks
-from serving.rep_coaching import NoCoaching, coaching_of, may_coach
+from serving.rep_coaching import NoCoaching, may_coach
 
 router = APIRouter(include_in_schema=False)
 
@@ -41,11 +41,9 @@ class Since(NamedTuple):
 @router.get("/people/{rep_id}")
 def show_person(rep_id: str, desk: DeskDep, view: ViewDep, server: ServerDep) -> HTMLResponse:
     """Strengths first, then at most three themes; below, everything that was compared."""
+    keys = keys_of(view)
     try:
-        allowed = may_coach(desk.viewer, desk.sight, rep_id, desk.store, desk.company)
-        keys = keys_of(view)
-        if rep_id not in keys:
-            raise NoCoaching
+        allowed = may_coach(desk.viewer, desk.sight, rep_id, keys, desk.store, desk.company)
     except NoCoaching:
         raise NothingHere from None
     if (missing := desk.without("reps", "people")) is not None:
@@ -55,7 +53,7 @@ def show_person(rep_id: str, desk: DeskDep, view: ViewDep, server: ServerDep) ->
     if allowed:
         note_looks(desk.store, desk.viewer, [rep_id], keys, what="page coaching")
         habits = server.habits.read(view, view.cut.number, desk.company, desk.as_of)
-        found = coaching_of(habits, rep_id, frozenset(keys))
+        found = habits.of(rep_id)
     return desk.show(
         "person.html",
         "people",

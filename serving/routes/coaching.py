@@ -16,7 +16,7 @@ from serving.people_data.examples import COACHING
 from serving.people_data.purposes import PurposeOff
 from serving.people_data.subjects import keys_of
 from serving.people_data.views import note_looks
-from serving.rep_coaching import NoCoaching, coaching_of, may_coach
+from serving.rep_coaching import NoCoaching, may_coach
 
 router = APIRouter(tags=["people"])
 
@@ -77,13 +77,13 @@ def read_coaching(
 
     For that person; for others at level `person`, where an administrator recorded who agreed to coaching.
     """
-    if not may_coach(viewer, sight, rep_id, server.store, company):
+    keys = keys_of(view)
+    if not may_coach(viewer, sight, rep_id, keys, server.store, company):
         raise PurposeOff("coaching")
     if scores.as_of is None:
         raise NoCoaching
-    keys = keys_of(view)
     habits = server.habits.read(view, view.cut.number, company, scores.as_of)
-    found = coaching_of(habits, rep_id, frozenset(keys))
+    found = habits.of(rep_id)
     note_looks(server.store, viewer, [rep_id], keys, what="api coaching")
     return CoachingOut(
         rep_id=rep_id,

@@ -48,8 +48,16 @@ def test_addresses_do_not_wait_for_one_another() -> None:
     pace = Pace(1, 600.0)
     with pace.turn("a"):
         pass
-    with pace.turn("b"):  # would hang for ten minutes
-        pass
+    gone: list[str] = []
+
+    def other() -> None:
+        with pace.turn("b"):
+            gone.append("b")
+
+    worker = threading.Thread(target=other, daemon=True)
+    worker.start()
+    worker.join(60)  # behind the first call it would wait for ten minutes
+    assert gone == ["b"]
 
 
 def test_a_call_that_failed_counts_and_does_not_block() -> None:
