@@ -74,7 +74,7 @@ def back_up(home: Home, file: Path, tell: Tell = lambda text, done: None) -> Tak
     try:
         with TemporaryDirectory(dir=file.parent) as folder, tarfile.open(part, "w:gz", compresslevel=3) as archive:
             manifest = _add_store(home, archive, Path(folder), tell)
-            manifest |= {"form": _FORM, "made_at": datetime.now(UTC).isoformat(), "root": str(home.root)}
+            manifest |= {"form": _FORM, "made_at": datetime.now(UTC).isoformat()}
             manifest["files"] = _add_files(home, archive, tell)
             _add_mlflow(home, archive, Path(folder))
             _add_bytes(archive, _MANIFEST, json.dumps(manifest).encode())
@@ -106,7 +106,6 @@ def restore(home: Home, file: Path, tell: Tell = lambda text, done: None) -> Tak
             _move_files(home, Path(folder) / "home")
     except (tarfile.TarError, EOFError, OSError) as error:
         raise BadBackup(f"{file} cannot be read as a backup ({error}). Take another one.") from None
-    _restore_mlflow(home, manifest["root"])
     rows = {name: table["rows"] for name, table in manifest["tables"].items()}
     return Taken(manifest["made_at"], rows, manifest["files"], file.stat().st_size)
 
@@ -194,23 +193,3 @@ def _restore_store(home: Home, folder: Path, manifest: dict[str, Any], tell: Tel
 def _move_files(home: Home, folder: Path) -> None:
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         path.replace(home.root / path.name)
-
-
-def _restore_mlflow(home: Home, root: str) -> None:
-    """Let MLflow find its files where they are now: it keeps whole paths."""
-    place = home.root / _MLFLOW
-    if not place.is_file() or root == str(home.root):
-        return
-    with closing(sqlite3.connect(place)) as connection, connection:
-        for table, column in connection.execute(_TEXTS).fetchall():
-            old, new = f"{root}/artifacts", f"{home.root}/artifacts"
-            connection.execute(
-                f'update "{table}" set "{column}" = replace("{column}", ?, ?) where "{column}" like ?',
-                (old, new, f"%{old}%"),
-            )
-
-
-_TEXTS = """
-select m.name, c.name from sqlite_master m, pragma_table_info(m.name) c
-where m.type = 'table' and (c.type like 'varchar%' or c.type = 'text')
-"""

@@ -16,7 +16,7 @@ from urllib.request import url2pathname
 import pandas as pd
 
 from crm.errors import NotFound, NotReady
-from training.tracking import artifacts_beside, client_of, is_empty
+from training.tracking import EXPERIMENT, artifacts_beside, client_of, is_empty
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 What = Literal["win", "attainment", "churn"]
 KINDS: tuple[What, ...] = ("win", "attainment", "churn")
 CHAMPION, CHALLENGER = "champion", "challenger"
-EXPERIMENT = "bellwether"
 # Where a model's files lie in its run: today, and as they did before models carried their own code.
 _PLACES = ("model/artifacts/at_rest", "model/data/at_rest")
 _LATER, _LATER_PLACE = "ranges", "model/artifacts/ranges"

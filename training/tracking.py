@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from crm.errors import NotReady
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
+EXPERIMENT = "bellwether"
 _SQLITE = "sqlite:///"
 _SECONDS = 300  # making the tables takes two or three
 _ANSWERS = 5.0  # seconds within which a server must
@@ -52,6 +54,7 @@ def client_of(tracking: str) -> MlflowClient:
 
         if file is not None:
             _make_tables(file)
+            _follow_move(file)
         return MlflowClient(tracking_uri=tracking, registry_uri=tracking)
 
 
@@ -97,6 +100,30 @@ def _make_tables(file: Path) -> None:
         part.unlink(missing_ok=True)
         upgrade.main([f"{_SQLITE}{part}"], standalone_mode=False)
         part.replace(file)
+
+
+def _follow_move(file: Path) -> None:
+    """Let MLflow find models beside its store, wherever both were moved or copied: it keeps whole addresses."""
+    place = file.resolve().parent / "artifacts"
+    if not place.is_dir():
+        return
+    with closing(sqlite3.connect(file)) as connection, connection:
+        told = connection.execute("select artifact_location from experiments where name = ?", (EXPERIMENT,)).fetchone()
+        if told is None or told[0] == place.as_uri():
+            return
+        old, new = told[0], place.as_uri()
+        for table, column in connection.execute(_TEXTS).fetchall():
+            connection.execute(
+                f'update "{table}" set "{column}" = replace("{column}", ?, ?) where instr("{column}", ?)',
+                (f"{old}/", f"{new}/", f"{old}/"),
+            )
+        connection.execute("update experiments set artifact_location = ? where name = ?", (new, EXPERIMENT))
+
+
+_TEXTS = """
+select m.name, c.name from sqlite_master m, pragma_table_info(m.name) c
+where m.type = 'table' and (c.type like 'varchar%' or c.type = 'text')
+"""
 
 
 @contextmanager

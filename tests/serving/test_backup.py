@@ -22,7 +22,7 @@ from serving.users import add_user
 from tests.serving.every_table import fill_every_table, rows_of
 from tests.serving.small_site import fill, write_scores
 from tests.serving.test_ledger_and_store import seal
-from training.tracking import client_of
+from training.tracking import EXPERIMENT, client_of
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_models_are_found_where_they_are_now(tmp_path):
     home.make()
     client = client_of(home.tracking)
     place = (home.root / "artifacts").as_uri()
-    run = client.create_run(client.create_experiment("test", artifact_location=place))
+    run = client.create_run(client.create_experiment(EXPERIMENT, artifact_location=place))
     client.log_text(run.info.run_id, "what the model is", "model.txt")
     back_up(home, tmp_path / "kept.tar.gz")
     home.root.rename(tmp_path / "gone")

@@ -1,6 +1,7 @@
 """MLflow's store: its tables are made once, whole, however many ask for them at once; a server in its place."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -48,6 +49,21 @@ def test_to_ask_for_a_model_where_none_was_ever_trained_makes_nothing(tmp_path):
     with pytest.raises(registry.NoModel, match="bellwether train win"):
         registry.champion("win", tracking=f"sqlite:///{tmp_path / 'mlflow.db'}")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_models_of_a_moved_home_and_of_a_copied_one_are_their_own(tmp_path):
+    home = tmp_path / "a home"  # with a blank, which an address writes as %20
+    run = registry.log_run(
+        "win", tracking=f"sqlite:///{home / 'mlflow.db'}", params={}, metrics={}, tags={}, figures={"plot": "<svg/>"}
+    )
+    shutil.copytree(home, tmp_path / "copy")
+    home.rename(tmp_path / "moved")
+    for name in ("copy", "moved"):
+        client = client_of(f"sqlite:///{tmp_path / name / 'mlflow.db'}")
+        assert client.get_run(run).info.artifact_uri.startswith((tmp_path / name / "artifacts").as_uri() + "/")
+        assert [item.path for item in client.list_artifacts(run)] != []
+        new = registry.log_run("win", tracking=client.tracking_uri, params={}, metrics={}, tags={})
+        assert client.get_run(new).info.artifact_uri.startswith((tmp_path / name / "artifacts").as_uri() + "/")
 
 
 @pytest.fixture
