@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -124,7 +125,9 @@ PLAYS: tuple[Play, ...] = (
 )  # fmt: skip
 
 
-def save_plays(reasons: pd.DataFrame, view: View, *, at: datetime) -> dict[str, list[Save]]:
+def save_plays(
+    reasons: pd.DataFrame, view: View, *, at: datetime, leave_out: Collection[str] = frozenset()
+) -> dict[str, list[Save]]:
     """At most three plays a customer, those first whose signs raise the chance to leave most.
 
     A sign counts where its value is known and it raises the chance; what is missing calls for nothing. As the model
@@ -136,6 +139,8 @@ def save_plays(reasons: pd.DataFrame, view: View, *, at: datetime) -> dict[str, 
         Reasons of customers as they are scored: entity_id, feature, value, contribution (of the probability).
     at : datetime
         What was recorded later is not looked at.
+    leave_out : collection of str
+        Plays that people did, put off or called wrong: the next ones take their places.
 
     Returns
     -------
@@ -147,7 +152,7 @@ def save_plays(reasons: pd.DataFrame, view: View, *, at: datetime) -> dict[str, 
     found: dict[str, list[Save]] = {}
     for account, part in up.groupby("entity_id", sort=True):
         points = dict(zip(part["feature"], zip(part["value"], part["contribution"], strict=True), strict=True))
-        plays = [_save(play, points, whom.get(str(account))) for play in PLAYS]
+        plays = [_save(play, points, whom.get(str(account))) for play in PLAYS if play.name not in leave_out]
         ranked = sorted((p for p in plays if p.points >= LEAST_POINTS), key=lambda p: (-p.points, p.play.name))
         if ranked:
             found[str(account)] = ranked[:MOST]

@@ -189,6 +189,7 @@ ACCOUNT_DETAIL: Example = {
             "owner_id": "R-5",
             "contact_id": "C-12",
             "basis": "association",
+            "answer": None,
         }
     ],
     "reasons": _REASONS,

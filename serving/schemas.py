@@ -246,6 +246,9 @@ class SavePlay(BaseModel):
     owner_id: str | None
     contact_id: Annotated[str | None, Field(description="The highest person there, of equals the last spoken to.")]
     basis: Literal["association"] = "association"
+    answer: Annotated[
+        str | None, Field(description="What you said about it: done, helped, did_not_help, not_now, wrong.")
+    ]
 
 
 class AccountDetail(AccountRow):

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import urlencode
 
 import pandas as pd
-from fastapi import APIRouter
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Form
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from serving.charts import Figure, at_risk
+from serving.feedback import Answer
 from serving.next_products import next_product
 from serving.pages import listing, reasons, words
 from serving.pages.deal import Event
 from serving.pages.desk import Desk, DeskDep
 from serving.pages.outlook import number
 from serving.pages.rail import Rail
-from serving.pages.save_plays import plays_of
+from serving.pages.save_plays import customer_of, plays_of
+from serving.save_plays import answer_play
 
 router = APIRouter(include_in_schema=False)
 RAIL = Rail("accounts", "work", 3, lambda say: say("Customers"), "/accounts")
@@ -69,9 +71,7 @@ def list_accounts(desk: DeskDep, q: str = "", after: str = "") -> HTMLResponse:
 def show_account(account_id: str, desk: DeskDep) -> HTMLResponse:
     """One customer with its chance to leave, reasons, open deals and history."""
     fact = desk.account_fact(account_id)
-    scores = desk.frame("accounts")
-    scored = _valued(scores[scores["account_id"] == account_id]) if len(scores) else scores
-    score = scored.iloc[0].to_dict() if len(scored) else None
+    score = _score(desk, account_id)
     why = desk.reasons("account", [account_id])
     say, f = desk.language.say, desk.formats
     title = say("Why {chance}", chance=f.chance(number(score["churn_probability"]))) if score else ""
@@ -86,10 +86,35 @@ def show_account(account_id: str, desk: DeskDep) -> HTMLResponse:
         reasons=_reasons(desk, why) if len(why) else None,
         reasons_title=title,
         plays=plays_of(desk, account_id, score, fact["owner_id"]),
+        may_answer=desk.may_answer,
         facts=_facts(desk, account_id, fact, score),
         timeline=[_event(desk, row) for row in timeline.to_dict("records")],
         deals=_deals(desk, account_id),
     )
+
+
+@router.post("/accounts/{account_id}/plays/{play}")
+def answer_save_play(
+    account_id: str,
+    play: str,
+    desk: DeskDep,
+    answer: Annotated[Answer | Literal["undo"], Form()],
+    why: Annotated[str, Form(max_length=500)] = "",
+) -> RedirectResponse:
+    """Keep what is said of a play, or take it back, and go back to it."""
+    desk.account_fact(account_id)
+    if (score := _score(desk, account_id)) is not None:
+        given = None if answer == "undo" else answer
+        customer = customer_of(desk, account_id, score)
+        answer_play(customer, play, given, why, view=desk.view, store=desk.store, viewer=desk.viewer)
+    return RedirectResponse(f"{desk.visit.request.url.path.rsplit('/plays/', 1)[0]}#play-{play}", status_code=303)
+
+
+def _score(desk: Desk, account_id: str) -> dict[str, Any] | None:
+    """The newest score of a customer; None where it has no running business."""
+    scores = desk.frame("accounts")
+    scored = _valued(scores[scores["account_id"] == account_id]) if len(scores) else scores
+    return {str(name): value for name, value in scored.iloc[0].items()} if len(scored) else None
 
 
 def _valued(scores: pd.DataFrame) -> pd.DataFrame:

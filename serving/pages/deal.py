@@ -12,7 +12,7 @@ from serving import deal_charts
 from serving.deal_charts import win_curve
 from serving.dependencies import Server, ServerDep
 from serving.drawing import Figure
-from serving.feedback import REST_DAYS, Answer
+from serving.feedback import Answer
 from serving.format import Formats
 from serving.pages import listing, reasons, supposing, words
 from serving.pages.desk import Desk, DeskDep
@@ -173,7 +173,7 @@ def _step(desk: Desk, row: dict[str, Any], answers: dict[str, str]) -> Step:
         basis_name=name,
         basis_help=help_text,
         reasons=words.both(desk.language, row["reasons"])[:2],
-        said=_said(desk, answer),
+        said=words.answered(desk.language, answer, wrong=say("You said: wrong. It does not come again for this deal.")),
         ask_more=answer == "done",
     )
 
@@ -186,18 +186,6 @@ def _whom(desk: Desk, row: dict[str, Any]) -> str:
     if colleague := words.text_or(row.get("colleague_id"), ""):
         found.append(say("to {colleague}", colleague=desk.names.get(colleague, colleague)))
     return " · ".join(found)
-
-
-def _said(desk: Desk, answer: str) -> str:
-    """What the visitor said, and what follows from it."""
-    say = desk.language.say
-    return {
-        "done": say("You said: done. It rests for {days} days.", days=REST_DAYS),
-        "helped": say("You said: helped"),
-        "did_not_help": say("You said: did not help"),
-        "not_now": say("You said: not now. It rests for {days} days.", days=REST_DAYS),
-        "wrong": say("You said: wrong. It does not come again for this deal."),
-    }.get(answer, "")
 
 
 def _decimals(f: Formats, low: object, high: object) -> str:

@@ -300,7 +300,7 @@ class Desk:
         feedback.keep_answer(
             self.store,
             self.viewer,
-            deal_id=deal_id,
+            entity_id=deal_id,
             action=str(advice["action"]),
             answer=answer,
             why=why,
@@ -312,7 +312,7 @@ class Desk:
         """Take back what the visitor said of a suggestion; SignInNeeded if nobody is signed in."""
         if not self.viewer.signed_in:
             raise SignInNeeded
-        feedback.take_back(self.store, self.viewer, deal_id=deal_id, action=action, as_of=self.as_of)
+        feedback.take_back(self.store, self.viewer, entity_id=deal_id, action=action, as_of=self.as_of)
 
 
 def _desk(

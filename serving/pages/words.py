@@ -13,6 +13,7 @@ import pandas as pd
 from crm.company import Company
 from crm.errors import NotFound
 from features.catalogue import OTHERS, WHO, Entity, feature
+from serving.feedback import REST_DAYS
 from serving.format import Formats
 from serving.i18n import Language
 from serving.pages.outlook import as_day, number
@@ -214,3 +215,15 @@ def main_reasons(rows: pd.DataFrame, name: Namer) -> dict[str, str]:
         str(r.entity_id): ("↑ " if r.contribution > 0 else "↓ ") + name(r.feature, r.value, r.text)[0]
         for r in strongest.itertuples()
     }
+
+
+def answered(language: Language, answer: str, *, wrong: str) -> str:
+    """What a visitor said of a suggestion, and what follows from it; `wrong` is what is said where it is wrong."""
+    say = language.say
+    return {
+        "done": say("You said: done. It rests for {days} days.", days=REST_DAYS),
+        "helped": say("You said: helped"),
+        "did_not_help": say("You said: did not help"),
+        "not_now": say("You said: not now. It rests for {days} days.", days=REST_DAYS),
+        "wrong": wrong,
+    }.get(answer, "")

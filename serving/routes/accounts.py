@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import pandas as pd
@@ -11,15 +10,25 @@ from pydantic import Field
 
 from crm.errors import NotFound
 from crm.lake import LakeView, connect
-from models.saves import save_plays
-from serving.dependencies import AskedDep
-from serving.documents import found_once, listed
+from serving.dependencies import AskedDep, ScoresDep, SignedInDep, StoreDep, ViewDep, ViewerDep
+from serving.documents import example, listed
 from serving.examples import ACCOUNT_DETAIL, ACCOUNTS
 from serving.exports import file_answer, format_of
 from serving.lists import Order, Paging, within
 from serving.next_products import next_product
 from serving.problems import NOTHING_HERE
-from serving.schemas import AccountDetail, AccountList, AccountRow, NextProductOut, SavePlay, reasons_of, rows_of
+from serving.save_plays import Customer, Shown, answer_play, plays_for
+from serving.schemas import (
+    AccountDetail,
+    AccountList,
+    AccountRow,
+    AdviceAnswer,
+    NextProductOut,
+    SavePlay,
+    reasons_of,
+    rows_of,
+)
+from serving.scores import Scores
 
 router = APIRouter(prefix="/accounts", tags=["accounts"])
 
@@ -56,32 +65,70 @@ def list_accounts(request: Request, wish: Annotated[AccountWish, Query()], asked
     return AccountList(as_of=as_of, total=len(every), accounts=_rows(page, view), next_cursor=following)
 
 
-@router.get("/{account_id}", responses=found_once(ACCOUNT_DETAIL))
-def read_account(account_id: str, asked: AskedDep) -> AccountDetail:
-    """One customer with the reasons."""
-    scores, view = asked.scores, asked.view
-    accounts, reasons = scores.frame("accounts"), scores.frame("reasons")
-    row = accounts[accounts["account_id"] == account_id]
-    if row.empty:
-        raise NoAccount
-    own = reasons[(reasons["entity"] == "account") & (reasons["entity_id"] == account_id)]
+@router.get("/{account_id}", responses=example(ACCOUNT_DETAIL))
+def read_account(
+    account_id: str, scores: ScoresDep, view: ViewDep, viewer: ViewerDep, store: StoreDep
+) -> AccountDetail:
+    """One customer with the reasons, what may keep it and what you said of that."""
+    score = _score(scores, account_id)
+    customer = _customer(scores, score)
     note = (scores.meta.get("notes") or {}).get("churn") or {}
-    as_of: Any = scores.as_of
-    likely = next_product(view, account_id, at=as_of)
+    likely = next_product(view, account_id, at=customer.as_of)
     return AccountDetail(
-        **_named(row, view)[0],
-        plays=_plays(own, row.iloc[0].to_dict(), view, as_of),
-        reasons=reasons_of(own),
+        **_named(score.to_frame().T, view)[0],
+        plays=_plays(plays_for(customer, view, store, viewer), score.to_dict(), view),
+        reasons=reasons_of(customer.reasons),
         note=str(note.get("sentence_en", "")),
         next_product=None if likely is None else NextProductOut(**likely._asdict()),
     )
 
 
-def _plays(reasons: pd.DataFrame, score: dict[str, Any], view: LakeView, as_of: datetime) -> list[SavePlay]:
+@router.post("/{account_id}/plays/{play}/feedback", status_code=204)
+def answer_a_play(
+    account_id: str,
+    play: str,
+    given: AdviceAnswer,
+    scores: ScoresDep,
+    view: ViewDep,
+    viewer: SignedInDep,
+    store: StoreDep,
+) -> Response:
+    """Say that a play was done, helped or did not, is not for now, or wrong; asks for sign-in."""
+    customer = _customer(scores, _score(scores, account_id))
+    answer_play(customer, play, given.answer, given.why, view=view, store=store, viewer=viewer)
+    return Response(status_code=204)
+
+
+@router.delete("/{account_id}/plays/{play}/feedback", status_code=204)
+def take_answer_on_a_play_back(
+    account_id: str, play: str, scores: ScoresDep, view: ViewDep, viewer: SignedInDep, store: StoreDep
+) -> Response:
+    """Take your answer on a play back; asks for sign-in."""
+    customer = _customer(scores, _score(scores, account_id))
+    answer_play(customer, play, None, "", view=view, store=store, viewer=viewer)
+    return Response(status_code=204)
+
+
+def _score(scores: Scores, account_id: str) -> pd.Series:
+    accounts = scores.frame("accounts")
+    row = accounts[accounts["account_id"] == account_id]
+    if row.empty:
+        raise NoAccount
+    return row.iloc[0]
+
+
+def _customer(scores: Scores, score: pd.Series) -> Customer:
+    account, reasons, as_of = str(score["account_id"]), scores.frame("reasons"), scores.as_of
+    if as_of is None:
+        raise NoAccount
+    own = reasons[(reasons["entity"] == "account") & (reasons["entity_id"] == account)]
+    return Customer(account, own, as_of, str(score["model_version"]))
+
+
+def _plays(shown: list[Shown], score: dict[str, Any], view: LakeView) -> list[SavePlay]:
     account, chance = str(score["account_id"]), score["churn_probability"]
     yearly = score["value_at_risk"] / chance if chance > 0 and pd.notna(score["value_at_risk"]) else None
-    found = save_plays(reasons, view, at=as_of).get(account, [])
-    owner = _owner(view, account) if found else None
+    owner = _owner(view, account) if shown else None
     return [
         SavePlay(
             play=save.play.name,
@@ -93,8 +140,9 @@ def _plays(reasons: pd.DataFrame, score: dict[str, Any], view: LakeView, as_of: 
             value=None if yearly is None else save.points * yearly,
             owner_id=owner,
             contact_id=save.contact_id,
+            answer=answer or None,
         )
-        for save in found
+        for save, answer in shown
     ]
 
 

@@ -108,7 +108,7 @@ def answer_advice(
     feedback.keep_answer(
         store,
         viewer,
-        deal_id=deal_id,
+        entity_id=deal_id,
         action=str(row["action"].iloc[0]),
         answer=given.answer,
         why=given.why,
@@ -122,7 +122,7 @@ def answer_advice(
 def take_answer_back(deal_id: str, rank: int, scores: ScoresDep, viewer: SignedInDep, store: StoreDep) -> Response:
     """Take your answer on a suggestion back; asks for sign-in."""
     row = _step_at(scores, deal_id, rank)
-    feedback.take_back(store, viewer, deal_id=deal_id, action=str(row["action"].iloc[0]), as_of=_as_of(scores))
+    feedback.take_back(store, viewer, entity_id=deal_id, action=str(row["action"].iloc[0]), as_of=_as_of(scores))
     return Response(status_code=204)
 
 

@@ -11,11 +11,12 @@ from serving.tables.base import Base, UtcTime
 
 
 class Feedback(Base):
-    """What somebody said of a suggestion."""
+    """What somebody said of a step suggested for a deal, or of a play suggested for an account."""
 
     __tablename__ = "feedback"
     feedback_id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    deal_id: Mapped[str] = mapped_column(Text)
+    entity: Mapped[str] = mapped_column(String(10), server_default="deal")
+    entity_id: Mapped[str] = mapped_column(Text)
     action: Mapped[str] = mapped_column(String(80))
     answer: Mapped[str] = mapped_column(String(20))
     why: Mapped[str] = mapped_column(Text)

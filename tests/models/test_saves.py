@@ -14,8 +14,8 @@ def reasons(*rows, account="a1"):
     return pd.DataFrame(rows, columns=["feature", "value", "contribution"]).assign(entity_id=account)
 
 
-def plays(frame, **tables):
-    found = save_plays(frame, view_of(**{"accounts": [an_account()], **tables}), at=AT)
+def plays(frame, leave_out=(), **tables):
+    found = save_plays(frame, view_of(**{"accounts": [an_account()], **tables}), at=AT, leave_out=leave_out)
     return found.get("a1", [])
 
 
@@ -53,6 +53,15 @@ def test_at_most_three():
         )
     )  # fmt: skip
     assert [s.play.name for s in found] == ["new_sponsor", "renewal_talk", "returns_talk"]
+
+
+def test_what_was_turned_down_makes_room_for_the_next():
+    known = reasons(
+        ("survey_score", 0.2, 0.02), ("returns_90d", 3.0, 0.03), ("anniversary_days", 20.0, 0.04),
+        ("contacts_left_90d", 1.0, 0.05),
+    )  # fmt: skip
+    found = plays(known, leave_out={"renewal_talk"})
+    assert [s.play.name for s in found] == ["new_sponsor", "returns_talk", "survey_talk"]
 
 
 def test_the_highest_who_is_there_is_named_and_of_equals_the_last_spoken_to():

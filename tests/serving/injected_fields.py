@@ -15,6 +15,7 @@ DEAL = {"stage": "Demo", "created_at": "2026-01-05T09:00:00Z"}
 WRITES = {
     "POST /calls": {"entity": "rep", "entity_id": "r1", "value": 7.0},
     "POST /deals/{deal_id}/advice/{rank}/feedback": {"answer": "helped"},
+    "POST /accounts/{account_id}/plays/{play}/feedback": {"answer": "helped"},
     "POST /goals": GOAL,
     "PATCH /goals/{goal_id}": {"target": 8, "why": "because"},
     "POST /goals/cascade": {"goal_id": "g-company", "apply": True, "why": "because"},
@@ -50,6 +51,8 @@ BEFORE = {
 MISSING = "what is named must be there"
 FORM = "its form is fixed"
 REFUSED = {
+    # Nothing is said here of why a customer may leave, so no play is suggested that could be answered.
+    ("POST /accounts/{account_id}/plays/{play}/feedback", ("why",)): MISSING,
     ("POST /calls", ("entity_id",)): MISSING,
     ("POST /goals", ("owner_id",)): MISSING,
     ("POST /goals", ("product_id",)): MISSING,
@@ -90,7 +93,7 @@ KEYS = {
     "deal_id": "d1", "account_id": "a1", "rep_id": "r1", "team_id": "west", "goal_id": "bw-1", "imported": "g-r1",
     "crm": "zoho", "rank": "1", "what": "win", "version": "1", "request_id": "1", "purpose": "coaching",
     "series_id": "1", "review_id": "1", "action_id": "1", "plan_id": "1", "place": "1", "risk_id": "1", "user_id": "2",
-    "name": "trend", "form": "html", "link": "none", "job_id": "1", "import_id": "1",
+    "play": "service_recovery", "name": "trend", "form": "html", "link": "none", "job_id": "1", "import_id": "1",
     "person": "r1", "level": "teams", "ident": "west", "step": "1",
 }  # fmt: skip
 

@@ -17,7 +17,7 @@ def viewer(store):
 
 
 def say(store, viewer, deal, answer):
-    keep_answer(store, viewer, deal_id=deal, action="demo", answer=answer, as_of=AS_OF, model_version="1")
+    keep_answer(store, viewer, entity_id=deal, action="demo", answer=answer, as_of=AS_OF, model_version="1")
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_an_answer_can_be_changed_and_taken_back(store, viewer):
     say(store, viewer, "d1", "wrong")
     say(store, viewer, "d1", "not_now")
     assert answers(store, viewer, "d1", as_of=AS_OF) == {"demo": "not_now"}
-    take_back(store, viewer, deal_id="d1", action="demo", as_of=AS_OF)
+    take_back(store, viewer, entity_id="d1", action="demo", as_of=AS_OF)
     assert answers(store, viewer, "d1", as_of=AS_OF) == {}
     assert not_again(store, at=datetime.now(UTC)) == frozenset()
-    take_back(store, viewer, deal_id="d1", action="demo", as_of=AS_OF)  # nothing there: nothing happens
+    take_back(store, viewer, entity_id="d1", action="demo", as_of=AS_OF)  # nothing there: nothing happens

@@ -161,6 +161,38 @@ def test_a_customer_is_told_with_what_may_keep_it(site):
     assert other["plays"] == []  # nothing is said of why it may leave
 
 
+def plays_of(client, account):
+    return [(p["play"], p["answer"]) for p in client.get(f"/api/v1/accounts/{account}").json()["plays"]]
+
+
+def test_an_answer_to_a_play_is_kept_and_what_was_turned_down_does_not_come_again(site):
+    page, given = f"/accounts/{site.account}", f"/accounts/{site.account}/plays/service_recovery"
+    asked = f"/api/v1{given}/feedback"
+    with site.client() as guest:
+        assert "Sign in to say whether a step helped." in text_of(guest.get(page).text)
+        assert guest.post(given, data={"answer": "done"}).status_code == 401
+        assert guest.post(asked, json={"answer": "done"}).status_code == 401
+    with site.signed_in("ann@example.com") as one, site.signed_in("rep@example.com") as other:
+        assert one.post(given, data={"answer": "perhaps"}).status_code == 422
+        assert one.post(f"{page}/plays/no_such_play", data={"answer": "done"}).status_code == 404
+        assert one.post(f"/api/v1{page}/plays/survey_talk/feedback", json={"answer": "done"}).status_code == 404
+        answer = one.post(given, data={"answer": "done", "why": "Bo will see to it"})
+        assert (answer.status_code, answer.headers["location"]) == (303, f"{page}#play-service_recovery")
+        assert "You said: done. It rests for 14 days." in text_of(one.get(page).text)
+        # Who answered still sees it and may take it back; to all others it is not suggested again.
+        assert plays_of(one, site.account) == [("service_recovery", "done")]
+        assert plays_of(other, site.account) == []
+        assert "What may keep this customer" not in text_of(other.get(page).text)
+        one.post(given, data={"answer": "undo"})
+        assert plays_of(other, site.account) == plays_of(one, site.account) == [("service_recovery", None)]
+        assert one.post(asked, json={"answer": "wrong", "why": "all settled"}).status_code == 204
+        assert "does not come again for this customer" in text_of(one.get(page).text)
+        assert plays_of(other, site.account) == []
+        assert one.delete(asked).status_code == 204
+        assert plays_of(other, site.account) == [("service_recovery", None)]
+        assert other.delete("/api/v1/accounts/no-such/plays/service_recovery/feedback").status_code == 404
+
+
 def test_without_a_past_forecast_accuracy_says_when_there_will_be_one(site):
     with site.client() as client:
         text = text_of(client.get("/accuracy").text)
