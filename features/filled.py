@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from features.catalogue import Block
+from features.session import RUNNING_FROM
 
 Ints = npt.NDArray[np.int64]
 
@@ -42,7 +43,7 @@ class Filled:
 
     def put(self, table: pa.Table, con: duckdb.DuckDBPyConnection) -> None:
         """Fill the rows of the table `asked`, whose `_row` is their place, from features by key and `as_of`."""
-        given, rows = _places(table, con, self._key)
+        given, rows = _places(table, con, self._key) if len(self._spine) >= RUNNING_FROM else self._few_places(table)
         kinds = self._kinds | {
             name: name not in self._numeric
             for name in sorted(table.column_names)
@@ -65,6 +66,14 @@ class Filled:
             columns[name] = self._numbers.pop(name) if name in self._numbers else self._category(name)
         return pd.DataFrame(columns)
 
+    def _few_places(self, table: pa.Table) -> tuple[Ints, Ints]:
+        """As `_places`: a few rows are found before DuckDB has planned how to find them."""
+        keys, moments = table[self._key].to_pylist(), _micros(table["as_of"])
+        place = {pair: row for row, pair in enumerate(zip(keys, moments, strict=True))}
+        asked = zip(self._spine[self._key], self._spine["as_of"].dt.as_unit("us").astype("int64"), strict=True)
+        pairs = np.array([(place[pair], row) for row, pair in enumerate(asked) if pair in place], dtype=np.int64)
+        return pairs.reshape(-1, 2)[:, 0], pairs.reshape(-1, 2)[:, 1]
+
     def _put_category(self, name: str, values: pa.ChunkedArray, given: Ints, rows: Ints) -> None:
         coded = values.combine_chunks().dictionary_encode()
         known = self._names.setdefault(name, {})
@@ -86,6 +95,10 @@ def _places(table: pa.Table, con: duckdb.DuckDBPyConnection, key: str) -> tuple[
     query = f"select f._place, a._row from asked a join found f on f.{key} = a.{key} and f.as_of = a.as_of"
     pairs = con.sql(query).to_arrow_table()
     return pairs["_place"].to_numpy(), pairs["_row"].to_numpy()
+
+
+def _micros(moments: pa.ChunkedArray) -> list[int]:
+    return list(moments.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_pylist())
 
 
 def _number(values: pa.ChunkedArray) -> npt.NDArray[np.float64]:

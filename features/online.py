@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
 from threading import Lock
@@ -14,12 +15,16 @@ import pyarrow as pa
 from crm.company import Company
 from crm.lake import View
 from crm.quality import late_filled
-from features.added import Added
+from features.added import TABLES, Added
 from features.build import KEYS, attach_asked, attach_standing, check_spine, described
 from features.catalogue import blocks
+from features.few import MOST, Few, TooMany
 from features.language import saying_where
 from features.prepared import Prepared
 from features.session import DUCKDB, RUNNING_FROM, Session, opened
+from features.sqlite_sql import NoSqliteSql
+
+_LOG = logging.getLogger(__name__)
 
 
 class Online:
@@ -62,6 +67,8 @@ class Online:
             self._session.local.execute("set threads = 1")  # a few rows are not worth handing out
             self._open = stack.pop_all()
         self._few: tuple[Prepared, Added] | None = None
+        self._sqlite: Few | None = None
+        self._sqlite_fits = True
 
     def __enter__(self) -> Self:
         return self
@@ -71,6 +78,7 @@ class Online:
 
     def close(self) -> None:
         """Give the memory back."""
+        self._forget()
         self._open.close()
 
     def describe(self, spine: pd.DataFrame) -> pd.DataFrame:
@@ -79,7 +87,7 @@ class Online:
         with self._lock, saying_where(*self._company.features):
             if len(spine) < RUNNING_FROM:
                 return self._described(self._prepared()[0], spine)
-            self._few = None  # its tables are made anew
+            self._forget()  # its tables are made anew
             return self._described(self._session, spine)
 
     def describe_with(self, added: Mapping[str, pa.Table], spine: pd.DataFrame) -> pd.DataFrame:
@@ -96,6 +104,10 @@ class Online:
         check_spine(spine, KEYS[self._entity])
         with self._lock, saying_where(*self._company.features):
             session, beside = self._prepared()
+            given = set(added["deals"]["deal_id"].to_pylist())
+            if len(spine) <= MOST and given >= set(spine["deal_id"]) and (few := self._by_sqlite(session)):
+                with few.asked_with(added):
+                    return self._described(few, spine)
             with session.undoing():
                 beside.put(added)
                 return self._described(session, spine)
@@ -113,6 +125,29 @@ class Online:
                 self._described(session, nothing)
             self._few = session, Added(session, {block.events for block in self._blocks}, self._late)
         return self._few
+
+    def _by_sqlite(self, session: Prepared) -> Few | None:
+        """The session for deals that are given whole; None where a definition or the company's size is not for it."""
+        if self._sqlite is None and self._sqlite_fits:
+            few = None
+            try:
+                few = Few(session, self._blocks)
+                nothing = {name: session.fetch(f"select * from {name} limit 0") for name in TABLES}
+                spine = pd.DataFrame({"deal_id": [], "as_of": pd.to_datetime([], utc=True)})
+                with few.asked_with(nothing):  # says every statement in its words
+                    self._described(few, spine)
+                self._sqlite = few
+            except (NoSqliteSql, TooMany) as why:
+                self._sqlite_fits = False
+                _LOG.info("deals are described by DuckDB: %s", why)
+                if few is not None:
+                    few.close()
+        return self._sqlite
+
+    def _forget(self) -> None:
+        if self._sqlite is not None:
+            self._sqlite.close()
+        self._few = self._sqlite = None
 
     def _keys(self) -> Iterator[tuple[str, str]]:
         yield from (("deals", "deal_id"), ("logged", "deal_id"), ("accounts", "account_id"))

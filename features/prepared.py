@@ -60,7 +60,11 @@ class Prepared:
             self.local.execute(f"create or replace temp table {name} as select * from rows limit 0")
         else:
             self._empty(name)
-            self.local.execute(f"insert into {name} by name select * from rows")  # DuckDB finds `rows` by its name
+            self.add(name, rows)
+
+    def add(self, name: str, rows: pa.Table) -> None:
+        """Put rows made here beside those that a table has."""
+        self.local.execute(f"insert into {name} by name select * from rows")  # DuckDB finds `rows` by its name
 
     def make(self, name: str, query: str) -> None:
         """Keep the rows of a query as a table, in place of those that it had."""
