@@ -75,19 +75,29 @@ class Encoder:
 
     def linear(self, X: pd.DataFrame) -> Floats:
         """Matrix for linear models, shape (n, n_columns): standardised, missing flagged, categories one-hot."""
-        values, logged = self._numbers(X), np.array([n.logged for n in self.numbers_], dtype=bool)
+        return self._spread(self._numbers(X), [_codes(X, c) for c in self.categories_])
+
+    def both(self, read: Reading) -> tuple[Floats, Floats]:
+        """What `trees` and `linear` give, of a table that is read once for several encoders."""
+        values = read.numbers([n.name for n in self.numbers_])
+        codes = [read.codes(c) for c in self.categories_]
+        return np.column_stack([values, *codes]), self._spread(values, codes)
+
+    def _spread(self, values: Floats, codes: list[Floats]) -> Floats:
+        """The matrix of `linear`; the values are changed in place."""
+        logged = np.array([n.logged for n in self.numbers_], dtype=bool)
         gaps, flagged = np.isnan(values), np.array([n.gaps for n in self.numbers_], dtype=bool)
         values[:, logged] = _signed_log(values[:, logged])
         values -= np.array([n.centre for n in self.numbers_], dtype=np.float64)
         values /= np.array([n.scale for n in self.numbers_], dtype=np.float64)
-        made = np.empty((len(X), len(self.linear_feature_)))
+        made = np.empty((len(values), len(self.linear_feature_)))
         place = np.arange(len(self.numbers_)) + np.cumsum(flagged) - flagged  # a flag stands after its number
         made[:, place] = np.where(gaps, 0.0, np.clip(values, -_CLIP, _CLIP))
         made[:, place[flagged] + 1] = gaps[:, flagged]
         begins = len(self.numbers_) + int(flagged.sum())
-        for category in self.categories_:
+        for category, code in zip(self.categories_, codes, strict=True):
             ends = begins + len(category.codes)
-            made[:, begins:ends] = _codes(X, category)[:, None] == np.arange(len(category.codes))
+            made[:, begins:ends] = code[:, None] == np.arange(len(category.codes))
             begins = ends
         return made
 
@@ -121,6 +131,44 @@ class Encoder:
         return owners
 
 
+class Reading:
+    """A feature table that several encoders turn into matrices: what they share is read once.
+
+    Parameters
+    ----------
+    X : shape (n, p)
+        Keys and features.
+
+    Attributes
+    ----------
+    kept : dict
+        What else was worked out of the table alone, by a key of whoever did.
+    """
+
+    def __init__(self, X: pd.DataFrame) -> None:
+        self.X = X
+        self.kept: dict[object, Floats] = {}
+        names = [str(name) for name in feature_columns(X) if _is_number(X[name])]
+        self._place = {name: place for place, name in enumerate(names)}
+        self._values = numbers(X, names)
+        self._levels: dict[str, pd.Categorical] = {}
+
+    def numbers(self, names: list[str]) -> Floats:
+        """Columns as numbers, shape (n, names): a copy of what the function `numbers` gives."""
+        if all(name in self._place for name in names):
+            return np.ascontiguousarray(self._values[:, [self._place[name] for name in names]])
+        return numbers(self.X, names)
+
+    def codes(self, category: _Category) -> Floats:
+        """A category's codes, shape (n,)."""
+        name = category.name
+        if name not in self.X:
+            return np.full(len(self.X), np.nan)
+        if name not in self._levels:
+            self._levels[name] = _levels(self.X[name])
+        return _coded(self._levels[name], category)
+
+
 def _is_number(values: pd.Series) -> bool:
     return bool(pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype))
 
@@ -148,11 +196,17 @@ def numbers(X: pd.DataFrame, names: list[str]) -> Floats:
 def _codes(X: pd.DataFrame, category: _Category) -> Floats:
     if category.name not in X:
         return np.full(len(X), np.nan)
-    values: Any = X[category.name].array
-    levels = values if isinstance(values, pd.Categorical) else pd.Categorical(values)
+    return _coded(_levels(X[category.name]), category)
+
+
+def _levels(column: pd.Series) -> pd.Categorical:
+    values: Any = column.array
+    return values if isinstance(values, pd.Categorical) else pd.Categorical(values)
+
+
+def _coded(levels: pd.Categorical, category: _Category) -> Floats:
     known = np.array([category.codes.get(v, category.codes[OTHER]) for v in levels.categories], dtype=np.float64)
-    codes = np.append(known, np.nan)  # code -1, missing, takes the last
-    return codes[levels.codes]
+    return np.append(known, np.nan)[levels.codes]  # code -1, missing, takes the last
 
 
 def _signed_log(values: Floats) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -68,7 +68,10 @@ class RateCurves:
     def _groups(self, X: pd.DataFrame) -> npt.NDArray[np.intp]:
         if "stage" not in X:
             return np.zeros(len(X), dtype=np.intp)
-        return np.asarray(X["stage"].astype("object").map(self.stages_).fillna(0), dtype=np.intp)
+        stage: Any = X["stage"].array
+        levels = stage if isinstance(stage, pd.Categorical) else pd.Categorical(stage)
+        # A stage that was not there, and a missing one, whose code is -1, are in the company's row.
+        return np.array([*(self.stages_.get(str(v), 0) for v in levels.categories), 0], dtype=np.intp)[levels.codes]
 
 
 def _counts(group: npt.NDArray[np.intp], bin_: npt.NDArray[np.intp], weight: Floats, groups: int, bins: int) -> Floats:

@@ -12,13 +12,14 @@ from sklearn.base import BaseEstimator, clone
 
 from crm.errors import NotReady
 from models.calibration import calibrated, fit_calibrator, keep_if_better
+from models.encoding import Reading
 from models.explain import explanation, in_probability, shared_remainder, shown
 from models.intervals import resampled_deals, spread_around
 from models.learners import Floats, even_rows, one_thread, probability, safe_logit, side_by_side
 from models.prior import RateCurves, SmallModel, trust
 from models.rolling import plan
 from models.win_calendar import ClosingCalendar, seconds_of
-from models.win_core import Effort, WinCore
+from models.win_core import Effort, WinCore, readings
 from models.win_curve import Curves, Fate, edges_of, fate
 from models.win_look import closed_deals, identity_names, learners_at, ridge_at, span_of
 from models.win_note import WinNote, note_of
@@ -212,10 +213,10 @@ class WinModel(BaseEstimator):
 
     def redrawn(self, X: pd.DataFrame) -> Floats:
         """Probability of being won by each of the models on deals drawn with replacement, shape (models, n)."""
-        said = []
+        said, read = [], readings(X)
         for replicate in self.replicates_:
             rate = replicate.rate.curves(X)
-            said.append(leant(self._fields_curves(replicate.fields, X, rate), rate, self.choice_.strength).ever)
+            said.append(leant(self._fields_curves(replicate.fields, X, rate, read), rate, self.choice_.strength).ever)
         return np.array(said)
 
     def score(
@@ -308,11 +309,13 @@ class WinModel(BaseEstimator):
             fields = self._fields_curves(self.fields_ if identity else self._impartial(), X, rate)
         return calibrated(leant(fields, rate, self.choice_.strength), self.calibrator_)
 
-    def _fields_curves(self, fields: WinCore | SmallModel | None, X: pd.DataFrame, rate: Curves) -> Curves:
+    def _fields_curves(
+        self, fields: WinCore | SmallModel | None, X: pd.DataFrame, rate: Curves, read: list[Reading] | None = None
+    ) -> Curves:
         if fields is None or not len(X):
             return rate
         if isinstance(fields, WinCore):
-            return fields.parts(X).curves(self.edges_, self.choice_.mix)
+            return fields.parts(read or X).curves(self.edges_, self.choice_.mix)
         return rate.scaled(probability(fields.logits(X)))
 
     def _interval(self, X: pd.DataFrame, p: Floats) -> tuple[Floats, Floats]:

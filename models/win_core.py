@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from models.encoding import Encoder, numeric
+from models.encoding import Encoder, Reading, numeric
 from models.learners import Blend, Floats, Matrix, TreeShape, even_rows, probability, safe_logit
 from models.win_calendar import ClosingCalendar, seconds_of
 from models.win_curve import BinRows, Curves, Fate, bin_rows, curves_of, known_bins
@@ -122,9 +122,9 @@ class WinCore:
         """Features in use, in the order of `contributions`."""
         return self.encoder_.names_
 
-    def parts(self, X: pd.DataFrame) -> Parts:
-        """Log odds of deals X, shape (n, p), unmixed."""
-        chunks = [self._parts(X.iloc[at : at + _CHUNK]) for at in range(0, max(len(X), 1), _CHUNK)]
+    def parts(self, X: pd.DataFrame | list[Reading]) -> Parts:
+        """Log odds of deals X, shape (n, p), unmixed; several models need not read it each, see `readings`."""
+        chunks = [self._parts(some) for some in (X if isinstance(X, list) else readings(X))]
         won, lost, ever = (
             tuple(np.concatenate([getattr(c, name)[side] for c in chunks]) for side in (0, 1))
             for name in ("won", "lost", "ever")
@@ -148,9 +148,11 @@ class WinCore:
     def _fit_bins(self, X: pd.DataFrame, pairs: BinRows, y: npt.NDArray[np.bool_], weight: Floats) -> Blend:
         linear = even_rows(len(pairs.row), self.effort.linear_rows, self.random_state)
         some = pairs.take(linear)
+        pulls, some_pulls = (self._pulls(X, each.row, each.bin) for each in (pairs, some))
+        trees, line = _of_rows(self.encoder_.trees, X, pairs.row), _of_rows(self.encoder_.linear, X, some.row)
         matrix = Matrix(
-            self._lagged_trees(_of_rows(self.encoder_.trees, X, pairs.row), X, pairs.row, pairs.bin),
-            self._lagged_linear(_of_rows(self.encoder_.linear, X, some.row), X, some.row, some.bin),
+            self._lagged_trees(trees, X, pairs.row, pairs.bin, pulls),
+            self._lagged_linear(line, some.row, some.bin, some_pulls),
         )
         blend = Blend(trees=self.effort.trees, shape=self.effort.shape, random_state=self.random_state)
         return blend.fit(
@@ -169,10 +171,10 @@ class WinCore:
             matrix, what.won[rows], categorical=self.encoder_.categorical_, linear_rows=linear, weight=once
         )
 
-    def _parts(self, X: pd.DataFrame) -> Parts:
-        plain = self._plain(X)
-        matrix = self._lagged(X, plain)
-        shape = (len(X), self.known_)
+    def _parts(self, read: Reading) -> Parts:
+        plain = Matrix(*self.encoder_.both(read))
+        matrix = self._lagged(read, plain)
+        shape = (len(read.X), self.known_)
         won, lost = self.won_.parts(matrix), self.lost_.parts(matrix)
         return Parts(
             (won[0].reshape(shape), won[1].reshape(shape)),
@@ -183,28 +185,35 @@ class WinCore:
     def _plain(self, X: pd.DataFrame) -> Matrix:
         return Matrix(self.encoder_.trees(X), self.encoder_.linear(X))
 
-    def _lagged(self, X: pd.DataFrame, plain: Matrix) -> Matrix:
+    def _lagged(self, read: Reading, plain: Matrix) -> Matrix:
+        X = read.X
         row = np.repeat(np.arange(len(X)), self.known_)
         bin_ = np.tile(np.arange(self.known_), len(X))
         each = plain.take(row)
-        return Matrix(self._lagged_trees(each.trees, X, row, bin_), self._lagged_linear(each.linear, X, row, bin_))
+        # Models on resampled deals have the calendar and the bins of the model that they stand beside.
+        if (key := (self.calendar, self.edges.tobytes(), self.known_)) not in read.kept:
+            read.kept[key] = self._pulls(X, row, bin_)
+        pulls = read.kept[key]
+        return Matrix(
+            self._lagged_trees(each.trees, X, row, bin_, pulls), self._lagged_linear(each.linear, row, bin_, pulls)
+        )
 
-    def _lagged_trees(self, plain: Floats, X: pd.DataFrame, row: Rows, bin_: Rows) -> Floats:
+    def _lagged_trees(self, plain: Floats, X: pd.DataFrame, row: Rows, bin_: Rows, pulls: Floats) -> Floats:
         """The matrix of each pair's row with its bin, shape (m, p + lag columns); `plain` has shape (m, p)."""
         lag = self._middle(bin_)
         # At the end, so that the codes' columns keep their numbers.
         # Trees can't add: an age at which deals end shows only in the sum of age and lag.
         age = numeric(X, _AGE)[row] + lag
-        return np.column_stack([plain, lag / 7, self._pulls(X, row, bin_), age])
+        return np.column_stack([plain, lag / 7, pulls, age])
 
-    def _lagged_linear(self, plain: Floats, X: pd.DataFrame, row: Rows, bin_: Rows) -> Floats:
+    def _lagged_linear(self, plain: Floats, row: Rows, bin_: Rows, pulls: Floats) -> Floats:
         """As `_lagged_trees`, for the logistic."""
         lag = self._middle(bin_)
         bins = (bin_[:, None] == np.arange(self.known_)).astype(np.float64)
         later = (lag[:, None] > _LAG_GROUPS).astype(np.float64)
         stage = plain[:, self._stage_columns()]
         crossed = (stage[:, :, None] * later[:, None, :]).reshape(len(row), stage.shape[1] * len(_LAG_GROUPS))
-        return np.hstack([plain, crossed, bins, self._pulls(X, row, bin_)])
+        return np.hstack([plain, crossed, bins, pulls])
 
     def _stage_columns(self) -> Rows:
         names = self.encoder_.names_
@@ -221,7 +230,7 @@ class WinCore:
 
     def _curve_contributions(self, X: pd.DataFrame, mix: Mix, owner: Rows) -> Floats:
         n, p, k = len(X), len(self.names), self.known_
-        matrix = self._lagged(X, self._plain(X))
+        matrix = self._lagged(Reading(X), self._plain(X))
         trees_p = matrix.trees.shape[1]
         lag_owner = self._lag_owner(owner, matrix.linear.shape[1], trees_p)
         won = self.won_.contributions(matrix, mix.trees, lag_owner).reshape(n, k, trees_p + 1)
@@ -237,6 +246,11 @@ class WinCore:
         crossed = np.repeat(owner[stage], len(_LAG_GROUPS))
         rest = np.full(width - len(owner) - len(crossed), trees_p - _LAG_COLUMNS)  # the lag's own column
         return np.concatenate([owner, crossed, rest])
+
+
+def readings(X: pd.DataFrame) -> list[Reading]:
+    """Deals X, shape (n, p), some at a time, to be given to `WinCore.parts` of several models."""
+    return [Reading(X.iloc[at : at + _CHUNK]) for at in range(0, max(len(X), 1), _CHUNK)]
 
 
 def _of_rows(encode: Callable[[pd.DataFrame], Floats], X: pd.DataFrame, row: Rows) -> Floats:

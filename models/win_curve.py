@@ -154,11 +154,13 @@ def curves_of(edges: Floats, won: Floats, lost: Floats) -> Curves:
     bins = len(edges) - 1
     won, lost = _extend(won, edges, bins), _extend(lost, edges, bins)
     n = len(won)
-    F, L, still = np.zeros((n, bins + 1)), np.zeros((n, bins + 1)), np.ones(n)
-    for j in range(bins):
-        F[:, j + 1] = F[:, j] + still * won[:, j]
-        L[:, j + 1] = L[:, j] + still * (1 - won[:, j]) * lost[:, j]
-        still = still * (1 - won[:, j]) * (1 - lost[:, j])
+    stay = np.empty((n, 2 * bins))
+    stay[:, 0::2], stay[:, 1::2] = 1 - won, 1 - lost
+    left = np.cumprod(stay, axis=1)  # who is still open: after the wins of a bin, then after its losses
+    begun = np.column_stack([np.ones(n), left[:, 1:-1:2]])
+    F, L = np.zeros((n, bins + 1)), np.zeros((n, bins + 1))
+    F[:, 1:] = np.cumsum(begun * won, axis=1)
+    L[:, 1:] = np.cumsum(left[:, 0::2] * lost, axis=1)
     return Curves(edges, F, L)
 
 
