@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -12,13 +13,13 @@ import pandas as pd
 from models.effects_estimate import (
     Confounders,
     Estimate,
-    Learner,
     Mean,
     clustered,
     estimate,
     plain_difference,
 )
-from models.effects_rows import DAY, WEEK, Compared, Taken, Units, moved, taken, units_of
+from models.effects_nuisance import Learner
+from models.effects_rows import DAY, WEEK, Compared, Ints, Taken, Units, moved, taken, units_of
 from models.effects_rules import (
     LEAST_CAUSES,
     Basis,
@@ -40,6 +41,8 @@ PARTS: tuple[Part, ...] = ("first", "again")
 NOTHING = Mean(float("nan"), float("nan"))
 NO_PLACEBO = Placebo(NOTHING, NOTHING)
 _RARE = 0.2
+ANSWER_WEEKS = 2
+"""Weeks after an action in which an answer counts; and before one, to see whether interest was there already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +91,8 @@ class Effect:
     part : {'first', 'again'}
         On deals without or with an earlier such action.
     moves, answers : Placebo
-        Link of this week's and of next week's action to this week's stage move; to contacts that came from the customer
-        in the week after it, and in the week before it.
+        Link of this week's and of next week's action to this week's stage move; of this week's action to contacts that
+        came from the customer in the two weeks after it, and of one in the next two weeks to those of this week.
     everyone : Mean
         Over all rows alike, not weighted by how far they could have gone either way.
     permuted : Mean
@@ -230,37 +233,47 @@ def _fit(rows: Rows, units: Units, y: Floats, clusters: npt.ArrayLike, *, learne
 
 def _placebos(rows: Rows, done: Taken, events: pd.DataFrame, eligible: Flags) -> tuple[Placebo, Placebo]:
     """Links to stage moves and to what the customer sends, on weeks that are over."""
-    followed = (rows.snapshots["_observed_until"] - rows.snapshots["as_of"]).dt.total_seconds().to_numpy() >= 2 * WEEK
-    next_one = taken(rows.snapshots, events, shift=1)
-    eligible = eligible & followed
-    return _with_moves_on(rows, done, next_one, eligible), _with_answers(rows, done, next_one, eligible)
+    seen = (rows.snapshots["_observed_until"] - rows.snapshots["as_of"]).dt.total_seconds().to_numpy() / WEEK
+    later = [taken(rows.snapshots, events, shift=week) for week in range(1, ANSWER_WEEKS + 1)]
+    moves = _with_moves_on(rows, done, later[0], eligible & (seen >= 2))
+    return moves, _with_answers(rows, done, later, eligible & (seen >= ANSWER_WEEKS + 1))
 
 
 def _with_moves_on(rows: Rows, done: Taken, next_one: Taken, eligible: Flags) -> Placebo:
     units = units_of(done, rows.closes, eligible, compared=rows.compared, seed=rows.seed)
     quiet = eligible & np.isnan(done.first)
     waiting = units_of(next_one, rows.closes, quiet, compared=rows.compared, shift=1, seed=rows.seed)
-    before = Units(waiting.rows, waiting.treated, np.zeros(len(waiting.rows)))
-    return Placebo(_link(rows, units, rows.moves), _link(rows, before, rows.moves))
+    now = moved(rows.snapshots, rows.moves, units.start, units.rows)
+    before = moved(rows.snapshots, rows.moves, np.zeros(len(waiting.rows)), waiting.rows)
+    return Placebo(_link(rows, units.rows, units.treated, now), _link(rows, waiting.rows, waiting.treated, before))
 
 
-def _with_answers(rows: Rows, done: Taken, next_one: Taken, eligible: Flags) -> Placebo:
-    """What comes in the week after an action, and before one: the same two weeks of deals open all through them."""
-    lived = eligible & (rows.closes > 2 * WEEK)
-    acted, will_act = np.isfinite(done.first), np.isfinite(next_one.first)
+def _with_answers(rows: Rows, done: Taken, later: Sequence[Taken], eligible: Flags) -> Placebo:
+    """What comes after an action, and before one, equally far from it; on deals open all through these weeks.
+
+    Interest lasts longer than a week: over two, twice as many actions come after a week's answers, and an answer has
+    twice as long to come.
+    """
+    lived = eligible & (rows.closes > (ANSWER_WEEKS + 1) * WEEK)
+    acted = np.isfinite(done.first)
+    will_act = np.asarray(np.isfinite([one.first for one in later]).any(axis=0), dtype=bool)
     every, quiet = np.flatnonzero(lived), np.flatnonzero(lived & ~acted)
-    after = Units(every, acted[every], np.full(len(every), WEEK))
-    before = Units(quiet, will_act[quiet], np.zeros(len(quiet)))
-    return Placebo(_link(rows, after, rows.answers), _link(rows, before, rows.answers))
+    after = np.mean([_answered(rows, every, week) for week in range(1, ANSWER_WEEKS + 1)], axis=0)
+    before = _answered(rows, quiet, 0)
+    return Placebo(_link(rows, every, acted[every], after), _link(rows, quiet, will_act[quiet], before))
 
 
-def _link(rows: Rows, units: Units, events: pd.DataFrame) -> Mean:
-    """Effect of an action on whether an event comes within 7 days of a unit's start."""
-    y = moved(rows.snapshots, events, units.start, units.rows)
-    # A week without any move, or without the action, tells nothing.
-    if not 20 <= y.sum() <= len(y) - 20 or not 20 <= units.treated.sum() <= len(y) - 20:
+def _answered(rows: Rows, places: Ints, week: int) -> Floats:
+    """Whether something came from the customer in the week that starts so many weeks on, shape (m,)."""
+    return moved(rows.snapshots, rows.answers, np.full(len(places), week * WEEK), places)
+
+
+def _link(rows: Rows, places: Ints, treated: Flags, y: Floats) -> Mean:
+    """Effect of an action on what came, y of shape (m,), on rows by place."""
+    # A week without anything, or without the action, tells nothing.
+    if not 20 <= y.sum() <= len(y) - 20 or not 20 <= treated.sum() <= len(y) - 20:
         return NOTHING
-    return _fit(rows, units, y, rows.deals[units.rows]).mean
+    return _fit(rows, Units(places, treated, np.zeros(len(places))), y, rows.deals[places]).mean
 
 
 def _counts(units: Units, rows: Rows, clusters: npt.NDArray[np.object_]) -> Counts:

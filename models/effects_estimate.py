@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.model_selection import GroupKFold
 
+from models.effects_nuisance import FOLDS, Expected, Folds, Learner, expected, folds_of
 from models.encoding import Encoder
-from models.learners import THREADS, Floats, one_thread
+from models.learners import Floats, one_thread
 
 Ints = npt.NDArray[np.intp]
-Learner = Literal["linear", "trees"]
 LEARNERS: tuple[Learner, ...] = ("linear", "trees")
 Z90 = 1.645
-FOLDS = 4
 _CLIP = 0.01
 _OVERLAP = (0.02, 0.98)
-_RIDGE = 0.05
-_TREES: dict[str, Any] = {
-    "n_estimators": 60, "num_leaves": 10, "learning_rate": 0.08, "min_child_samples": 40, "colsample_bytree": 0.6,
-    "subsample": 0.7, "subsample_freq": 1, "reg_lambda": 5.0, "max_bin": 63, "verbosity": -1, "deterministic": True,
-    "force_row_wise": True,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +136,7 @@ def estimate(
     clusters : shape (n,), optional
         What the actions depend on where that is coarser than a deal, such as a colleague's leaving; unset: the deal.
     learner : {'linear', 'trees'}
-        Ridge logistic or small boosted trees for outcome and chance of the action.
+        Ridge logistic or small boosted trees for outcome and chance of the action; see `models.effects_nuisance`.
 
     References
     ----------
@@ -154,13 +145,12 @@ def estimate(
     was as good as sure to go one way tells next to nothing, and counted in full it would drown the others.
     """
     codes, _ = pd.factorize(np.asarray(deals))
-    binary = bool(np.isin(y, (0.0, 1.0)).all())
-    make = _LEARNERS[learner]
     matrix: Floats = getattr(X, learner)
+    folds = folds_of(codes)
     with one_thread(), _quiet():
-        fitted = _fitted(matrix, y, treated, codes, make(seed, binary), make(seed, True))
-    chance = np.asarray(fitted.predictions["ml_m"], dtype=np.float64).reshape(-1)
-    scores = np.asarray(fitted.psi_elements["psi_b"], dtype=np.float64).reshape(-1)
+        told = expected(matrix, y, treated, folds, learner=learner, seed=seed)
+        scores = _scores(matrix, y, treated, folds, told)
+    chance = told.chance
     groups = codes if clusters is None else clusters
     inside = (chance > _OVERLAP[0]) & (chance < _OVERLAP[1])
     trimmed = clustered(scores[inside], np.asarray(groups)[inside]) if inside.any() else Mean(np.nan, np.inf)
@@ -177,41 +167,23 @@ def either_way(chance: Floats) -> Floats:
     return weights / weights.mean()
 
 
-def _fitted(X: Floats, y: Floats, treated: npt.NDArray[np.bool_], deals: Ints, outcome: Any, chance: Any) -> Any:
+def _scores(X: Floats, y: Floats, treated: npt.NDArray[np.bool_], folds: Folds, told: Expected) -> Floats:
+    """What each row says of the effect, shape (n,): psi of the doubly robust score, from what was expected of it."""
     from doubleml import DoubleMLData, DoubleMLIRM
-    from doubleml.utils import PSProcessorConfig
+    from doubleml.utils import DMLDummyClassifier, DMLDummyRegressor, PSProcessorConfig
 
-    data = DoubleMLData.from_arrays(X, y, treated.astype(np.float64))
     model = DoubleMLIRM(
-        data,
-        outcome,
-        chance,
+        DoubleMLData.from_arrays(X[:, :1], y, treated.astype(np.float64)),
+        DMLDummyRegressor(),
+        DMLDummyClassifier(),
         n_folds=FOLDS,
         ps_processor_config=PSProcessorConfig(clipping_threshold=_CLIP),
         draw_sample_splitting=False,
     )
-    folds = GroupKFold(n_splits=FOLDS, shuffle=True, random_state=0)
-    model.set_sample_splitting([(train, test) for train, test in folds.split(X, groups=deals)])
-    model.fit(n_jobs_cv=1)
-    return model
-
-
-def _linear(_seed: int, binary: bool) -> Any:
-    from sklearn.linear_model import LogisticRegression, Ridge
-
-    if binary:
-        return LogisticRegression(C=_RIDGE, solver="newton-cholesky", max_iter=50, tol=1e-3)
-    return Ridge(alpha=1 / _RIDGE)
-
-
-def _trees(seed: int, binary: bool) -> Any:
-    import lightgbm as lgb
-
-    make = lgb.LGBMClassifier if binary else lgb.LGBMRegressor
-    return make(**_TREES, random_state=seed, n_jobs=THREADS)
-
-
-_LEARNERS: dict[Learner, Callable[[int, bool], Any]] = {"linear": _linear, "trees": _trees}
+    model.set_sample_splitting(folds)
+    parts = {"ml_g0": told.without, "ml_g1": told.with_it, "ml_m": told.chance}
+    model.fit(external_predictions={"d": {name: values[:, None] for name, values in parts.items()}})
+    return np.asarray(model.psi_elements["psi_b"], dtype=np.float64).reshape(-1)
 
 
 class _quiet(warnings.catch_warnings):  # noqa: N801
