@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from crm.company import Company
 from crm.lake import View, newest_event
+from models.effects_rules import LEAST_CAUSES, LEAST_DEALS, LEAST_ROWS
+from models.effects_sequence import compare, more_needed
 from serving.advising import weeks_of
 from serving.holdback import ALL, Trial, trials
 from serving.store import Store
@@ -21,7 +24,7 @@ from training.effects import newest_effects
 REASONS = {
     "passed": "Compared with like deals without it, and it stood every check.",
     "process_step": "Part of moving to the next stage: not a choice that could be compared.",
-    "too_few": "Not known yet: too few weeks, deals or causes with it.",
+    "too_few": f"Not known yet: it takes {LEAST_ROWS} weeks, {LEAST_DEALS} deals and {LEAST_CAUSES} causes with it.",
     "near_stage": "It mostly comes together with a move to the next stage.",
     "after_move": "It mostly follows a move to the next stage on the same day.",
     "placebo": "Next week's action goes together with what came before it as well: something unseen drives both.",
@@ -33,6 +36,17 @@ REASONS = {
     "many_tried": "Among so many actions tried, one such figure comes by chance.",
     "chance": "Shown and held back by chance: the range leaves 0 out.",
 }
+NEEDS = {
+    "nothing": "",
+    "no_choice": "Nothing can measure it: it comes with the move to the next stage.",
+    "control": "Never: it is not suggested, so none is held back.",
+    "off": "Nothing is held back by chance, so nothing can become measured: advice.hold_back in company.yaml.",
+    "not_drawn": (
+        "It was not suggested yet. It takes about {n} outcomes of suggestions, some of them held back by chance."
+    ),
+    "outcomes": "To be measured it takes about {n} more outcomes.",
+}
+"""What would make an action 'measured', by code."""
 _INTERVALS = ("plain", "linear", "trees", "adjusted", "everyone", "placebo_now", "placebo_later", "answers_now",
               "answers_later", "permuted", "without_contacts", "landmark")  # fmt: skip
 _Z90 = 1.645
@@ -61,6 +75,10 @@ class Told:
         overlap, clipped, process_share, after_move_share, placebo_share.
     parts : list of dict
         Parts of the business: dimension, level, rows, treated_rows, value, low, high.
+    needs : str
+        What would make it 'measured', a key of `NEEDS`.
+    more_needed : int
+        About how many more outcomes that takes; 0 where no number can be given.
     """
 
     action: str
@@ -78,6 +96,13 @@ class Told:
     stages: list[str]
     parts: list[dict[str, Any]]
     trial: Trial | None
+    needs: str
+    more_needed: int
+
+    @property
+    def to_be_measured(self) -> str:
+        """What would make it 'measured'; empty where it is."""
+        return NEEDS[self.needs].format(n=f"{rounded(self.more_needed):,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +130,13 @@ def report(view: View, company: Company, store: Store, *, tracking: str) -> Repo
     if found is None:
         return Report(None, weeks, "", share, trials=drawn)
     by_action = {t.action: t for t in drawn}
-    told = [_told(row, found.segments, by_action.get(str(row["action"]))) for row in found.table.to_dict("records")]
+    rows = found.table.to_dict("records")
+    told = [_told(row, found.segments, by_action.get(str(row["action"])), share) for row in rows]
     first = found.table.iloc[0]
     return Report(first["until"].to_pydatetime(), weeks, str(first["compared"]), share, told, drawn)
 
 
-def _told(row: Mapping[Any, Any], segments: pd.DataFrame, trial: Trial | None) -> Told:
+def _told(row: Mapping[Any, Any], segments: pd.DataFrame, trial: Trial | None, share: float) -> Told:
     proved = trial is not None and trial.found.proves and trial.found.mean > 0
     # What an earlier version measured may lack a figure.
     ranges = {name: _range(row.get(name, math.nan), row.get(f"{name}_se", math.nan)) for name in _INTERVALS}
@@ -118,6 +144,10 @@ def _told(row: Mapping[Any, Any], segments: pd.DataFrame, trial: Trial | None) -
         None if _missing(row["corrected"]) else Range(float(row["corrected"]), float(row["low"]), float(row["high"]))
     )
     shares = ("overlap", "clipped", "process_share", "after_move_share", "placebo_share")
+    told_shares = {name: None if _missing(row[name]) else float(row[name]) for name in shares}
+    if ranges["placebo_now"] is None and ranges["answers_now"] is None:
+        told_shares["placebo_share"] = None  # no placebo was made: that is not a share of 0
+    needs, more = _needs(row, trial, share, proved=proved)
     mine = segments[(segments["action"] == row["action"]) & (segments["part"] == row["part"])]
     return Told(
         action=str(row["action"]),
@@ -128,11 +158,29 @@ def _told(row: Mapping[Any, Any], segments: pd.DataFrame, trial: Trial | None) -
         control=bool(row["control"]),
         **{name: int(row[name]) for name in ("rows", "treated_rows", "treated_deals", "causes")},
         ranges=ranges,
-        shares={name: None if _missing(row[name]) else float(row[name]) for name in shares},
+        shares=told_shares,
         stages=json.loads(row["stages"]),
         parts=[_part(part) for part in mine.to_dict("records")],
         trial=trial,
+        needs=needs,
+        more_needed=more,
     )
+
+
+def _needs(row: Mapping[Any, Any], trial: Trial | None, share: float, *, proved: bool) -> tuple[str, int]:
+    """What would make an action 'measured', and how many more outcomes that takes."""
+    if proved or row["control"] or row["reason"] == "process_step":
+        return "nothing" if proved else "control" if row["control"] else "no_choice", 0
+    if not 0 < share < 1:
+        return "off", 0
+    if trial is None:
+        return "not_drawn", more_needed(compare(np.zeros(0)), share)
+    return "outcomes", trial.more_needed
+
+
+def rounded(outcomes: int) -> int:
+    """To two figures: more would say that it is known."""
+    return int(float(f"{outcomes:.2g}"))
 
 
 def _part(row: Mapping[Any, Any]) -> dict[str, Any]:

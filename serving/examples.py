@@ -325,6 +325,8 @@ EFFECTS: Example = {
                 }
             ],
             "trial": _TRIAL,
+            "to_be_measured": "To be measured it takes about 22,000 more outcomes.",
+            "more_needed": 21800,
         }
     ],
 }  # fmt: skip

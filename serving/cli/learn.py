@@ -14,7 +14,7 @@ from serving.cli.common import AsOf, HomeDir, Seed, echo_table, home_that_is, mo
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from serving.effects import Report
+    from serving.effects import Report, Told
     from serving.home import Home
     from training.backtest_result import Backtest
     from training.registry import What
@@ -189,23 +189,51 @@ def effects(
 def _show_effects(found: Report) -> None:
     from serving.effects import REASONS
 
-    columns = ["action", "earlier one", "deals", "plain", "adjusted", "90 % range", "basis", "why"]
+    columns = "action, earlier one, weeks, deals, plain, adjusted, left, 90 % range, basis, why".split(", ")
     rows = []
     for told in found.effects:
         plain, adjusted, left = (told.ranges[name] for name in ("plain", "adjusted", "corrected"))
         rows.append([
-            told.action, "yes" if told.part == "again" else "no", told.treated_deals,
-            _points(plain.value if plain else None),
-            _points(adjusted.value if adjusted else None),
+            told.action, _earlier(told), told.treated_rows, told.treated_deals,
+            *(_points(one.value if one else None) for one in (plain, adjusted, left)),
             f"{_points(left.low)} to {_points(left.high)}" if left else "", told.basis, REASONS[told.reason],
         ])  # fmt: skip
     echo_table(columns, rows)
-    typer.echo(f"Points of the share won within {found.horizon_weeks} weeks. Next: bellwether score")
+    typer.echo(
+        f"Points of the share won within {found.horizon_weeks} weeks. Adjusted: among like deals; left: less the share "
+        "that the placebos speak of, its range with an allowance for bias.\n"
+    )
+    _show_what_effects_rest_on(found)
+    typer.echo("\nWhat would make it measured")
+    first = [told for told in found.effects if told.part == "first" and told.to_be_measured]
+    echo_table(["action", "it takes"], [[told.action, told.to_be_measured] for told in first])
     if (every := found.every) is not None:
         typer.echo(
             f"Held back by chance: {every.held_back} of {every.shown + every.held_back} suggestions, "
             f"{every.known} with a known outcome; about {every.more_needed:,} more to prove 3 points."
         )
+    typer.echo("Next: bellwether score")
+
+
+def _show_what_effects_rest_on(found: Report) -> None:
+    typer.echo("What it rests on")
+    columns = {
+        "logistic": "linear", "trees": "trees", "this week's move": "placebo_now",
+        "next week's action, this week's move": "placebo_later", "answers after": "answers_now",
+        "answers before": "answers_later", "shuffled": "permuted",
+    }  # fmt: skip
+    rows = []
+    for told in found.effects:
+        if told.ranges["adjusted"] is not None:
+            values = [told.ranges[name] for name in columns.values()]
+            shares = [told.shares[name] for name in ("overlap", "process_share", "placebo_share")]
+            figures = [_points(one.value if one else None) for one in values]
+            rows.append([told.action, _earlier(told), *figures, *("" if s is None else f"{s:.0%}" for s in shares)])
+    echo_table(["action", "earlier one", *columns, "either way", "with a move", "taken off"], rows)
+
+
+def _earlier(told: Told) -> str:
+    return "yes" if told.part == "again" else "no"
 
 
 def _points(value: float | None) -> str:

@@ -7,8 +7,9 @@ from typing import NamedTuple
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from models.effects_rules import LEAST_CAUSES, LEAST_DEALS, LEAST_ROWS
 from serving.dependencies import ServerDep
-from serving.effects import Range, Report, Told, report
+from serving.effects import Range, Report, Told, report, rounded
 from serving.format import MINUS, MISSING, Formats
 from serving.holdback import Trial
 from serving.i18n import Language
@@ -40,12 +41,14 @@ class Step(NamedTuple):
     why: str
     plain: str
     adjusted: str
+    left: str
     span: str
     size: str
     repeat: str
     lines: list[Line]
     parts: list[Line]
     trial: str
+    needs: str
 
 
 @router.get("/effects")
@@ -92,12 +95,18 @@ def _step(desk: Desk, told: Told, found: Report) -> Step:
         why=_why(desk.language, told.reason),
         plain=_points(plain),
         adjusted=_points(adjusted),
+        left=_points(left),
         span=_span(f, left),
-        size=say("{rows} weeks, {deals} deals", rows=f.number(told.treated_rows), deals=f.number(told.treated_deals)),
+        size=say(
+            "{weeks}, {deals}",
+            weeks=desk.language.say_n("{n} week", "{n} weeks", told.treated_rows),
+            deals=desk.language.say_n("{n} deal", "{n} deals", told.treated_deals),
+        ),
         repeat=_repeat(desk.language, told),
         lines=_lines(desk, told),
         parts=[_part(f, part) for part in told.parts],
-        trial=_trial(desk.language, f, told.trial, found.share),
+        trial=_trial(desk.language, f, told.trial),
+        needs=_needs(desk.language, f, told, found.share),
     )
 
 
@@ -117,7 +126,12 @@ def _why(language: Language, reason: str) -> str:
     return {
         "passed": say("Compared with like deals without it, and it stood every check."),
         "process_step": say("Part of moving to the next stage: not a choice that could be compared."),
-        "too_few": say("Not known yet: too few weeks, deals or causes with it."),
+        "too_few": say(
+            "Not known yet: it takes {weeks} weeks, {deals} deals and {causes} causes with it.",
+            weeks=LEAST_ROWS,
+            deals=LEAST_DEALS,
+            causes=LEAST_CAUSES,
+        ),
         "near_stage": say("It mostly comes together with a move to the next stage."),
         "after_move": say("It mostly follows a move to the next stage on the same day."),
         "placebo": say(
@@ -147,12 +161,13 @@ def _repeat(language: Language, told: Told) -> str:
 
 
 def _lines(desk: Desk, told: Told) -> list[Line]:
-    """Everything an estimate rests on; empty where none was made."""
+    """Everything an estimate rests on, without what was not worked out; empty where no estimate was made."""
     if told.ranges["adjusted"] is None:
         return []
     f, say, shares = desk.formats, desk.language.say, told.shares
     found = told.ranges
-    return [
+    lines = [
+        Line(say("Stages compared"), ", ".join(told.stages) or MISSING, say("where it is taken at all")),
         Line(say("Plain difference"), _with_span(f, found["plain"]), say("nothing compared but with and without")),
         Line(say("Adjusted"), _with_span(f, found["adjusted"]), say("mean of both learners")),
         Line(say("All weeks alike"), _with_span(f, found["everyone"]), say("sure cases count as much as open ones")),
@@ -166,17 +181,21 @@ def _lines(desk: Desk, told: Told) -> list[Line]:
             say("Next week's action, this week's move"), _with_span(f, found["placebo_later"]),
             say("it cannot have worked yet"),
         ),
-        Line(say("Link to what the customer sends"), _with_span(f, found["answers_now"]), say("in the week after")),
         Line(
-            say("Next week's action, what the customer sends now"), _with_span(f, found["answers_later"]),
+            say("Link to what the customer sends"), _with_span(f, found["answers_now"]), say("in the two weeks after"),
+        ),
+        Line(
+            say("An action of the next two weeks, what the customer sends now"),
+            _with_span(f, found["answers_later"]),
             say("it cannot have worked yet"),
         ),
         Line(
             say("Taken off for it"), f.percent(shares["placebo_share"]), say("share that next week's action shows too"),
         ),
-        Line(say("Could have gone either way"), f.percent(shares["overlap"]), say("of the weeks; .7 are wanted")),
-        Line(say("Weeks with a stage move"), f.percent(shares["process_share"]), say("over .9: part of the stage")),
+        Line(say("Could have gone either way"), f.percent(shares["overlap"]), say("of the weeks; 70% are wanted")),
+        Line(say("Weeks with a stage move"), f.percent(shares["process_share"]), say("over 90%: part of the stage")),
     ]  # fmt: skip
+    return [line for line in lines if line.value != MISSING]
 
 
 def _part(f: Formats, part: dict[str, object]) -> Line:
@@ -205,10 +224,11 @@ def _chance(language: Language, f: Formats, every: Trial | None, share: float) -
             return say("{share} of new suggestions will be held back by chance; none was drawn yet.",
                        share=f.percent(share))  # fmt: skip
         return say("Nothing is held back by chance, so nothing can become measured: advice.hold_back in company.yaml.")
-    return _trial(language, f, every, share)
+    needed = _more(language, f, every.more_needed, share) if every.more_needed else ""
+    return f"{_trial(language, f, every)} {needed}".strip()
 
 
-def _trial(language: Language, f: Formats, trial: Trial | None, share: float) -> str:
+def _trial(language: Language, f: Formats, trial: Trial | None) -> str:
     say = language.say
     if trial is None:
         return ""
@@ -221,12 +241,28 @@ def _trial(language: Language, f: Formats, trial: Trial | None, share: float) ->
     if trial.found.half < float("inf"):
         span = _with_span(f, Range(trial.found.mean, trial.found.low, trial.found.high))
         said += " " + say("Shown less held back: {span}.", span=span)
-    if trial.more_needed:
-        about = f.number(float(f"{trial.more_needed:.2g}"))
-        said += " " + say("To be measured it takes about {n} more outcomes.", n=about)
-        if 0 < share < 0.5:
-            said += " " + say("A larger share held back needs fewer.")
     return said
+
+
+def _more(language: Language, f: Formats, outcomes: int, share: float) -> str:
+    said = language.say("To be measured it takes about {n} more outcomes.", n=f.number(rounded(outcomes)))
+    return said + " " + language.say("A larger share held back needs fewer.") if 0 < share < 0.5 else said
+
+
+def _needs(language: Language, f: Formats, told: Told, share: float) -> str:
+    """What would make it 'measured'; empty where it is."""
+    say, n = language.say, f.number(rounded(told.more_needed))
+    return {
+        "nothing": "",
+        "no_choice": say("Nothing can measure it: it comes with the move to the next stage."),
+        "control": say("Never: it is not suggested, so none is held back."),
+        "off": say("Nothing is held back by chance, so nothing can become measured: advice.hold_back in company.yaml."),
+        "not_drawn": say(
+            "It was not suggested yet. It takes about {n} outcomes of suggestions, some of them held back by chance.",
+            n=n,
+        ),
+        "outcomes": _more(language, f, told.more_needed, share),
+    }[told.needs]
 
 
 def _compared(language: Language, compared: str) -> str:

@@ -67,6 +67,8 @@ class EffectOut(BaseModel):
     shares: dict[str, float | None]
     parts: list[PartOut]
     trial: TrialOut | None
+    to_be_measured: Annotated[str, Field(description="What would make it 'measured'; empty where it is.")]
+    more_needed: Annotated[int, Field(description="About how many more outcomes that takes; 0: no number.")]
 
 
 class EffectsOut(BaseModel):

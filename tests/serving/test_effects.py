@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from models.effects import SEGMENT_COLUMNS
 from models.win import WinModel
 from serving.cli import app
-from serving.effects import REASONS
+from serving.effects import NEEDS, REASONS
 from serving.holdback import hold_back
 from serving.home import Home
 from serving.store import Store
@@ -27,6 +27,7 @@ MEANS = (
     "plain linear trees adjusted everyone trimmed placebo_now placebo_later answers_now answers_later permuted "
     "without_contacts landmark"
 ).split()
+CHECKS = "placebo_now placebo_later answers_now answers_later permuted without_contacts landmark".split()
 
 
 def line(action, part="first", **values):
@@ -52,6 +53,14 @@ TABLES = {
             line("call", plain=0.09),
             unknown("call", "again"),
             unknown("proposal", reason="process_step"),
+            # Not above 0 by itself: placebos and checks were not made.
+            line(
+                "email",
+                basis="association",
+                reason="looks_lower",
+                placebo_share=0.0,
+                **{f"{name}{end}": NAN for name in CHECKS for end in ("", "_se")},
+            ),
             line("note", basis="association", reason="holds_zero", control=True, corrected=0.0, low=-0.02, high=0.02),
         ]
     ),
@@ -101,7 +110,7 @@ def test_the_api_tells_each_effect_with_its_ranges_and_why(measured):
     with measured.client(ADMIN) as client:
         told = client.get("/effects").json()
     assert (told["horizon_weeks"], told["hold_back"], told["until"]) == (18, 0.1, "2026-03-01T00:00:00Z")
-    call, again, proposal, note = told["effects"]
+    call, again, proposal, email, note = told["effects"]
     assert (call["action"], call["part"], call["basis"]) == ("call", "first", "adjusted")
     assert call["why"] == REASONS["passed"]
     # 1.645 errors of .01 to either side; the corrected one brings its own allowance.
@@ -112,6 +121,30 @@ def test_the_api_tells_each_effect_with_its_ranges_and_why(measured):
     assert again["shares"]["overlap"] is None
     assert (proposal["basis"], proposal["why"]) == ("none", REASONS["process_step"])
     assert note["control"]
+    assert (call["shares"]["placebo_share"], email["shares"]["placebo_share"]) == (0.2, None)
+
+
+def test_the_api_tells_what_would_make_each_measured(measured):
+    with measured.client(ADMIN) as client:
+        told = client.get("/effects").json()
+    call, _, proposal, email, note = told["effects"]
+    assert call["more_needed"] == call["trial"]["more_needed"]
+    # To two figures: 21,800 and some.
+    assert call["to_be_measured"] == "To be measured it takes about 22,000 more outcomes."
+    # Never drawn: as many as at the start, which six draws without an outcome do not change.
+    assert email["more_needed"] == call["more_needed"]
+    assert email["to_be_measured"].startswith("It was not suggested yet. It takes about 22,000 outcomes")
+    assert (proposal["to_be_measured"], proposal["more_needed"]) == (NEEDS["no_choice"], 0)
+    assert (note["to_be_measured"], note["more_needed"]) == (NEEDS["control"], 0)
+
+
+def test_where_nothing_is_held_back_the_setting_is_named(measured):
+    from serving.effects import _needs
+
+    row = line("call")
+    assert _needs(row, None, 0.0, proved=False) == ("off", 0)
+    assert _needs(row, None, 0.1, proved=True) == ("nothing", 0)
+    assert "advice.hold_back in company.yaml" in NEEDS["off"]
 
 
 def test_the_api_tells_how_far_chance_is(measured):
@@ -133,7 +166,20 @@ def test_the_page_shows_claims_first_and_says_what_is_missing(measured):
     assert "+1.4 to +6.6" in text
     assert "Whether it helps again is not known; it is not suggested again." in text
     assert "Part of moving to the next stage" in text
+    assert "Not known yet: it takes 100 weeks, 50 deals and 20 causes with it." in text
     assert "more outcomes" in text
+    # What the range lies about stands before it: .04, not the adjusted .05.
+    assert '<td class="num">+4.0</td><td class="num breaks">+1.4 to +6.6</td>' in text
+
+
+def test_what_was_not_worked_out_is_not_listed(measured):
+    text = page(measured.address)
+    call, email = (text.split(f'id="{name}-first"')[1].split("</tr>")[0] for name in ("call", "email"))
+    for name in ("Action shuffled", "Taken off for it", "Still open at the week&#39;s end"):
+        assert name in call
+        assert name not in email
+    assert "Boosted trees" in email
+    assert "It was not suggested yet." in email
 
 
 def test_the_page_in_chinese(measured):
@@ -147,6 +193,20 @@ def test_every_reason_has_words_on_the_page():
     from serving.pages.effects import _why
 
     assert all(_why(language("en"), code) == sentence for code, sentence in REASONS.items())
+
+
+def test_the_verb_shows_all_that_figures_rest_on(measured, capsys):
+    from serving.cli.learn import _show_effects
+    from serving.effects import report
+
+    view, company = measured.home.lake.view(), measured.home.company()
+    _show_effects(report(view, company, measured.store, tracking=measured.home.tracking))
+    said = capsys.readouterr().out
+    assert "call\tno\t400\t350\t+9.0\t+5.0\t+4.0\t+1.4 to +6.6\tadjusted\t" in said
+    # Both learners, four placebos, shuffled; overlap, weeks with a move, taken off.
+    assert "call\tno" + "\t+5.0" * 7 + "\t90%\t30%\t20%\n" in said
+    assert "email\tno\t+5.0\t+5.0" + "\t" * 5 + "\t90%\t30%\t\n" in said
+    assert "proposal\tNothing can measure it" in said
 
 
 def test_without_effects_the_page_says_how_to_measure_them(tmp_path):
