@@ -14,9 +14,11 @@ import pyarrow as pa
 
 from crm.company import Company
 from crm.lake import View, connect
+from features.catalogue import Feature
 from models.actions import PAUSE, Action, values
 from models.coaching_duties import Duty, duties
-from models.coaching_evidence import Evidence, Randomised, evidence_for
+from models.coaching_evidence import LEAST, Evidence, Randomised, evidence_for
+from models.coaching_words import Pull, actionable, nothing_known, pulled_down, pulls_of, rests_on
 from models.effects import Effects
 from models.effects_history import past_of
 from models.effects_rows import DAY, since_last
@@ -32,7 +34,6 @@ COLUMNS = (
 ).split()
 _BIAS = 0.02
 _Z90 = 1.645
-_LEAST = 0.001  # a smaller gain is not worth a line
 _PROCESS_STEP = 0.9
 _PROCESS_ROWS = 100
 _HOPELESS = 0.5  # of the median chance
@@ -79,9 +80,26 @@ class _Gains:
             return "association"
         return "measured" if self.evidence.measured else "adjusted"
 
-    def place(self, row: int) -> tuple[bool, float]:
-        """Sorts best first; what is only seen together comes after all else."""
-        return self.basis(row) == "association", -self.uplift[row]
+    def tier(self, row: int) -> int:
+        """0: chance or history speaks for it on this deal; 1: history leans to it; 2: it is only seen together."""
+        found = self.evidence
+        if found is None or not (found.holds[row] or found.speaks[row] or found.leans[row]):
+            return 2
+        return 1 if found.leans[row] else 0
+
+    def place(self, row: int) -> tuple[int, float]:
+        """Sorts best first: what there is more ground for, then what is believed to bring more."""
+        return self.tier(row), -self.uplift[row]
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What lines are written from beside the figures: the pulls on each deal, features, horizon, an hour's cost."""
+
+    pulls: Mapping[str, Mapping[str, Pull]]
+    features: Mapping[str, Feature]
+    weeks: int
+    hour_cost: float
 
 
 def advise(
@@ -94,6 +112,7 @@ def advise(
     effects: Effects | None = None,
     randomised: Mapping[str, Randomised] = MappingProxyType({}),
     not_again: Collection[tuple[str, str]] = frozenset(),
+    reasons: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """At most three next steps a deal, best first.
 
@@ -115,6 +134,9 @@ def advise(
         By step, what suggestions held back by chance say.
     not_again : collection of (deal_id, step)
         What people did, put off or called wrong: not suggested.
+    reasons : DataFrame, optional
+        What the deals' chances are made of: entity_id, feature, value, contribution. Where a feature that a step
+        changes takes from a deal's chance, the step says so.
 
     Returns
     -------
@@ -145,7 +167,8 @@ def advise(
     owed = duties(X, view, at)
     due = {deal: [d for d in each if (deal, d.action.name) not in not_again] for deal, each in owed.items()}
     weeks = company_horizon(company, win)
-    return _table(_ranked(X, gains, chance, weeks, due, company.advice.hour_cost), at)
+    told = _Told(pulls_of(reasons), actionable(company), weeks, company.advice.hour_cost)
+    return _table(_ranked(X, gains, chance, due, told), at)
 
 
 def shrunk(difference: Floats, trial: Randomised | None = None) -> tuple[Floats, Floats, Floats]:
@@ -164,7 +187,7 @@ def shrunk(difference: Floats, trial: Randomised | None = None) -> tuple[Floats,
         middle, weight = np.array([b.mean for b in both]), np.array([1 / b.variance for b in both])
     half = _Z90 / np.sqrt(weight)
     if trial is not None:
-        half = np.maximum(half, np.abs(middle) + _LEAST)
+        half = np.maximum(half, np.abs(middle) + LEAST)
     return middle, middle - half, middle + half
 
 
@@ -191,7 +214,8 @@ def _gains(
     uplift, low, high = shrunk(difference, trial)
     if evidence is not None:
         own = ((evidence.uplift, uplift), (evidence.low, low), (evidence.high, high))
-        uplift, low, high = (np.where(evidence.holds, found, seen) for found, seen in own)
+        told = evidence.holds | evidence.speaks | evidence.leans
+        uplift, low, high = (np.where(told, found, seen) for found, seen in own)
     return _Gains(action, fits, uplift, low, high, contact, evidence)
 
 
@@ -205,33 +229,31 @@ def _just_done(
 
 
 def _ranked(
-    X: pd.DataFrame, gains: list[_Gains], chance: Floats, weeks: int, due: Mapping[str, list[Duty]], hour_cost: float
+    X: pd.DataFrame, gains: list[_Gains], chance: Floats, due: Mapping[str, list[Duty]], told: _Told
 ) -> list[dict[str, object]]:
     amount = _amount(X)
     low = chance < _HOPELESS * np.median(chance)
     lines: list[dict[str, object]] = []
-    for row, deal in enumerate(X["deal_id"]):
-        best = sorted((g for g in gains if g.fits[row] and g.uplift[row] >= _LEAST), key=lambda g: g.place(row))
-        shown = _distinct(best, row)[:MOST]
+    ranked = [
+        sorted((g for g in gains if g.fits[row] and g.uplift[row] >= LEAST), key=lambda g: g.place(row))
+        for row in range(len(X))
+    ]
+    best_tier = min((best[0].tier(row) for row, best in enumerate(ranked) if best), default=0)
+    for row, (deal, best) in enumerate(zip(X["deal_id"], ranked, strict=True)):
+        # Where there is ground for some step in the company, one with less of it may follow but never leads.
+        leads = bool(best) and best[0].tier(row) == best_tier
+        shown = _distinct(best, row)[:MOST] if leads else []
         owed = due.get(deal, [])[: MOST - len(shown)]
-        lines += [
-            _line(deal, rank, gain, row, amount[row], weeks, hour_cost) for rank, gain in enumerate(shown, start=1)
-        ]
+        lines += [_line(deal, rank, gain, row, amount[row], told) for rank, gain in enumerate(shown, start=1)]
         lines += [_duty_line(deal, rank, duty) for rank, duty in enumerate(owed, start=len(shown) + 1)]
-        if not shown and not owed and low[row] and gains:
+        if not best and not owed and low[row] and gains:
             said = [{"en": PAUSE.why_en, "zh": PAUSE.why_zh}]
             lines.append(_cells(deal, 1, PAUSE, _nothing_known(), said, None, 0.0))
     return lines
 
 
 def _duty_line(deal: str, rank: int, duty: Duty) -> dict[str, object]:
-    said = [
-        duty.why,
-        {
-            "en": "Not seen together with winning or losing: nothing is known of what it brings.",
-            "zh": "未见与赢单或输单同时出现：其作用尚不清楚。",
-        },
-    ]
+    said = [duty.why, nothing_known()]
     return _cells(deal, rank, duty.action, _nothing_known(), said, None, 0.0) | {"colleague_id": duty.colleague}
 
 
@@ -249,32 +271,17 @@ def _distinct(best: list[_Gains], row: int) -> list[_Gains]:
     return kept
 
 
-def _line(
-    deal: str, rank: int, gain: _Gains, row: int, amount: float, weeks: int, hour_cost: float
-) -> dict[str, object]:
+def _line(deal: str, rank: int, gain: _Gains, row: int, amount: float, told: _Told) -> dict[str, object]:
     figures = (float(gain.uplift[row]), float(gain.low[row]), float(gain.high[row]))
-    said = [{"en": gain.action.why_en, "zh": gain.action.why_zh}, _rests_on(gain, row, weeks)]
-    value = figures[0] * amount - gain.action.effort_hours * hour_cost
-    return _cells(deal, rank, gain.action, figures, said, gain.contact[row], value, gain.basis(row))
-
-
-def _rests_on(gain: _Gains, row: int, weeks: int) -> dict[str, str]:
-    basis = gain.basis(row)
-    if basis == "association":
-        return {
-            "en": f"Seen together with being won within {weeks} weeks; not proof that the step brings it about.",
-            "zh": f"与{weeks}周内赢单同时出现；这并不证明该步骤会带来赢单。",
-        }
-    if basis == "measured":
-        return {
-            "en": "Where chance let this suggestion be shown, deals were won more often than where it was held back.",
-            "zh": "随机决定是否显示该建议：显示的商机比未显示的更常赢单。",
-        }
-    deals = int(gain.evidence.deals[row]) if gain.evidence else 0
-    return {
-        "en": f"{deals:,} past deals with this step were won more often than like deals without it; not a trial.",
-        "zh": f"过去有该步骤的{deals:,}个商机，比情况相近但没有该步骤的商机更常赢单；这不是随机试验。",
-    }
+    action, basis, spoken = gain.action, gain.basis(row), gain.tier(row) < 2
+    deals, weeks = (int(gain.evidence.deals[row]), gain.evidence.weeks) if gain.evidence else (0, 0)
+    said = [
+        {"en": action.why_en, "zh": action.why_zh},
+        *pulled_down(action, told.pulls.get(deal, {}), told.features),
+        rests_on(basis, spoken=spoken, deals=deals, weeks=(spoken and weeks) or told.weeks),
+    ]
+    value = figures[0] * amount - action.effort_hours * told.hour_cost
+    return _cells(deal, rank, action, figures, said, gain.contact[row], value, basis)
 
 
 def _cells(

@@ -32,6 +32,7 @@ def advice_for(
     company: Company,
     as_of: pd.Timestamp,
     effects: Effects | None,
+    reasons: pd.DataFrame | None,
     issued: bool,
 ) -> pd.DataFrame:
     """Suggestions for open deals, with the model's version.
@@ -44,13 +45,15 @@ def advice_for(
         `deal_id` and `win_probability` as forecast.
     store : Store, optional
         The home's store where it is open already.
+    reasons : DataFrame, optional
+        What the deals' chances are made of, as they are kept.
     issued : bool
         Whether they will be shown to people: then chance holds some back, and what it said so far counts. Suggestions
         of a past moment are only looked at.
     """
     from models.coaching import advise
 
-    known = {"view": view, "company": company, "as_of": as_of}
+    known = {"view": view, "company": company, "as_of": as_of, "reasons": reasons}
     if not issued:
         found = advise(X, champion.model, **known, effects=effects)
         return found.assign(model_version=champion.version)

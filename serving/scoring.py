@@ -297,7 +297,7 @@ def _advise(run: _Run, X: pd.DataFrame, champion: registry.Champion, store: Stor
 
     run.frames["advice"] = advice_for(
         X, champion, run.frames["deals"], home=run.home, store=store, view=run.view, company=run.company,
-        as_of=run.as_of, effects=run.effects, issued=issued,
+        as_of=run.as_of, effects=run.effects, reasons=run.reasons[0] if run.reasons else None, issued=issued,
     )  # fmt: skip
 
 

@@ -32,6 +32,7 @@ class Step(NamedTuple):
     what: str
     whom: str
     effect: str
+    value: str
     basis: str
     basis_name: str
     basis_help: str
@@ -169,13 +170,22 @@ def _step(desk: Desk, row: dict[str, Any], answers: dict[str, str]) -> Step:
             points=f.points(number(row["expected_uplift"]), 1),
             range=_decimals(f, row["uplift_low"], row["uplift_high"]),
         ),
+        value=_value(desk, row),
         basis=str(row["basis"]),
         basis_name=name,
         basis_help=help_text,
-        reasons=words.both(desk.language, row["reasons"])[:2],
+        reasons=words.both(desk.language, row["reasons"])[:3],
         said=words.answered(desk.language, answer, wrong=say("You said: wrong. It does not come again for this deal.")),
         ask_more=answer == "done",
     )
+
+
+def _value(desk: Desk, row: dict[str, Any]) -> str:
+    """What it is expected to bring; nothing where nothing is known of what it changes."""
+    value = number(row.get("expected_value"))
+    if value is None or not number(row["expected_uplift"]):
+        return ""
+    return desk.language.say("expected value {money}", money=desk.formats.money(value))
 
 
 def _whom(desk: Desk, row: dict[str, Any]) -> str:

@@ -118,7 +118,7 @@ def test_what_was_measured_comes_before_what_is_only_seen_together(win):
     assert (first["action"], first["basis"]) == ("call", "adjusted")
     assert (second["action"], second["basis"]) == ("demo", "association")
     said = json.loads(first["reasons"])[1]
-    assert said["en"].startswith("300 past deals with this step were won more often than like deals without it")
+    assert said["en"].startswith("300 past deals with this step were won more often within 26 weeks than like deals")
     assert "300" in said["zh"]
 
 
@@ -136,3 +136,50 @@ def test_chance_that_proves_nothing_pulls_an_association_but_its_interval_holds_
     assert line["basis"] == "association"
     assert line["expected_uplift"] < plain["expected_uplift"]
     assert line["uplift_low"] < 0 < line["uplift_high"]
+
+
+def test_history_that_proves_nothing_still_speaks_for_a_step_where_helping_is_fairly_sure():
+    # .06 with variance .02^2 + .02^2: mean .0318 and sd .0206, so helping is .94 likely; .015 gives .0079 and .65.
+    unproven = claim(basis="association", reason="holds_zero")
+    call = evidence(effects(unproven))["call"]
+    assert (call.holds.tolist(), call.speaks.tolist()) == ([False, False], [True, True])
+    assert (call.low < 0).all()
+    assert (call.high > 0).all()
+    assert call.uplift == pytest.approx([0.06 * 1250 / (1250 + 1 / 0.0009)] * 2)
+    assert not evidence(effects({**unproven, "corrected": 0.015}))["call"].speaks.any()
+    # Nothing shows soon how customers take it: all of it may be hidden interest, .02^2 + .02^2 + .06^2 of variance.
+    blind = {**unproven, "placebo_now": float("nan"), "answers_now": float("nan")}
+    doubtful = evidence(effects(blind))["call"]
+    assert (doubtful.speaks.tolist(), doubtful.leans.tolist()) == ([False, False], [True, True])
+    assert evidence(effects({**unproven, "reason": "near_stage"})) == {}
+
+
+def test_stages_in_which_a_step_was_not_taken_ask_for_more():
+    X = deals(stage=["Qualify", "Propose"])
+    call = evidence(effects(claim()), X)["call"]
+    assert (call.holds.tolist(), call.speaks.tolist()) == ([True, False], [False, True])
+    # There the prior's .03^2 is added to the variance of .0008.
+    assert call.uplift[1] / call.uplift[0] == pytest.approx((1 / (1 + 0.0017 / 0.0009)) / (1 / (1 + 0.0008 / 0.0009)))
+    # .03 gives .0159 with sd .0206, which is .78 likely: too little to speak for it where it is not claimed.
+    weak = evidence(effects(claim(corrected=0.03)), X)["call"]
+    assert (weak.holds.tolist(), weak.speaks.tolist()) == ([True, False], [False, False])
+
+
+def test_where_history_speaks_for_a_step_no_other_leads(win):
+    spoken = effects(claim(basis="association", reason="holds_zero"))
+    table = coach(win, effects=spoken)
+    lines = table[table["deal_id"] == "d1"]
+    assert lines["action"].tolist()[:2] == ["call", "demo"]
+    assert set(lines["basis"]) == {"association"}
+    assert "chance or the customers' own interest may explain that" in lines["reasons"].iloc[0]
+    assert (lines["uplift_low"] < 0).all()
+    # d2 was called before: history speaks for nothing there, and a demo that is only seen together does not lead.
+    before = an_activity(kind="call", deal_id="d2", occurred_at="2026-01-02T10:00:00Z")
+    view = view_of(deals=[a_deal("d1"), a_deal("d2")], activities=[before])
+    found = advise(deals(), win, view=view, company=Company(), as_of=AS_OF, effects=spoken)
+    assert set(found["deal_id"]) == {"d1"}
+    # Where it only leans to a step, that one leads; where it does not, what is seen together is all there is.
+    leaning = effects(claim(basis="association", reason="holds_zero", corrected=0.01))
+    assert coach(win, effects=leaning)["action"].iloc[0] == "call"
+    silent = effects(claim(basis="association", reason="holds_zero", corrected=0.0))
+    assert coach(win, effects=silent)["action"].iloc[0] == "demo"
