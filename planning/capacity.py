@@ -42,7 +42,11 @@ class NoSuchMethod(BadInput):
     """A way of splitting is not known, or a mixture names none."""
 
     def __init__(self, method: str) -> None:
-        super().__init__(f"'{method}' is no way to split. Take one of {', '.join(METHODS)}; a blend needs shares.")
+        super().__init__(
+            "'{method}' is no way to split. Take one of {methods}; a blend needs shares.",
+            method=method,
+            methods=", ".join(METHODS),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,17 @@ class PinsDoNotFit(BadInput):
 
     def __init__(self, rest: Decimal) -> None:
         number = f"{abs(rest).normalize():f}"
-        what = (
-            f"{number} more than the target" if rest < 0 else f"{number} less than the target, and nobody else is left"
-        )
-        super().__init__(f"The numbers fixed by hand sum to {what}. Change one of them, or the target.")
+        if rest < 0:
+            super().__init__(
+                "The numbers fixed by hand sum to {number} more than the target. Change one of them, or the target.",
+                number=number,
+            )
+        else:
+            super().__init__(
+                "The numbers fixed by hand sum to {number} less than the target, and nobody else is left. Change one "
+                "of them, or the target.",
+                number=number,
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,8 +46,10 @@ class OddsRatio:
         """Check the range."""
         if not 0 < self.low <= self.high or not np.isfinite(self.high):
             raise BadLever(
-                f"odds: the range {self.low:g} to {self.high:g} cannot be. Give two numbers above 0, the lower first; "
-                "1 is no effect."
+                "odds: the range {low:g} to {high:g} cannot be. Give two numbers above 0, the lower first; 1 is no "
+                "effect.",
+                low=self.low,
+                high=self.high,
             )
 
     @property

@@ -26,7 +26,7 @@ class NoSuchReport(NotFound):
     """There is no report of that name."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"There is no report '{name[:80]}'. Known: {', '.join(REPORTS)}.")
+        super().__init__("There is no report '{name}'. Known: {reports}.", name=name[:80], reports=", ".join(REPORTS))
 
 
 class NoSuchTable(NotFound):
@@ -34,7 +34,9 @@ class NoSuchTable(NotFound):
 
     def __init__(self, report: Report, table: str) -> None:
         known = ", ".join(t.name for t in report.tables)
-        super().__init__(f"The report {report.name} has no table '{table[:80]}'. Known: {known}.")
+        super().__init__(
+            "The report {name} has no table '{table}'. Known: {known}.", name=report.name, table=table[:80], known=known
+        )
 
 
 def report(name: str, sales: Sales, window: Window) -> Report:

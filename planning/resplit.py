@@ -172,7 +172,11 @@ def check_left_out(found: Resplit, without: Sequence[str]) -> None:
     known = [change.key for change in found.found]
     if unknown := [key for key in without if key not in known]:
         keys = ", ".join(f"'{key}'" for key in known) or "none"
-        raise BadStaffChange(f"without: there is no change '{unknown[0][:80]}' in this period. Changes: {keys}.")
+        raise BadStaffChange(
+            "without: there is no change '{unknown}' in this period. Changes: {keys}.",
+            unknown=unknown[0][:80],
+            keys=keys,
+        )
 
 
 def staff_changes(plan: Plan, goal: Goal) -> list[StaffChange]:
@@ -304,20 +308,24 @@ def _complete(plan: Plan, goal: Goal, one: StaffChange) -> StaffChange:
     """A change that was typed in, with the team that somebody leaves."""
     people = {person.rep_id for person in plan.people}
     if one.rep_id not in people:
-        raise BadStaffChange(f"rep_id: there is nobody '{one.rep_id[:80]}'. Give a rep_id of the table reps.")
+        raise BadStaffChange(
+            "rep_id: there is nobody '{rep_id}'. Give a rep_id of the table reps.", rep_id=one.rep_id[:80]
+        )
     if not _inside(goal, one.day):
         raise BadStaffChange(
-            f"day: {one.day} is not within the goal's period, {goal.start} to {goal.end} (exclusive). Give a day "
-            "after its first."
+            "day: {day} is not within the goal's period, {start} to {end} (exclusive). Give a day after its first.",
+            day=one.day,
+            start=goal.start,
+            end=goal.end,
         )
     if one.what != "leaves" and one.to_team not in plan.facts.below:
-        raise BadStaffChange(f"to_team: there is no team '{str(one.to_team)[:80]}'. Give a team_id.")
+        raise BadStaffChange("to_team: there is no team '{to_team}'. Give a team_id.", to_team=str(one.to_team)[:80])
     if one.what == "joins":
         return replace(one, team_id=None)
     before = teams_on(plan.view, goal.start)
     team = one.team_id or before.get(one.rep_id) or plan.facts.team_of.get(one.rep_id)
     if team is None:
-        raise BadStaffChange(f"rep_id: '{one.rep_id[:80]}' is in no team that could be left.")
+        raise BadStaffChange("rep_id: '{rep_id}' is in no team that could be left.", rep_id=one.rep_id[:80])
     return replace(one, team_id=team, to_team=None if one.what == "leaves" else one.to_team)
 
 

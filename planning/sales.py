@@ -51,7 +51,9 @@ class NoSuchPeriod(BadInput):
     """A report is asked for a period that is not known."""
 
     def __init__(self, period: str) -> None:
-        super().__init__(f"period: '{period}' is not known. Take one of {', '.join(PERIODS)}.")
+        super().__init__(
+            "period: '{period}' is not known. Take one of {periods}.", period=period, periods=", ".join(PERIODS)
+        )
 
 
 @dataclass(frozen=True, slots=True)

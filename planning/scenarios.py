@@ -113,7 +113,11 @@ class Base:
             If there is no such team.
         """
         if team_id not in self.teams:
-            raise BadLever(f"team: there is no team '{team_id[:80]}'. Known: {', '.join(sorted(self.teams)[:12])}.")
+            raise BadLever(
+                "team: there is no team '{team_id}'. Known: {teams}.",
+                team_id=team_id[:80],
+                teams=", ".join(sorted(self.teams)[:12]),
+            )
         return self.teams[team_id]
 
 
@@ -280,7 +284,9 @@ def _apply(lever: Lever, base: Base, plan: _Effect, rng: np.random.Generator) ->
 
 def _promote(lever: Promotion, base: Base, plan: _Effect, rng: np.random.Generator) -> None:
     if not 0 <= lever.discount < 1:
-        raise BadLever(f"discount: {lever.discount:g} cannot be. Give a share from 0 to below 1, such as 0.05.")
+        raise BadLever(
+            "discount: {discount:g} cannot be. Give a share from 0 to below 1, such as 0.05.", discount=lever.discount
+        )
     deals, during = base.inputs.deals, base.weight(lever.start, lever.end)
     mask = np.ones(len(deals), dtype=bool)
     if lever.product_id is not None:
@@ -305,7 +311,12 @@ def _move(lever: MoveCapacity, base: Base, plan: _Effect) -> None:
     for team, step in ((lever.from_team, -lever.people), (lever.to_team, lever.people)):
         have = _capacity(base, team)
         if have + step < 0:
-            raise BadLever(f"people: team {team} has {have:g}, and {lever.people:g} shall go. Give fewer.")
+            raise BadLever(
+                "people: team {team} has {have:g}, and {people:g} shall go. Give fewer.",
+                team=team,
+                have=have,
+                people=lever.people,
+            )
         _scale(base, plan, team, capacity_factor(have, have + step), base.weight(lever.start))
     plan.basis["assumption"] = None
 
@@ -322,7 +333,7 @@ def _hire(lever: Hire, base: Base, plan: _Effect) -> None:
 def _leave(lever: Leave, base: Base, plan: _Effect) -> None:
     people = base.inputs.people
     if lever.rep_id not in people.place:
-        raise BadLever(f"rep_id: there is nobody '{lever.rep_id[:80]}'. Give a rep_id.")
+        raise BadLever("rep_id: there is nobody '{rep_id}'. Give a rep_id.", rep_id=lever.rep_id[:80])
     place = people.place[lever.rep_id]
     plan.scale_new([place], 1 - base.weight(lever.start))
     own = base.inputs.credit[[place]].toarray()[0]
@@ -354,9 +365,9 @@ def _colleagues(base: Base, place: int) -> list[str]:
 def _hand_over(deal_id: str, rep_id: str, base: Base, plan: _Effect) -> None:
     place, names = base.inputs.people.place, base.inputs.deals["deal_id"].tolist()
     if rep_id not in place:
-        raise BadLever(f"rep_id: there is nobody '{rep_id[:80]}'. Give a rep_id.")
+        raise BadLever("rep_id: there is nobody '{rep_id}'. Give a rep_id.", rep_id=rep_id[:80])
     if deal_id not in names:
-        raise BadLever(f"deal_id: there is no open deal '{deal_id[:80]}'. Give one that is open.")
+        raise BadLever("deal_id: there is no open deal '{deal_id}'. Give one that is open.", deal_id=deal_id[:80])
     deal = names.index(deal_id)
     plan.owner[deal] = place[rep_id]
     _keep(plan, deal, float(handed_over(1.0, base.fit(deal_id, rep_id))))
@@ -371,11 +382,15 @@ def _keep(plan: _Effect, deal: int, factor: float) -> None:
 
 def _retarget(lever: Retarget, base: Base, plan: _Effect) -> None:
     if not 0 <= lever.share <= 1:
-        raise BadLever(f"share: {lever.share:g} cannot be. Give a share of the deals made, from 0 to 1.")
+        raise BadLever("share: {share:g} cannot be. Give a share of the deals made, from 0 to 1.", share=lever.share)
     made = base.mix.made.get(lever.segment)
     if made is None:
         known = ", ".join(sorted(base.mix.made)) or "none"
-        raise BadLever(f"segment: no deal of '{lever.segment[:80]}' was made in the last year. Known: {known}.")
+        raise BadLever(
+            "segment: no deal of '{segment}' was made in the last year. Known: {known}.",
+            segment=lever.segment[:80],
+            known=known,
+        )
     factor, during = retargeted(base.mix.share(None, lever.segment), made, lever.share), base.weight(lever.start)
     if factor != 1.0:
         plan.scale_new(range(plan.shape[1]), 1 + (factor - 1) * during)

@@ -32,16 +32,30 @@ _MAXIMUM = 4  # like periods that history looks back on
 class NoGoal(NotFound):
     """No goal is there to be split or followed."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"There is no goal {what}. Import the table goals, or name another: bellwether plan goals.")
+    def __init__(self, goal_id: str | None = None) -> None:
+        if goal_id is None:
+            super().__init__(
+                "There is no goal of the company for bookings. Import the table goals, or name another: bellwether "
+                "plan goals."
+            )
+        else:
+            super().__init__(
+                "There is no goal '{goal_id}' of company or team that adds up. Import the table goals, or name "
+                "another: bellwether plan goals.",
+                goal_id=goal_id,
+            )
 
 
 class NotInSplit(NotFound):
     """A number is fixed for somebody who takes no part in the split."""
 
     def __init__(self, name: str, goal_id: str) -> None:
-        super().__init__(f"'{name}' has a fixed number, but takes no part in the split of goal {goal_id}. Give a team "
-                         "or person below it who carries a target.")  # fmt: skip
+        super().__init__(
+            "'{name}' has a fixed number, but takes no part in the split of goal {goal_id}. Give a team or "
+            "person below it who carries a target.",
+            name=name,
+            goal_id=goal_id,
+        )
 
 
 def cascade_table(
@@ -127,7 +141,7 @@ def goal_to_split(plan: Plan, goal_id: str | None) -> Goal:
         mine = [g for g in plan.running if g.owner_kind == COMPANY and g.metric == "bookings" and not g.scope]
         found = sorted(mine, key=lambda g: (g.end - g.start, g.goal_id))
     if not found or not found[0].target or found[0].metric not in SUMS:
-        raise NoGoal(f"'{goal_id}' of company or team that adds up" if goal_id else "of the company for bookings")
+        raise NoGoal(goal_id or None)
     return found[0]
 
 

@@ -20,8 +20,12 @@ class NoWeight(BadInput):
 
     def __init__(self, total: Decimal, who: Iterable[str]) -> None:
         names = ", ".join(sorted(who)) or "nobody"
-        super().__init__(f"{total} cannot be split over {names}: no weight is above 0. Choose another method, or fix "
-                         "the numbers by hand.")  # fmt: skip
+        super().__init__(
+            "{total} cannot be split over {names}: no weight is above 0. Choose another method, or fix the "
+            "numbers by hand.",
+            total=total,
+            names=names,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,14 +31,20 @@ class NotYours(NotAllowed):
     """The viewer's role does not allow it."""
 
     def __init__(self, role: str, *needed: str) -> None:
-        super().__init__(f"This needs the role {' or '.join(needed)}, and yours is {role}. Ask an administrator.")
+        super().__init__(
+            "This needs the role {needed}, and yours is {role}. Ask an administrator.",
+            needed=" or ".join(needed),
+            role=role,
+        )
 
 
 class ScopeMissing(NotAllowed):
     """The token was made for less."""
 
     def __init__(self, scope: str) -> None:
-        super().__init__(f"This token lacks the scope '{scope}'. Make one that has it, or sign in yourself.")
+        super().__init__(
+            "This token lacks the scope '{scope}'. Make one that has it, or sign in yourself.", scope=scope
+        )
 
 
 class SessionNeeded(NotAllowed):

@@ -77,7 +77,7 @@ def typed(text: str) -> float | None:
     except ValueError:
         value = -1.0
     if not 0 <= value <= _MOST:
-        raise NoNumber(f"The call is '{text}'. Give a number from 0 up, such as 250000.")
+        raise NoNumber("The call is '{text}'. Give a number from 0 up, such as 250000.", text=text)
     return value
 
 

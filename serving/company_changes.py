@@ -65,7 +65,7 @@ def change_setting(home: Home, store: Store, key: str, typed: str, *, who: str) 
         If the value does not fit.
     """
     if key not in EDITABLE:
-        raise NotHere(f"'{key}' is not changed here. Change it in company.yaml, then train anew.")
+        raise NotHere("'{key}' is not changed here. Change it in company.yaml, then train anew.", key=key)
     try:
         value = EDITABLE[key](typed.strip())
     except ValueError:

@@ -31,7 +31,8 @@ class NoSuchPlan(NotFound):
 
     def __init__(self, plan_id: int) -> None:
         super().__init__(
-            f"There is no contingency plan {plan_id} that you can see. The list is at /api/v1/risks/plans."
+            "There is no contingency plan {plan_id} that you can see. The list is at /api/v1/risks/plans.",
+            plan_id=plan_id,
         )
 
 
@@ -39,14 +40,18 @@ class NoSuchStep(NotFound):
     """A plan has no such step."""
 
     def __init__(self, plan_id: int, place: int) -> None:
-        super().__init__(f"Plan {plan_id} has no step {place}.")
+        super().__init__("Plan {plan_id} has no step {place}.", plan_id=plan_id, place=place)
 
 
 class BadStepState(BadInput):
     """A step cannot be set to this."""
 
     def __init__(self, state: str) -> None:
-        super().__init__(f"state: '{state}' is none of a step's. Take one of {', '.join(STEP_STATES)}.")
+        super().__init__(
+            "state: '{state}' is none of a step's. Take one of {step_states}.",
+            state=state,
+            step_states=", ".join(STEP_STATES),
+        )
 
 
 @dataclass(frozen=True)
@@ -152,7 +157,9 @@ class Plans:
                 ContingencyPlan.state == "started",
             )  # fmt: skip
             if there := session.scalars(same).first():
-                raise BadRiskChange(f"Plan {there.plan_id} for this runs already: /risks/plans/{there.plan_id}.")
+                raise BadRiskChange(
+                    "Plan {plan_id} for this runs already: /risks/plans/{plan_id}.", plan_id=there.plan_id
+                )
             return _start(session, template, risk, {**risk.facts, "by_hand": True}, s, curves).plan_id
 
     def set_step(self, plan_id: int, place: int, fields: Mapping[str, Any], by: By) -> PlanView:

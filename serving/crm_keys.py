@@ -36,8 +36,11 @@ class NoCrmKey(BadInput):
 
     def __init__(self, crm: str, name: str) -> None:
         super().__init__(
-            f"{crm}: {name} is missing. Give BELLWETHER_{crm.upper()}_{name.upper()}, or {name} under {crm} in a YAML "
-            "file that BELLWETHER_KEYS names."
+            "{crm}: {name} is missing. Give {variable}, or {name} under {crm} in a YAML file "
+            "that BELLWETHER_KEYS names.",
+            crm=crm,
+            name=name,
+            variable=f"BELLWETHER_{crm.upper()}_{name.upper()}",
         )
 
 
@@ -45,14 +48,18 @@ class BadKeyFile(BadInput):
     """The key file cannot be used."""
 
     def __init__(self, path: Path, problem: str) -> None:
-        super().__init__(f"{path} {problem}. It is YAML: a CRM's name, and its keys below it.")
+        super().__init__(
+            "{path} {problem}. It is YAML: a CRM's name, and its keys below it.", path=path, problem=problem
+        )
 
 
 class OpenKeyFile(NotAllowed):
     """Others may read the key file."""
 
     def __init__(self, path: Path, mode: int) -> None:
-        super().__init__(f"{path} may be read by others (mode {mode:o}). Close it: chmod 600 {path}")
+        super().__init__(
+            "{path} may be read by others (mode {mode:o}). Close it: chmod 600 {path}", path=path, mode=mode
+        )
 
 
 def zoho_keys(settings: Settings) -> ZohoKeys:

@@ -27,7 +27,7 @@ class UnknownCrm(BadInput):
     """There is no connector of that name."""
 
     def __init__(self, crm: str) -> None:
-        super().__init__(f"'{crm}' is no CRM that can be synced. Known: {', '.join(CRMS)}.")
+        super().__init__("'{crm}' is no CRM that can be synced. Known: {crms}.", crm=crm, crms=", ".join(CRMS))
 
 
 def connector_of(
@@ -92,7 +92,7 @@ class NoMessages(BadInput):
     """A CRM that sends no messages on changes."""
 
     def __init__(self, crm: str) -> None:
-        super().__init__(f"{TITLES.get(crm, crm)} sends no messages that can be taken. Sync it often instead.")
+        super().__init__("{crm} sends no messages that can be taken. Sync it often instead.", crm=TITLES.get(crm, crm))
 
 
 def channels_of(crm: str, settings: Settings, home: Home) -> Channels:

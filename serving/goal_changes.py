@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from crm.errors import BadInput, NotFound
+from crm.errors import BadInput, Both, NotFound
 from crm.lake import View
 from crm.schema import OWN_GOAL, SHARE_METRICS
 from planning.capacity import Method
@@ -50,7 +50,7 @@ class NoSuchOwner(NotFound):
     """No such team or person, or not for this viewer."""
 
     def __init__(self, kind: str, owner: str) -> None:
-        super().__init__(f"owner_id: there is no {kind} '{owner[:80]}' whose goals you can set.")
+        super().__init__("owner_id: there is no {kind} '{owner}' whose goals you can set.", kind=kind, owner=owner[:80])
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ class Desk:
         self.check(fields)
         self._check_sense(fields)
         if (there := self.of_crm(fields)) is not None:
-            raise GoalThere(there, f"It comes from the CRM: take it over by POST /api/v1/goals/{there}/take-over.")
+            raise GoalThere(there, of_crm=True)
         return self.goals.make(fields, self._by(why))
 
     def change(self, goal_id: str, fields: Mapping[str, Any], why: str, version: int | None) -> StoredGoal:
@@ -217,7 +217,9 @@ class Desk:
         """
         row = self.read(goal_id)
         if row["source"] != CRM:
-            raise BadGoal(f"goal_id: {goal_id} was set here already. Change it by PATCH /api/v1/goals/{goal_id}.")
+            raise BadGoal(
+                "goal_id: {goal_id} was set here already. Change it by PATCH /api/v1/goals/{goal_id}.", goal_id=goal_id
+            )
         fields = {name: row[name] for name in FIELDS}
         fields["target"] = row["target"] if target is None else target
         self.check(fields)
@@ -341,7 +343,7 @@ class Desk:
             and self.sees(goal.owner_kind, goal.owner_id)
         ]  # fmt: skip
         if not mine:
-            raise NoSuchGoal("for bookings of a company or team of yours")
+            raise NoSuchGoal
         # The highest first: what all people below it are to bring together.
         kinds = {COMPANY: 0, "team": 1}
         return min(mine, key=lambda g: (kinds[g.owner_kind], g.end - g.start, -(g.target or 0), g.goal_id)).goal_id
@@ -350,7 +352,8 @@ class Desk:
         row = self.read(goal_id)
         if row["source"] == CRM:
             raise BadGoal(
-                f"goal_id: {goal_id} comes from the CRM. Take it over by POST /api/v1/goals/{goal_id}/take-over."
+                "goal_id: {goal_id} comes from the CRM. Take it over by POST /api/v1/goals/{goal_id}/take-over.",
+                goal_id=goal_id,
             )
         self._need_to_set(row["owner_kind"], row["owner_id"])
         return self.goals.read(goal_id)
@@ -388,14 +391,13 @@ class Desk:
         if kind != COMPANY and owner not in self._owners[kind]:
             raise NoSuchOwner(kind, owner)
         if kind == COMPANY and owner != COMPANY:
-            raise BadGoal(f"owner_id: '{owner[:80]}' is not the company. Give the word company.")
-        for name, fault in _faults(fields):
-            raise BadGoal(f"{name}: {fault}")
+            raise BadGoal("owner_id: '{owner}' is not the company. Give the word company.", owner=owner[:80])
+        _check_values(fields)
         product, parent = fields["product_id"], fields["parent_goal_id"]
         if product is not None and product not in self._view.arrow("products")["product_id"].to_pylist():
-            raise BadGoal(f"product_id: there is no product '{product[:80]}'.")
+            raise BadGoal("product_id: there is no product '{product}'.", product=product[:80])
         if parent is not None and parent not in {row["goal_id"] for row in self._known}:
-            raise BadGoal(f"parent_goal_id: there is no goal '{parent[:80]}' that you can see.")
+            raise BadGoal("parent_goal_id: there is no goal '{parent}' that you can see.", parent=parent[:80])
 
     def _check_sense(self, fields: Mapping[str, Any]) -> None:
         """Refuse a goal that is about nothing on record, or whose period half overlaps that of another like it."""
@@ -404,7 +406,12 @@ class Desk:
             found = check(goal, [], self.plan.facts, self.plan.company)
             for one in found:
                 if one.grade == "fail" and one.letter == "S":
-                    raise BadGoal(f"{one.field}: {one.en} {one.mend_en}")
+                    raise BadGoal(
+                        "{field}: {finding} {mend}",
+                        field=one.field,
+                        finding=Both(one.en, one.zh),
+                        mend=Both(one.mend_en, one.mend_zh),
+                    )
         self._check_overlap(fields)
 
     def _check_overlap(self, fields: Mapping[str, Any]) -> None:
@@ -415,8 +422,13 @@ class Desk:
             apart = goal.end <= start or end <= goal.start
             nested = (goal.start <= start and end <= goal.end) or (start <= goal.start and goal.end <= end)
             if alike and not apart and not nested:
-                raise BadGoal(f"period_start: the period overlaps that of {goal.goal_id}, {goal.start} to {goal.end} "
-                              "(exclusive), and neither holds the other. Move the days.")  # fmt: skip
+                raise BadGoal(
+                    "period_start: the period overlaps that of {goal_id}, {start} to {end} (exclusive), and neither "
+                    "holds the other. Move the days.",
+                    goal_id=goal.goal_id,
+                    start=goal.start,
+                    end=goal.end,
+                )
 
     def of_crm(self, fields: Mapping[str, Any]) -> str | None:
         """The goal of the CRM of that owner, metric and period that was not taken over; None where there is none."""
@@ -470,16 +482,15 @@ def _narrowed(fields: Mapping[str, Any]) -> int:
     return sum(fields[name] is not None for name in ("product_id", "product_family", "segment"))
 
 
-def _faults(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
-    found = []
-    if fields["period_end"] <= fields["period_start"]:
-        found.append(
-            ("period_end", f"{fields['period_end']} is not after {fields['period_start']}. It is the first day after.")
+def _check_values(fields: Mapping[str, Any]) -> None:
+    start, end, metric, target = (fields[n] for n in ("period_start", "period_end", "metric", "target"))
+    if end <= start:
+        raise BadGoal("period_end: {end} is not after {start}. It is the first day after.", start=start, end=end)
+    if metric == "customer_satisfaction" and not 1 <= target <= 5:
+        raise BadGoal("target: {target} is no mean grade. Give one from 1 to 5, such as 4.2.", target=target)
+    if metric in SHARE_METRICS and target > 1:
+        raise BadGoal(
+            "target: {target} is no share. Give {metric} as a share, such as 0.25.", target=target, metric=metric
         )
-    if fields["metric"] == "customer_satisfaction" and not 1 <= fields["target"] <= 5:
-        found.append(("target", f"{fields['target']} is no mean grade. Give one from 1 to 5, such as 4.2."))
-    if fields["metric"] in SHARE_METRICS and fields["target"] > 1:
-        found.append(("target", f"{fields['target']} is no share. Give {fields['metric']} as a share, such as 0.25."))
-    if fields["currency"] is not None and fields["metric"] not in MONEY_METRICS:
-        found.append(("currency", f"{fields['metric']} is no money. Leave it out."))
-    return found
+    if fields["currency"] is not None and metric not in MONEY_METRICS:
+        raise BadGoal("currency: {metric} is no money. Leave it out.", metric=metric)

@@ -31,29 +31,45 @@ _NONE = 0.0  # how the lake says that there is no goal any more
 class NoSuchGoal(NotFound):
     """No such goal was set here."""
 
-    def __init__(self, goal_id: str) -> None:
-        super().__init__(f"There is no goal {goal_id} that can be changed. The list is at /api/v1/goals.")
+    def __init__(self, goal_id: str | None = None) -> None:
+        if goal_id is None:
+            super().__init__("There is no goal for bookings of a company or team of yours. See /api/v1/goals.")
+        else:
+            super().__init__(
+                "There is no goal {goal_id} that can be changed. The list is at /api/v1/goals.", goal_id=goal_id
+            )
 
 
 class GoalThere(BadInput):
     """There is a goal of that owner, metric and period already."""
 
-    def __init__(self, goal_id: str, how: str) -> None:
-        super().__init__(f"There is such a goal already: {goal_id}. {how}")
+    def __init__(self, goal_id: str, *, of_crm: bool = False) -> None:
+        if of_crm:
+            super().__init__(
+                "There is such a goal already: {goal_id}. It comes from the CRM: take it over by POST "
+                "/api/v1/goals/{goal_id}/take-over.",
+                goal_id=goal_id,
+            )
+        else:
+            super().__init__("There is such a goal already: {goal_id}. Change that one instead.", goal_id=goal_id)
 
 
 class GoalMoved(BadInput):
     """Somebody else changed the goal meanwhile."""
 
     def __init__(self, goal_id: str, version: int) -> None:
-        super().__init__(f"Goal {goal_id} was changed meanwhile and is at version {version} now. Read it again.")
+        super().__init__(
+            "Goal {goal_id} was changed meanwhile and is at version {version} now. Read it again.",
+            goal_id=goal_id,
+            version=version,
+        )
 
 
 class NothingToUndo(NotFound):
     """No such change can be undone."""
 
     def __init__(self, batch: str) -> None:
-        super().__init__(f"There is no change {batch[:40]} that you can undo. See the history of the goal.")
+        super().__init__("There is no change {batch} that you can undo. See the history of the goal.", batch=batch[:40])
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,7 +406,7 @@ def _from_text(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _refuse_double(session: Session, fields: Mapping[str, Any]) -> None:
     if there := _like(session, fields):
-        raise GoalThere(id_of(there.goal_number), "Change that one instead.")
+        raise GoalThere(id_of(there.goal_number))
 
 
 def _note(

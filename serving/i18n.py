@@ -13,6 +13,8 @@ from babel import Locale
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
+from crm.errors import BellwetherError, Both
+
 LOCALE_DIR = Path(__file__).with_name("locale")
 SOURCE = "en"
 # Code in cookies and addresses -> (Babel's locale, value of the html element's lang, own name).
@@ -46,6 +48,15 @@ class Language:
         """A sentence about a number of things; `{n}` is the number, grouped as the language does."""
         text = self.catalogue.ngettext(one, many, count)
         return text.format(n=f"{count:,}", **values)
+
+    def tell(self, error: BellwetherError) -> str:
+        """What an error says, in this language; in English where it has no translation."""
+        return self.say(error.sentence, **{name: self._value(value) for name, value in error.values.items()})
+
+    def _value(self, value: object) -> object:
+        if isinstance(value, BellwetherError):
+            return self.tell(value)
+        return self.choose(value.en, value.zh) if isinstance(value, Both) else value
 
     def choose(self, en: str, zh: str | None) -> str:
         """Of a pair of sentences that data carry, the one in this language; English where Chinese is missing."""

@@ -23,14 +23,20 @@ class BadCursor(BadInput):
     """The cursor is none that this list gave."""
 
     def __init__(self, cursor: str) -> None:
-        super().__init__(f"cursor '{cursor[:80]}' is not of this list and order. Start again without it.")
+        super().__init__("cursor '{cursor}' is not of this list and order. Start again without it.", cursor=cursor[:80])
 
 
 class BadRange(BadInput):
     """A lower bound lies above its upper one."""
 
     def __init__(self, low: str, low_value: object, high: str, high_value: object) -> None:
-        super().__init__(f"{low} {low_value} lies above {high} {high_value}. Swap them, or leave one out.")
+        super().__init__(
+            "{low} {low_value} lies above {high} {high_value}. Swap them, or leave one out.",
+            low=low,
+            low_value=low_value,
+            high=high,
+            high_value=high_value,
+        )
 
 
 class Paging(BaseModel):

@@ -68,8 +68,10 @@ class Mail:
         except (OSError, smtplib.SMTPException) as error:
             where = f"{self.settings.mail_host}:{self.settings.mail_port}"
             raise MailFailed(
-                f"The mail server {where} did not take the message ({error}). Check BELLWETHER_MAIL_*, or download the "
-                "text and send it yourself."
+                "The mail server {where} did not take the message ({error}). Check BELLWETHER_MAIL_*, or download "
+                "the text and send it yourself.",
+                where=where,
+                error=error,
             ) from None
 
     def _server(self) -> smtplib.SMTP:

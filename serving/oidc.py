@@ -44,21 +44,25 @@ class ProviderSilent(NotReady):
     """The provider gives no usable answer."""
 
     def __init__(self, issuer: str, why: object) -> None:
-        super().__init__(f"The sign-in provider {issuer} does not answer as it should ({why}). Try again in a minute.")
+        super().__init__(
+            "The sign-in provider {issuer} does not answer as it should ({why}). Try again in a minute.",
+            issuer=issuer,
+            why=why,
+        )
 
 
 class ProviderRefused(NotAllowed):
     """What came back from the provider does not prove who someone is."""
 
     def __init__(self, why: str) -> None:
-        super().__init__(f"Signing in at the provider did not work: {why}. Start again at /sign-in.")
+        super().__init__("Signing in at the provider did not work: {why}. Start again at /sign-in.", why=why)
 
 
 class NotInvited(NotAllowed):
     """The provider knows the person; this company's users do not."""
 
     def __init__(self, email: str) -> None:
-        super().__init__(f"{email} is no user here. Ask an administrator to add this e-mail address.")
+        super().__init__("{email} is no user here. Ask an administrator to add this e-mail address.", email=email)
 
 
 @dataclass

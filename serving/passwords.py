@@ -24,7 +24,12 @@ def hash_password(password: str) -> str:
         If it is too short to be safe, or so long that hashing it would take long.
     """
     if not LEAST <= len(password) <= MOST:
-        raise BadPassword(f"The password has {len(password)} characters. Give {LEAST} to {MOST}.")
+        raise BadPassword(
+            "The password has {n} characters. Give {least} to {most}.",
+            n=len(password),
+            least=LEAST,
+            most=MOST,
+        )
     return _hasher().hash(password)
 
 

@@ -28,7 +28,7 @@ class UnknownPerson(NotFound):
     """No person has that key."""
 
     def __init__(self, key: str) -> None:
-        super().__init__(f"There is no person {key}. Look up the person_key of the rep or contact.")
+        super().__init__("There is no person {key}. Look up the person_key of the rep or contact.", key=key)
 
 
 class StorePeople:

@@ -78,18 +78,23 @@ def install(app: FastAPI) -> None:
 
 
 def answer(
-    request: Request, status: int, text: str, headers: dict[str, str] | None = None, *, number: str = ""
+    request: Request,
+    status: int,
+    said: str | BellwetherError,
+    headers: dict[str, str] | None = None,
+    *,
+    number: str = "",
 ) -> Response:
     """A page for a person's browser, a problem document for a program; `number` finds the request in the log."""
     if not wants_page(request):
         title = _TITLES.get(status, "Problem")
-        body = {"type": "about:blank", "title": title, "status": status, "detail": text}
+        body = {"type": "about:blank", "title": title, "status": status, "detail": str(said)}
         return JSONResponse(body, status, media_type="application/problem+json", headers=headers)
     if status == 401 and request.method == "GET":
         wished = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"/sign-in?next={quote(wished)}", status_code=303)
     company = request.app.state.server.company()
-    return problem_page(request, company, status, text, number)
+    return problem_page(request, company, status, said, number)
 
 
 def _known(request: Request, error: Exception) -> Response:
@@ -98,7 +103,7 @@ def _known(request: Request, error: Exception) -> Response:
     headers = dict(_MORE.get(status, {}))
     if isinstance(error, TooManyTries):
         headers["Retry-After"] = str(error.seconds)
-    return answer(request, status, str(error), headers)
+    return answer(request, status, error, headers)
 
 
 def _invalid(request: Request, error: Exception) -> Response:

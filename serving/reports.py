@@ -24,7 +24,7 @@ class NothingOfThat(NotFound):
     """There is no such team or product, or not for this viewer."""
 
     def __init__(self, kind: str, key: str) -> None:
-        super().__init__(f"{kind}: there is no {kind} '{key[:80]}' whose figures you can see.")
+        super().__init__("{kind}: there is no {kind} '{key}' whose figures you can see.", kind=kind, key=key[:80])
 
 
 class SalesBook:

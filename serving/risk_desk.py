@@ -33,8 +33,9 @@ class NoSuchPerson(NotFound):
 
     def __init__(self, rep_id: str) -> None:
         super().__init__(
-            f"There is no person '{rep_id[:80]}' whose leaving you can rehearse: it tells what the person would bring, "
-            "which the company may show to that person alone (people.level)."
+            "There is no person '{rep_id}' whose leaving you can rehearse: it tells what the person would bring, "
+            "which the company may show to that person alone (people.level).",
+            rep_id=rep_id[:80],
         )
 
 
@@ -158,7 +159,7 @@ class RiskDesk:
         need_change(self.viewer, self.sight, risk)
         template = template_of(risk)
         if template is None:
-            raise BadRiskChange(f"risk_id: there is no plan for a risk of kind {risk.kind}.")
+            raise BadRiskChange("risk_id: there is no plan for a risk of kind {kind}.", kind=risk.kind)
         curves = self._frames.get("curves", pd.DataFrame({"deal_id": [], "day": [], "won": []}))
         return self.plan(self.plans.start(template, risk, self.situation, curves))
 
@@ -231,7 +232,7 @@ class RiskDesk:
 
     def _need_owner(self, fields: Mapping[str, Any]) -> None:
         if fields.get("owner_id") is not None and fields["owner_id"] not in self._reps:
-            raise BadRiskChange(f"owner_id: there is no person '{str(fields['owner_id'])[:80]}'.")
+            raise BadRiskChange("owner_id: there is no person '{owner}'.", owner=str(fields["owner_id"])[:80])
 
     @cached_property
     def _teams(self) -> frozenset[str]:

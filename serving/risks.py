@@ -31,7 +31,7 @@ class NoSuchRisk(NotFound):
     """There is no such risk, or not for this viewer."""
 
     def __init__(self, risk_id: int) -> None:
-        super().__init__(f"There is no risk {risk_id} that you can see. The list is at /api/v1/risks.")
+        super().__init__("There is no risk {risk_id} that you can see. The list is at /api/v1/risks.", risk_id=risk_id)
 
 
 class BadRiskChange(BadInput):
@@ -42,7 +42,7 @@ class NothingToUndo(BadInput):
     """No change of a person is left to be undone."""
 
     def __init__(self, risk_id: int) -> None:
-        super().__init__(f"Risk {risk_id} has no change by a person that could be undone.")
+        super().__init__("Risk {risk_id} has no change by a person that could be undone.", risk_id=risk_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,9 @@ class Register:
         with self._store.session() as session:
             risk = _find(session, risk_id)
             if risk.state == "closed":
-                raise BadRiskChange(f"Risk {risk_id} is closed. The rules open it again if it is found again.")
+                raise BadRiskChange(
+                    "Risk {risk_id} is closed. The rules open it again if it is found again.", risk_id=risk_id
+                )
             _check(fields, risk, by.at)
             before = {name: _told(getattr(risk, name)) for name in _FIELDS if name in fields}
             for name, value in fields.items():
@@ -264,12 +266,14 @@ def _check(fields: Mapping[str, Any], risk: StoredRisk, at: datetime) -> None:
     until = fields.get("accepted_until", risk.accepted_until)
     if state not in BY_HAND:
         raise BadRiskChange(
-            f"state: '{state}' cannot be set. Take one of {', '.join(BY_HAND)}; the rules close a risk."
+            "state: '{state}' cannot be set. Take one of {by_hand}; the rules close a risk.",
+            state=state,
+            by_hand=", ".join(BY_HAND),
         )
     if state == "accepted" and until is None:
         raise BadRiskChange("accepted_until: say until which day the risk is accepted, such as 2026-03-31.")
     if fields.get("accepted_until") is not None and fields["accepted_until"] < at.date():
-        raise BadRiskChange(f"accepted_until: {fields['accepted_until']} is over. Give a later day.")
+        raise BadRiskChange("accepted_until: {day} is over. Give a later day.", day=fields["accepted_until"])
 
 
 def _note(

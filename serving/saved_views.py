@@ -60,7 +60,7 @@ def save_view(store: Store, user_id: int, page: str, name: str, query: str) -> i
         session.execute(delete(SavedView).where(*mine, SavedView.removed_at < datetime.now(UTC) - _KEPT))
         session.execute(delete(SavedView).where(*mine, SavedView.name == name))
         if (session.scalar(select(func.count()).select_from(SavedView).where(*mine)) or 0) >= MOST:
-            raise BadView(f"There are {MOST} saved views already. Remove one first.")
+            raise BadView("There are {most} saved views already. Remove one first.", most=MOST)
         made = SavedView(user_id=user_id, page=page, name=name, query=query[:1000], made_at=datetime.now(UTC))
         session.add(made)
         session.flush()

@@ -176,20 +176,30 @@ def check_sight(given: Sequence[GivenLever], material: Material) -> None:
     for place, one in enumerate(given):
         # A share of the company's goal rests on everybody's figures.
         if one.kind == "resplit" and sight.teams is not None:
-            raise BadLever(f"levers.{place}.kind: the company's goal is split anew by who sees the whole company.")
+            raise BadLever(
+                "levers.{place}.kind: the company's goal is split anew by who sees the whole company.", place=place
+            )
         for name in ("from_team", "to_team"):
             team = getattr(one, name)
             if team is not None and not sight.team(team):
-                raise BadLever(f"levers.{place}.{name}: there is no team '{team[:80]}'.")
+                raise BadLever(
+                    "levers.{place}.{name}: there is no team '{team}'.", place=place, name=name, team=team[:80]
+                )
         if one.rep_id is not None and not sight.owner(one.rep_id):
-            raise BadLever(f"levers.{place}.rep_id: there is nobody '{one.rep_id[:80]}'.")
+            raise BadLever("levers.{place}.rep_id: there is nobody '{rep_id}'.", place=place, rep_id=one.rep_id[:80])
         # What one person's leaving costs is a figure on that person.
         if one.kind == "leave" and not sight.person(one.rep_id):
-            raise BadLever(f"levers.{place}.rep_id: the company shows no figures on '{str(one.rep_id)[:80]}'.")
+            raise BadLever(
+                "levers.{place}.rep_id: the company shows no figures on '{rep_id}'.",
+                place=place,
+                rep_id=str(one.rep_id)[:80],
+            )
         if one.deal_id is not None:
             owner = material.facts.deals["owner_id"].get(one.deal_id)
             if owner is None or not sight.owner(owner):
-                raise BadLever(f"levers.{place}.deal_id: there is no open deal '{one.deal_id[:80]}'.")
+                raise BadLever(
+                    "levers.{place}.deal_id: there is no open deal '{deal_id}'.", place=place, deal_id=one.deal_id[:80]
+                )
 
 
 def seen_totals(scenario: Scenario, material: Material) -> list[Comparison]:
@@ -316,7 +326,9 @@ def _shares(won: pd.DataFrame, by: str) -> dict[tuple[str, str], float]:
 def _lever(given: GivenLever, place: int, ground: Ground, plan: Plan | None) -> Lever:
     def needed(name: str) -> Any:
         if (value := getattr(given, name)) is None:
-            raise BadLever(f"levers.{place}.{name}: a lever of the kind {given.kind} needs it.")
+            raise BadLever(
+                "levers.{place}.{name}: a lever of the kind {kind} needs it.", place=place, name=name, kind=given.kind
+            )
         return value
 
     makers: dict[Kind, Any] = {
@@ -339,10 +351,10 @@ def _split(given: GivenLever, place: int, plan: Plan | None) -> dict[str, Decima
     """Targets of teams and people if the company's bookings goal were split anew."""
     try:
         if plan is None:
-            raise NoGoal("of the company for bookings")
+            raise NoGoal
         table, _ = cascade_table(plan, None, given.method or "potential")
     except (NoGoal, NoWeight) as problem:
-        raise BadLever(f"levers.{place}.kind: {problem}") from problem
+        raise BadLever("levers.{place}.kind: {problem}", place=place, problem=problem) from problem
     return {str(row["owner_id"]): row["target"] for row in table.to_dict("records")}
 
 
@@ -353,6 +365,7 @@ def _odds(given: GivenLever, place: int, ground: Ground) -> OddsRatio:
     if ground.past is not None and given.odds_low is None and given.odds_high is None:
         return ground.past
     raise BadLever(
-        f"levers.{place}.odds_low, odds_high: give both ends of the effect that you assume. Fewer than 8 past "
-        "campaigns can be judged, so their effect is not known here."
+        "levers.{place}.odds_low, odds_high: give both ends of the effect that you assume. Fewer than 8 past "
+        "campaigns can be judged, so their effect is not known here.",
+        place=place,
     )

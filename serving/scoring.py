@@ -51,8 +51,10 @@ class PastNeedsFolder(BadInput):
 
     def __init__(self, as_of: datetime) -> None:
         super().__init__(
-            f"{as_of:%Y-%m-%d} lies before the newest event of the data, and today's models know what came since. "
-            "Name a folder for these scores (--out), or reconstruct past forecasts: bellwether backtest --reconstruct."
+            "{as_of:%Y-%m-%d} lies before the newest event of the data, and today's models know what came since. "
+            "Name a folder for these scores (--out), or reconstruct past forecasts: bellwether backtest "
+            "--reconstruct.",
+            as_of=as_of,
         )
 
 
@@ -220,7 +222,7 @@ def _run_of(home: Home, view: LakeView, as_of: pd.Timestamp) -> _Run:
         except NotReady as error:
             missing[str(what)] = str(error)
     if not champions:
-        raise NothingToScore(f"There is no model to score with. {' '.join(dict.fromkeys(missing.values()))}")
+        raise NothingToScore("There is no model to score with. {why}", why=" ".join(dict.fromkeys(missing.values())))
     for kind, champion in champions.items():
         check_definitions(kind, champion, company, tracking=home.tracking)
     effects = newest_effects(tracking=home.tracking) if "win" in champions else None

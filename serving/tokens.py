@@ -28,7 +28,7 @@ class UnknownToken(NotFound):
     """The user has no such token."""
 
     def __init__(self, token_id: int) -> None:
-        super().__init__(f"You have no token {token_id}. The list is at /api/v1/tokens.")
+        super().__init__("You have no token {token_id}. The list is at /api/v1/tokens.", token_id=token_id)
 
 
 def is_one(token: str) -> bool:
@@ -62,9 +62,14 @@ def make_token(
     allowed = may_have(user.role)
     if not wanted or not wanted <= allowed:
         said = ", ".join(sorted(wanted - allowed)) or "none"
-        raise BadToken(f"scopes: a {user.role} cannot give {said}. Give of {', '.join(sorted(allowed))}.")
+        raise BadToken(
+            "scopes: a {role} cannot give {said}. Give of {allowed}.",
+            role=user.role,
+            said=said,
+            allowed=", ".join(sorted(allowed)),
+        )
     if not 1 <= days <= MOST_DAYS:
-        raise BadToken(f"days: {days} is out of range. Give 1 to {MOST_DAYS}.")
+        raise BadToken("days: {days} is out of range. Give 1 to {most_days}.", days=days, most_days=MOST_DAYS)
     assert user.user_id is not None
     secret, now = _MARK + new_token(), datetime.now(UTC)
     row = ApiToken(

@@ -30,7 +30,9 @@ class TooManyTries(NotAllowed):
 
     def __init__(self, seconds: int) -> None:
         self.seconds = seconds
-        super().__init__(f"There were too many wrong passwords. Wait {seconds} seconds, then try again.")
+        super().__init__(
+            "There were too many wrong passwords. Wait {seconds} seconds, then try again.", seconds=seconds
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,9 @@ async def form_of(request: Request, limit: int) -> AsyncIterator[FormData]:
         async with Request(request.scope, receive).form(max_files=MOST_FILES, max_fields=10) as form:
             yield form
     except MultiPartException as error:
-        raise BadUpload(f"The form cannot be read: {error.message}. Send multipart/form-data.") from None
+        raise BadUpload(
+            "The form cannot be read: {message}. Send multipart/form-data.", message=error.message
+        ) from None
 
 
 def keep_upload(
@@ -74,7 +76,11 @@ def keep_upload(
         If a file cannot be taken; nothing is left then.
     """
     if mapping is not None and mapping not in shipped():
-        raise BadUpload(f"'{mapping[:80]}' is no shipped mapping. Known: {', '.join(shipped())}; or send mapping_file.")
+        raise BadUpload(
+            "'{mapping}' is no shipped mapping. Known: {known}; or send mapping_file.",
+            mapping=mapping[:80],
+            known=", ".join(shipped()),
+        )
     name = secrets.token_hex(12)
     folder = upload_folder(home, name)
     (folder / "files").mkdir(parents=True)
@@ -108,11 +114,11 @@ def _keep(file: UploadFile, folder: Path, room: Room) -> None:
 def _new(folder: Path, name: str) -> Path:
     """Where a file goes; its name must be a bare one, known and new."""
     if not name or name != Path(name).name or "\\" in name or "\0" in name or name.startswith("."):
-        raise BadUpload(f"'{name[:80]}' is no name for a file. Send it under its own name, without folders.")
+        raise BadUpload("'{name}' is no name for a file. Send it under its own name, without folders.", name=name[:80])
     if name != SETTINGS and not name.lower().endswith(SUFFIXES):
-        raise BadUpload(f"{name[:80]} is no CSV, TSV, Excel, JSON Lines or Parquet file. Leave it out.")
+        raise BadUpload("{name} is no CSV, TSV, Excel, JSON Lines or Parquet file. Leave it out.", name=name[:80])
     if (folder / name).exists():
-        raise BadUpload(f"There are two files {name}. Send one of them.")
+        raise BadUpload("There are two files {name}. Send one of them.", name=name)
     return folder / name
 
 

@@ -72,4 +72,8 @@ def check_rep(view: View, rep_id: str | None) -> None:
     if rep_id:
         known = set(view.arrow("reps").column("rep_id").to_pylist())
         if known and rep_id not in known:
-            raise BadUser(f"There is no rep '{rep_id[:80]}'. Give a rep_id of the CRM's data, such as {min(known)}.")
+            raise BadUser(
+                "There is no rep '{rep_id}'. Give a rep_id of the CRM's data, such as {known}.",
+                rep_id=rep_id[:80],
+                known=min(known),
+            )

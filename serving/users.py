@@ -25,14 +25,14 @@ class UnknownUser(NotFound):
     """There is no such user."""
 
     def __init__(self, who: object) -> None:
-        super().__init__(f"There is no user {who}. The list is at /api/v1/users, or: bellwether user list.")
+        super().__init__("There is no user {who}. The list is at /api/v1/users, or: bellwether user list.", who=who)
 
 
 class LastAdministrator(BadInput):
     """Nobody would be left to administer."""
 
     def __init__(self, email: str) -> None:
-        super().__init__(f"{email} is the last administrator. Make another user an administrator first.")
+        super().__init__("{email} is the last administrator. Make another user an administrator first.", email=email)
 
 
 class LinkEnded(NotAllowed):
@@ -89,7 +89,7 @@ def add_user(store: Store, email: str, password: str | None, role: str, *, rep_i
     """
     email = plain(email)
     if "@" not in email or len(email) > 320:
-        raise BadUser(f"'{email[:320]}' is no e-mail address. Give one such as ann@example.com.")
+        raise BadUser("'{email}' is no e-mail address. Give one such as ann@example.com.", email=email[:320])
     _check_role(role, rep_id)
     kept = hash_password(password) if password is not None else ""
     user = User(email=email, role=role, rep_id=rep_id, password_hash=kept, made_at=datetime.now(UTC))
@@ -99,7 +99,7 @@ def add_user(store: Store, email: str, password: str | None, role: str, *, rep_i
             session.flush()
             return user.user_id
     except IntegrityError:
-        raise BadUser(f"There is a user {email} already. Choose another e-mail.") from None
+        raise BadUser("There is a user {email} already. Choose another e-mail.", email=email) from None
 
 
 def change_user(
@@ -190,7 +190,7 @@ def use_link(store: Store, token: str, password: str, *, email: str = "") -> str
     first = link_email(store, token) is None
     kept = hash_password(password)
     if first and "@" not in email:
-        raise BadUser(f"'{email[:320]}' is no e-mail address. Give one such as ann@example.com.")
+        raise BadUser("'{email}' is no e-mail address. Give one such as ann@example.com.", email=email[:320])
     with store.session() as session:
         user = _behind(session, token)
         session.execute(delete(OneTimeLink).where(OneTimeLink.token_hash == digest(token)))
@@ -243,6 +243,6 @@ def _administrators(session: Session) -> int:
 
 def _check_role(role: str, rep_id: str | None) -> None:
     if role not in ROLES:
-        raise BadUser(f"Role '{role}' is not known. Give one of {', '.join(ROLES)}.")
+        raise BadUser("Role '{role}' is not known. Give one of {roles}.", role=role, roles=", ".join(ROLES))
     if role in ("rep", "manager") and not rep_id:
-        raise BadUser(f"A {role} sees what the team tree allows, so tell which rep this is: --rep REP_ID.")
+        raise BadUser("A {role} sees what the team tree allows, so tell which rep this is: --rep REP_ID.", role=role)

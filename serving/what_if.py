@@ -109,8 +109,10 @@ def _activity(
 ) -> dict[str, Any]:
     if supposed.contact_id is not None and supposed.contact_id not in contacts:
         raise BadInput(
-            f"activities.{place}.contact_id: '{supposed.contact_id}' is no contact of this deal's customer. "
-            "Name one of theirs, or leave it out."
+            "activities.{place}.contact_id: '{contact_id}' is no contact of this deal's customer. Name one of "
+            "theirs, or leave it out.",
+            place=place,
+            contact_id=supposed.contact_id,
         )
     return {
         "activity_id": f"supposed\x1f{place}",

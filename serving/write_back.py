@@ -35,8 +35,9 @@ class WriteBackOff(NotReady):
 
     def __init__(self, crm: str) -> None:
         super().__init__(
-            f"Nothing is written into {crm}: company.yaml names no fields for it. Add, with fields of your own: "
-            f"write_back: {{{crm}: {{win_probability: FIELD, reasons: FIELD, next_step: FIELD}}}}."
+            "Nothing is written into {crm}: company.yaml names no fields for it. Add, with fields of your own: "
+            "write_back: {{{crm}: {{win_probability: FIELD, reasons: FIELD, next_step: FIELD}}}}.",
+            crm=crm,
         )
 
 

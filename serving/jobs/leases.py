@@ -28,7 +28,11 @@ class Busy(NotReady):
     """Another process writes the same thing."""
 
     def __init__(self, name: str, holder: str) -> None:
-        super().__init__(f"Another process ({holder}) is writing the {name}. Try again when it is done: see /jobs.")
+        super().__init__(
+            "Another process ({holder}) is writing the {name}. Try again when it is done: see /jobs.",
+            holder=holder,
+            name=name,
+        )
 
 
 def take(session: Session, name: str, holder: str, *, seconds: float = LEASE_SECONDS) -> bool:

@@ -30,14 +30,14 @@ class NoSuchJob(NotFound):
     """There is no job of that number."""
 
     def __init__(self, job_id: int) -> None:
-        super().__init__(f"There is no job {job_id}. GET /api/v1/jobs lists them.")
+        super().__init__("There is no job {job_id}. GET /api/v1/jobs lists them.", job_id=job_id)
 
 
 class JobLost(NotReady):
     """The job was stopped, or another worker has taken it over; whoever runs it must not write any more."""
 
     def __init__(self, job_id: int) -> None:
-        super().__init__(f"Job {job_id} is no longer this process's to run.")
+        super().__init__("Job {job_id} is no longer this process's to run.", job_id=job_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ class UploadGone(NotReady):
     """The files of an import are no longer there."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(f"The files of this import ({folder.name}) are gone. Upload them again.")
+        super().__init__("The files of this import ({name}) are gone. Upload them again.", name=folder.name)
 
 
 class NothingTrained(NotReady):

@@ -150,7 +150,7 @@ async def _renew(kept: KeptAnswers, claim: Claim) -> None:
 
 def _refuse(request: Request, error: BellwetherError) -> Response:
     status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
-    return problems.answer(request, status, str(error), {"Retry-After": "1"} if status == 409 else None)
+    return problems.answer(request, status, error, {"Retry-After": "1"} if status == 409 else None)
 
 
 def _again(answer: Answered) -> Response:

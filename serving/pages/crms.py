@@ -39,7 +39,7 @@ def test_connection(
     try:
         found = reach(crm, server.settings, server.home)
     except BellwetherError as error:
-        shown = _shown(desk, server, queue, tried=crm, problem=str(error))
+        shown = _shown(desk, server, queue, tried=crm, problem=desk.language.tell(error))
         shown.status_code = status_of(error)
         return shown
     server.store.audit(f"user {viewer.user_id}", "test crm", crm=crm)
@@ -76,7 +76,7 @@ def _shown(
     try:
         setups = [setup_of(crm, server.settings, server.home) for crm in CRMS]
     except BellwetherError as error:  # a key file that cannot be used
-        broken = str(error)
+        broken = desk.language.tell(error)
     setups.sort(key=lambda s: (bool(s.missing), CRMS.index(s.crm)))
     own = [f"{kind}: {', '.join(names)}" for kind, names in (found or {}).items() if names]
     jobs = queue.newest(limit=50, kinds=("write-back",))

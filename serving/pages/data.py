@@ -154,7 +154,7 @@ def import_by_guess(
     try:
         keep_mapping(server.home, upload, text)
     except BadMapping as error:
-        shown = _guessed(desk, upload, proposed(server.home, upload), text, str(error))
+        shown = _guessed(desk, upload, proposed(server.home, upload), text, desk.language.tell(error))
         shown.status_code = status_of(error)
         return shown
     ask_import(queue, server, viewer, upload, None, dry_run=dry_run is not None)

@@ -135,7 +135,7 @@ def changed(desk: Desk, back: str, change: Callable[[], object]) -> Response:
         say = desk.language.say
         return desk.visit.show(
             "problem.html", "goals", status=status_of(error), title=say("This did not work"),
-            text=say("Nothing was changed."), detail=str(error), action=say("Back"), address=back,
+            text=say("Nothing was changed."), detail=desk.language.tell(error), action=say("Back"), address=back,
         )  # fmt: skip
     return RedirectResponse(back, status_code=303)
 

@@ -120,7 +120,11 @@ def apply(desk: DeskDep, goals: GoalsDep, viewer: SignedInDep, given: Given = De
 
 def _wish(given: Given) -> SplitWish:
     if given.method not in METHODS:
-        raise BadGoal(f"method: '{given.method[:40]}' is no way to split. Take one of {', '.join(METHODS)}.")
+        raise BadGoal(
+            "method: '{method}' is no way to split. Take one of {methods}.",
+            method=given.method[:40],
+            methods=", ".join(METHODS),
+        )
     way: Method = given.method
     shares = {name: float(_number(f"share.{name}", text)) for name, text in given.shares.items()}
     pins = {name: _number(f"pin.{name}", text) for name, text in given.pins.items()}
@@ -134,7 +138,7 @@ def _number(name: str, text: str) -> Decimal:
     except InvalidOperation:
         found = Decimal("nan")
     if not (found.is_finite() and 0 <= found <= 10**12):
-        raise BadGoal(f"{name}: '{text[:40]}' is no number of 0 or more. Give one such as 450000.")
+        raise BadGoal("{name}: '{text}' is no number of 0 or more. Give one such as 450000.", name=name, text=text[:40])
     return found
 
 
@@ -154,7 +158,7 @@ def _page(desk: Desk, goals: GoalDesk, given: Given, *, error: BellwetherError |
         ways=[(way, goal_words.way(desk.language, way)) for way in METHODS],
         split=split,
         names={**desk.team_names, **desk.names},
-        error=str(refused or ""),
+        error=desk.language.tell(refused) if refused else "",
         may_set=may_set(desk),
     )
 

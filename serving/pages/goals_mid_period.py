@@ -114,7 +114,9 @@ def _wish(given: Given) -> ResplitWish:
     more = []
     if given.rep_id or given.day:
         if given.what not in WHATS:
-            raise BadGoal(f"what: '{given.what[:40]}' is not known. Take one of {', '.join(WHATS)}.")
+            raise BadGoal(
+                "what: '{what}' is not known. Take one of {whats}.", what=given.what[:40], whats=", ".join(WHATS)
+            )
         more = [StaffChange(given.what, given.rep_id, as_day("day", given.day), None, given.to_team or None)]
     return ResplitWish(
         "redistribute" if given.vacancy == "redistribute" else "team", given.rebase,
@@ -145,7 +147,7 @@ def _page(desk: Desk, goals: GoalDesk, given: Given, *, error: BellwetherError |
         people=sorted(((rep, desk.names.get(rep, rep)) for rep in _people(goals)), key=lambda pair: pair[1]),
         teams=sorted(((t, n) for t, n in desk.team_names.items() if goals.sees("team", t)), key=lambda pair: pair[1]),
         whats=[("leaves", say("leaves")), ("joins", say("joins")), ("moves", say("moves to another team"))],
-        error=str(refused or ""),
+        error=desk.language.tell(refused) if refused else "",
         may_set=may_set(desk),
     )
 

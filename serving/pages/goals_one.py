@@ -73,7 +73,7 @@ def make(
     try:
         made = goals.make(_fields(desk, goals, given), reason_of(why))
     except (BadInput, NotAllowed, NotFound) as error:
-        return _form(desk, goals, given, error=str(error), status=400)
+        return _form(desk, goals, given, error=desk.language.tell(error), status=400)
     return RedirectResponse(f"/goals/{id_of(made.goal_number)}", status_code=303)
 
 
@@ -102,7 +102,7 @@ def change(
         fields |= {n: as_day(n, text) for n, text in (("period_start", start), ("period_end", end)) if text}
         goals.change(row["goal_id"], fields, reason_of(why), version)
     except BadInput as error:
-        return _page(desk, goals, goal_id, error=str(error), status=400)
+        return _page(desk, goals, goal_id, error=desk.language.tell(error), status=400)
     return RedirectResponse(_address(goal_id), status_code=303)
 
 
@@ -120,7 +120,7 @@ def take_over(
     try:
         made = goals.take_over(goal_id, typed_target(desk, target) if target.strip() else None, reason_of(why))
     except BadInput as error:
-        return _page(desk, goals, goal_id, error=str(error), status=400)
+        return _page(desk, goals, goal_id, error=desk.language.tell(error), status=400)
     return RedirectResponse(_address(id_of(made.goal_number)), status_code=303)
 
 
@@ -139,7 +139,9 @@ def typed_target(desk: Desk, text: str) -> float:
     except ValueError:
         found = float("nan")
     if not 0 < found <= 1e12:
-        raise BadGoal(f"target: '{text[:40]}' is no number above 0. Give one such as 250000, or 25% for a rate.")
+        raise BadGoal(
+            "target: '{text}' is no number above 0. Give one such as 250000, or 25% for a rate.", text=text[:40]
+        )
     return found
 
 
@@ -148,7 +150,7 @@ def as_day(name: str, text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise BadGoal(f"{name}: '{text[:40]}' is no day. Give one such as 2026-04-01.") from None
+        raise BadGoal("{name}: '{text}' is no day. Give one such as 2026-04-01.", name=name, text=text[:40]) from None
 
 
 def periods_ahead(desk: Desk) -> list[tuple[str, str]]:
@@ -178,7 +180,7 @@ def _fields(desk: Desk, goals: GoalDesk, given: Given) -> dict[str, Any]:
     }  # fmt: skip
     fields |= {name: getattr(given, name).strip() or None for name in ("product_id", "product_family", "segment")}
     if given.owner and kind not in (COMPANY, "team", "rep"):
-        raise BadGoal(f"owner: '{given.owner[:80]}' is nobody. Choose one of the list.")
+        raise BadGoal("owner: '{owner}' is nobody. Choose one of the list.", owner=given.owner[:80])
     fields["parent_goal_id"] = goals.above(fields) if given.parent == "auto" else given.parent or None
     return fields
 

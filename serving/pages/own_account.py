@@ -54,9 +54,9 @@ def change_password(
     except WrongPassword:
         return _page(desk, viewer, error=say("The present password is another. Nothing was changed."), status=400)
     except TooManyTries as error:
-        return _page(desk, viewer, error=str(error), status=429)
-    except BadPassword:
-        return _page(desk, viewer, error=say("Choose a password of at least {n} characters.", n=LEAST), status=400)
+        return _page(desk, viewer, error=desk.language.tell(error), status=429)
+    except BadPassword as error:
+        return _page(desk, viewer, error=desk.language.tell(error), status=400)
     server.store.audit(viewer.name, "change own password")
     token = sign_in(server.store, viewer.name, new, address=address, days=days)
     return keep_session(RedirectResponse("/account", status_code=303), request, server, token)

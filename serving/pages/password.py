@@ -11,9 +11,9 @@ from crm.errors import BellwetherError
 from serving.dependencies import CompanyDep, ServerDep
 from serving.pages.shell import Visit, visit
 from serving.pages.sign_in import keep_session
-from serving.passwords import LEAST, MOST, BadPassword
+from serving.passwords import LEAST, MOST
 from serving.sign_in import start_session
-from serving.users import BadUser, LinkEnded, find_user, link_email, use_link
+from serving.users import LinkEnded, find_user, link_email, use_link
 
 router = APIRouter(include_in_schema=False, prefix="/password")
 
@@ -45,21 +45,12 @@ def choose(
     except LinkEnded:
         raise
     except BellwetherError as error:
-        return _form(seen, link, owner, email, _said(seen, error))
+        return _form(seen, link, owner, email, seen.language.tell(error))
     server.store.audit(owner, "choose password by link", email=owner)
     user = find_user(server.store, owner)
     days = server.settings.session_days
     token = start_session(server.store, user.user_id, days=days, label="browser")
     return keep_session(RedirectResponse("/today", status_code=303), request, server, token)
-
-
-def _said(seen: Visit, error: BellwetherError) -> str:
-    say = seen.language.say
-    if isinstance(error, BadPassword):
-        return say("Choose a password of at least {n} characters.", n=LEAST)
-    if isinstance(error, BadUser):
-        return say("Give an e-mail address such as ann@example.com.")
-    return str(error)
 
 
 def _form(seen: Visit, link: str, owner: str | None, email: str = "", error: str = "") -> HTMLResponse:

@@ -136,7 +136,7 @@ def _page(
         uses=[_use(desk, state) for state in Purposes(desk.store, desk.company).all()],
         persons=sorted((key, desk.names.get(rep, "")) for rep, key in keys_of(view).items()),
         today=desk.formats.day(desk.formats.now),
-        error=str(error or ""),
+        error=desk.language.tell(error) if error else "",
         said=said,
     )
 

@@ -6,6 +6,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from crm.company import Company
+from crm.errors import BellwetherError
 from serving.pages.shell import visit
 
 
@@ -15,25 +16,28 @@ def wants_page(request: Request) -> bool:
     return not path.startswith(("/api/", "/static/")) and "text/html" in request.headers.get("accept", "")
 
 
-def problem_page(request: Request, company: Company, status: int, detail: str, number: str = "") -> HTMLResponse:
+def problem_page(
+    request: Request, company: Company, status: int, detail: str | BellwetherError, number: str = ""
+) -> HTMLResponse:
     """The page for an error.
 
     Parameters
     ----------
-    detail : str
-        What the API would say, in English: what is wrong, then the mend.
+    detail : str or BellwetherError
+        What the API would say: what is wrong, then the mend. A text stays English.
     number : str
         Number of the request in the log, for errors of our own.
     """
     seen = visit(request, company)
     say = seen.language.say
+    told = detail if isinstance(detail, str) else seen.language.tell(detail)
     title, text, more = {
-        403: (say("Not allowed"), say("You may not do this."), detail),
+        403: (say("Not allowed"), say("You may not do this."), told),
         404: (say("Nothing here"), say("There is nothing here that you can open."), ""),
-        503: (say("Not ready yet"), say("Something must be done first."), detail),
+        503: (say("Not ready yet"), say("Something must be done first."), told),
     }.get(
         status,
-        (say("This did not work"), say("What was sent cannot be used as it is."), detail)
+        (say("This did not work"), say("What was sent cannot be used as it is."), told)
         if status < 500
         else (
             say("This page failed"),

@@ -105,7 +105,7 @@ def change_risk(
             fields["accepted_until"] = _day(until)
         own.change(risk_id, fields, why.strip())
     except BadRiskChange as error:
-        return _risk_page(desk, own, risk_id, error=str(error), status=400)
+        return _risk_page(desk, own, risk_id, error=desk.language.tell(error), status=400)
     return RedirectResponse(f"/risks/{risk_id}?changed=1#history", status_code=303)
 
 
@@ -268,4 +268,4 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise BadRiskChange(f"until: '{text}' is no day. Give one such as 2026-03-31.") from None
+        raise BadRiskChange("until: '{text}' is no day. Give one such as 2026-03-31.", text=text) from None

@@ -95,7 +95,7 @@ def show_scenarios(
         first, refused = problem.errors()[0], BadInput()
         error = say("{field}: {text}", field=".".join(map(str, first["loc"])), text=first["msg"])
     except (BadInput, NotReady) as problem:
-        error, refused = str(problem), problem
+        error, refused = desk.language.tell(problem), problem
     return desk.show(
         "scenarios.html",
         "scenarios",

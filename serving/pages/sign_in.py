@@ -41,12 +41,7 @@ def check(
         wrong = seen.language.say("E-mail or password is wrong. Try again, or ask an administrator for a new password.")
         return _form(seen, next, email, wrong, 401)
     except TooManyTries as error:
-        wait = seen.language.say_n(
-            "Too many tries. Wait {n} second, then try again.",
-            "Too many tries. Wait {n} seconds, then try again.",
-            error.seconds,
-        )
-        return _form(seen, next, email, wait, 429)
+        return _form(seen, next, email, seen.language.tell(error), 429)
     return keep_session(RedirectResponse(local_path(next), status_code=303), request, server, token)
 
 

@@ -66,7 +66,7 @@ def panel_of(desk: Desk, server: Server, deal: dict[str, Any], request: Request)
     try:
         said, figure = _answer(desk, server, deal, moved)
     except BellwetherError as error:
-        return Panel(fields, address, asked=True, problem=str(error))
+        return Panel(fields, address, asked=True, problem=desk.language.tell(error))
     return Panel(fields, address, True, said, figure)
 
 

@@ -58,7 +58,7 @@ def invite_user(
     try:
         user, secret = user_changes.invite(server, viewer, email, role, rep_id or None)
     except BadInput as error:
-        return _page(desk, error=str(error), status=400)
+        return _page(desk, error=desk.language.tell(error), status=400)
     return _page(desk, link=link_address(request, secret), whose=user.email, status=201)
 
 
@@ -99,7 +99,7 @@ def _changed(desk: Desk, change: Callable[[], User]) -> Response:
     try:
         change()
     except BadInput as error:
-        return _page(desk, error=str(error), status=400)
+        return _page(desk, error=desk.language.tell(error), status=400)
     return RedirectResponse("/users", status_code=303)
 
 

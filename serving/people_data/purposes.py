@@ -18,7 +18,9 @@ class UnknownPurpose(NotFound):
     """There is no such purpose."""
 
     def __init__(self, purpose: str) -> None:
-        super().__init__(f"There is no purpose '{purpose}'. Known: {', '.join(PURPOSES)}.")
+        super().__init__(
+            "There is no purpose '{purpose}'. Known: {purposes}.", purpose=purpose, purposes=", ".join(PURPOSES)
+        )
 
 
 class PurposeOff(NotAllowed):
@@ -26,8 +28,9 @@ class PurposeOff(NotAllowed):
 
     def __init__(self, purpose: str) -> None:
         super().__init__(
-            f"Figures on persons may not be used for {purpose} here: nobody's agreement is recorded. "
-            f"An administrator records who agreed: bellwether people agree {purpose} --by WHO --on DAY."
+            "Figures on persons may not be used for {purpose} here: nobody's agreement is recorded. An "
+            "administrator records who agreed: bellwether people agree {purpose} --by WHO --on DAY.",
+            purpose=purpose,
         )
 
 
@@ -105,10 +108,16 @@ class Purposes:
         if not agreed_by.strip():
             raise BadAgreement("It must be recorded who agreed, such as 'works council'. Name them.")
         if agreed_on > today:
-            raise BadAgreement(f"{agreed_on} lies after today, {today}. Give the day on which they agreed.")
+            raise BadAgreement(
+                "{agreed_on} lies after today, {today}. Give the day on which they agreed.",
+                agreed_on=agreed_on,
+                today=today,
+            )
         with self._store.session() as session:
             if _open(session, known):
-                raise BadAgreement(f"{known} is on already. Withdraw that agreement first to record another one.")
+                raise BadAgreement(
+                    "{known} is on already. Withdraw that agreement first to record another one.", known=known
+                )
             session.add(
                 PurposeRecord(
                     purpose=known,
@@ -133,7 +142,7 @@ class Purposes:
         with self._store.session() as session:
             standing = _open(session, known)
             if not standing:
-                raise BadAgreement(f"{known} is off: there is no agreement to withdraw.")
+                raise BadAgreement("{known} is off: there is no agreement to withdraw.", known=known)
             for row in standing:
                 row.withdrawn_at, row.withdrawn_by, row.withdrawn_why = datetime.now(UTC), who, why.strip()
         self._store.audit(who, "purpose withdrawn", purpose=known, why=why.strip())

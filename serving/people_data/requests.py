@@ -22,14 +22,14 @@ class NoRequest(NotFound):
     """There is no such request."""
 
     def __init__(self, number: int) -> None:
-        super().__init__(f"There is no request {number}. The list is at /api/v1/people/requests.")
+        super().__init__("There is no request {number}. The list is at /api/v1/people/requests.", number=number)
 
 
 class EmptyText(BadInput):
     """Nothing was written."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"The {what} is empty. Write a sentence.")
+        super().__init__("The {what} is empty. Write a sentence.", what=what)
 
 
 @dataclass(frozen=True, slots=True)

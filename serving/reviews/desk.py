@@ -203,7 +203,9 @@ class ReviewDesk:
         series, _ = self.review(review_id)
         self._must_lead(series.team_id)
         if rep_id not in self.owners(series.team_id):
-            raise BadAction(f"rep_id: '{rep_id[:80]}' is nobody of this team. Give one of its people or managers.")
+            raise BadAction(
+                "rep_id: '{rep_id}' is nobody of this team. Give one of its people or managers.", rep_id=rep_id[:80]
+            )
         return self.meetings.act(
             review_id, item=item, subject=subject, text=text, rep_id=rep_id, due=due, user_id=self.viewer.user_id,
             at=self.now,

@@ -41,8 +41,10 @@ class NoSuchTeam(NotFound):
     """No such team, or not for this viewer."""
 
     def __init__(self, team_id: str) -> None:
-        super().__init__(f"There is no team '{team_id[:80]}' whose review you can open. Give a team_id, or none: the "
-                         "whole company.")  # fmt: skip
+        super().__init__(
+            "There is no team '{team_id}' whose review you can open. Give a team_id, or none: the whole company.",
+            team_id=team_id[:80],
+        )
 
 
 @dataclass(frozen=True)

@@ -24,35 +24,40 @@ class NoSuchSeries(NotFound):
     """No such series of reviews."""
 
     def __init__(self, series_id: int) -> None:
-        super().__init__(f"There is no series {series_id} of reviews for you. The list is at /api/v1/reviews/series.")
+        super().__init__(
+            "There is no series {series_id} of reviews for you. The list is at /api/v1/reviews/series.",
+            series_id=series_id,
+        )
 
 
 class NoSuchReview(NotFound):
     """No such review."""
 
     def __init__(self, review_id: int) -> None:
-        super().__init__(f"There is no review {review_id} for you. The list is at /api/v1/reviews.")
+        super().__init__("There is no review {review_id} for you. The list is at /api/v1/reviews.", review_id=review_id)
 
 
 class NoSuchAction(NotFound):
     """No such action."""
 
     def __init__(self, action_id: int) -> None:
-        super().__init__(f"There is no action {action_id} for you. The list is at /api/v1/reviews/actions.")
+        super().__init__(
+            "There is no action {action_id} for you. The list is at /api/v1/reviews/actions.", action_id=action_id
+        )
 
 
 class ReviewThere(BadInput):
     """A review of that day was started already."""
 
     def __init__(self, day: date) -> None:
-        super().__init__(f"The review of {day} was started already. Open it under Reviews.")
+        super().__init__("The review of {day} was started already. Open it under Reviews.", day=day)
 
 
 class ReviewClosed(BadInput):
     """The minutes are written and change no more."""
 
     def __init__(self, day: date) -> None:
-        super().__init__(f"The review of {day} is closed; its minutes do not change. Take it to the next one.")
+        super().__init__("The review of {day} is closed; its minutes do not change. Take it to the next one.", day=day)
 
 
 class BadAction(BadInput):
@@ -64,8 +69,10 @@ class RenewFirst(BadInput):
 
     def __init__(self, texts: Iterable[str]) -> None:
         super().__init__(
-            f"Carried over {RENEW_FROM} times or more, so to be decided anew before the minutes: {'; '.join(texts)}. "
-            "Give each a new date, or drop it with a reason."
+            "Carried over {renew_from} times or more, so to be decided anew before the minutes: {texts}. Give "
+            "each a new date, or drop it with a reason.",
+            renew_from=RENEW_FROM,
+            texts="; ".join(texts),
         )
 
 
