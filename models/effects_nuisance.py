@@ -89,8 +89,8 @@ def _linear(X: Floats, y: Floats, use: Flags, folds: Folds, seed: int) -> Floats
     said = np.empty(len(y))
     for learnt, judged in folds:
         rows = learnt[use[learnt]]
-        constant = np.ptp(y[rows]) == 0
-        said[judged] = y[rows].mean() if constant else _told(make().fit(X[rows], y[rows]), X[judged])
+        same = _says_nothing(y[rows])
+        said[judged] = _level(y, rows) if same else _told(make().fit(X[rows], y[rows]), X[judged])
     return said
 
 
@@ -103,6 +103,8 @@ def _strength(X: Floats, y: Floats, use: Flags, folds: Folds) -> float:
     lost, bend = np.zeros(len(_STRENGTHS)), max(float(y[use].var()), 1e-6)
     for learnt, judged in folds:
         rows, asked = learnt[use[learnt]], judged[use[judged]]
+        if _says_nothing(y[rows]):
+            continue
         centre, level = X[rows].mean(axis=0), y[rows].mean()
         values, axes = np.linalg.eigh((X[rows] - centre).T @ (X[rows] - centre))
         slopes = axes.T @ ((X[rows] - centre).T @ (y[rows] - level))
@@ -125,13 +127,22 @@ def _trees(X: Floats, y: Floats, use: Flags, folds: Folds, seed: int) -> Floats:
     said = np.empty((len(_TREE_COUNTS), len(y)))
     for learnt, judged in folds:
         rows = learnt[use[learnt]]
-        if np.ptp(y[rows]) == 0:
-            said[:, judged] = y[rows].mean()
+        if _says_nothing(y[rows]):
+            said[:, judged] = _level(y, rows)
             continue
         model = make(**_TREES, random_state=seed, n_jobs=THREADS).fit(X[rows], y[rows])
         for place, count in enumerate(_TREE_COUNTS):
             said[place, judged] = _told(model, X[judged], num_iteration=count)
     return said[int(np.argmin([_loss(y, one, use) for one in said]))]
+
+
+def _says_nothing(y: Floats) -> bool:
+    """Whether there is nothing to learn: no row, or the same outcome in all."""
+    return len(y) == 0 or bool(np.ptp(y) == 0)
+
+
+def _level(y: Floats, rows: Ints) -> float:
+    return float(y[rows].mean() if len(rows) else y.mean())
 
 
 def _told(model: Any, X: Floats, **values: int) -> Floats:

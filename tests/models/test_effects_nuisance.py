@@ -63,6 +63,17 @@ def test_outcomes_that_are_weighted_are_expected_too(learner):
     assert lost(told.without, 1.5 * base) < 0.4 * (1.5 * base).var()
 
 
+@pytest.mark.parametrize("learner", ["linear", "trees"])
+def test_a_fold_without_a_row_to_learn_from_takes_the_mean(learner):
+    X, y, _, _, _, folds = world(400)
+    _, judged = folds[0]
+    treated = np.ones(400, dtype=bool)
+    treated[judged[:30]] = False  # whoever judges these has no other row without the action
+    told = expected(X, y, treated, folds, learner=learner)
+    assert told.without[judged] == pytest.approx(y.mean())
+    assert np.isfinite(told.with_it).all()
+
+
 def test_an_outcome_that_never_comes_is_expected_never():
     X, _, treated, _, _, folds = world(400)
     told = expected(X, np.zeros(400), treated, folds, learner="linear")
