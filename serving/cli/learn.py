@@ -192,6 +192,8 @@ def _show_effects(found: Report) -> None:
     columns = "action, earlier one, weeks, deals, plain, adjusted, left, 90 % range, basis, why".split(", ")
     rows = []
     for told in found.effects:
+        if told.part == "again" and not told.treated_rows:
+            continue
         plain, adjusted, left = (told.ranges[name] for name in ("plain", "adjusted", "corrected"))
         rows.append([
             told.action, _earlier(told), told.treated_rows, told.treated_deals,
@@ -218,9 +220,8 @@ def _show_effects(found: Report) -> None:
 def _show_what_effects_rest_on(found: Report) -> None:
     typer.echo("What it rests on")
     columns = {
-        "logistic": "linear", "trees": "trees", "this week's move": "placebo_now",
-        "next week's action, this week's move": "placebo_later", "answers after": "answers_now",
-        "answers before": "answers_later", "shuffled": "permuted",
+        "logistic": "linear", "trees": "trees", "move with it": "placebo_now", "move before it": "placebo_later",
+        "answers after it": "answers_now", "answers before it": "answers_later", "shuffled": "permuted",
     }  # fmt: skip
     rows = []
     for told in found.effects:
@@ -237,7 +238,7 @@ def _earlier(told: Told) -> str:
 
 
 def _points(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:+.1f}"
+    return "" if value is None else f"{round(100 * value, 1) + 0.0:+.1f}"  # no minus before 0.0
 
 
 def _show_backtest(found: Backtest) -> None:
