@@ -71,6 +71,10 @@ class Ready:
         contacts = view.arrow("contacts").select(["account_id", "contact_id"]).to_pandas()
         self.contacts = {str(a): frozenset(own) for a, own in contacts.groupby("account_id")["contact_id"]}
 
+    def is_of(self, company: Company) -> bool:
+        """Whether it was made with these settings."""
+        return company is self._company or company == self._company
+
     def amount_of(self, deal_id: str) -> float | None:
         """A deal's amount in its own currency; None where it is not known."""
         return self._amounts.get(deal_id)
@@ -135,8 +139,8 @@ class Live:
         """
         with self._lock:
             champion = self._newest()
-            key = (champion.run_id, champion.model.ranges_missing, view.cut.number, company.model_dump_json())
-            if self._kept is None or self._kept[0] != key:
+            key = (champion.run_id, champion.model.ranges_missing, view.cut.number)
+            if self._kept is None or self._kept[0] != key or not self._kept[1].is_of(company):
                 self._kept = key, self._load(champion, view, company)
                 self.state = ("ok", f"win {champion.version}")
             return self._kept[1]
