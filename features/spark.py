@@ -7,7 +7,6 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 
 HERE = "local[2]"
 _CONNECT = "sc://"
+_STARTING = Lock()
+_running: dict[str, SparkSession] = {}
 _SERVER_SESSION = Lock()  # pyspark's client of a server finds cut plans in one session of a process only
 _ALWAYS = {
     "spark.sql.session.timeZone": "UTC",
@@ -36,7 +37,12 @@ _ALWAYS = {
 _HERE_ONLY = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
+    "spark.driver.memory": "2g",
     "spark.sql.shuffle.partitions": "4",
+    # Two processors have no use for the hundreds of threads that Spark keeps for a cluster's answers.
+    "spark.sql.broadcastExchange.maxThreadThreshold": "8",
+    "spark.sql.shuffleExchange.maxThreadThreshold": "8",
+    "spark.sql.subquery.maxThreadThreshold": "4",
 }
 _QUIET = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.log.level": "FATAL"}
 
@@ -161,9 +167,35 @@ def spark_engine(address: str, view: View, local: duckdb.DuckDBPyConnection, tim
             engine.close()
 
 
-@cache
 def _started(address: str) -> SparkSession:
-    """Spark at an address, started once in a process."""
+    """Spark at an address, started once in a process; anew where its Java process has died since."""
+    with _STARTING:
+        forget_the_dead()
+        if address not in _running:
+            _running[address] = _new(address)
+        return _running[address]
+
+
+def forget_the_dead() -> None:
+    """Let go of a Spark whose Java process has ended: nobody would get an answer from it any more."""
+    for address, spark in list(_running.items()):
+        if not address.startswith(_CONNECT) and _has_died(spark):
+            from pyspark import SparkContext
+            from pyspark.sql import SparkSession
+
+            logging.getLogger(__name__).warning("Spark's Java process has ended; the next question starts another.")
+            del _running[address]
+            # pyspark has no words for this: it would go on asking the process that is gone.
+            SparkContext._active_spark_context = SparkContext._gateway = SparkContext._jvm = None
+            SparkSession._instantiatedSession = None
+
+
+def _has_died(spark: SparkSession) -> bool:
+    process = getattr(spark.sparkContext._gateway, "proc", None)
+    return process is not None and process.poll() is not None
+
+
+def _new(address: str) -> SparkSession:
     try:
         from pyspark.errors import PySparkException
         from pyspark.sql import SparkSession

@@ -5,6 +5,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from ipaddress import ip_address
@@ -50,6 +51,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         reason = missing_tool(item)
         if reason and not TEST_EVERYTHING:
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Where Spark's Java has died, the test at hand has failed by itself; those after it shall not ask the dead."""
+    if "spark" in item.keywords and "features.spark" in sys.modules:
+        sys.modules["features.spark"].forget_the_dead()
 
 
 @pytest.fixture(scope="session")

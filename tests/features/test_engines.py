@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from pyspark import SparkContext
 
 from crm.company import Company
 from crm.lake import Lake
@@ -61,6 +62,19 @@ def test_a_definition_that_spark_refuses_is_named():
     points = spine("account_id", ("a1", "2026-03-02"))
     with pytest.raises(BadDefinition, match="feature mine: the engine cannot use it"):
         build(tables, points, "account", company=Company.parse({"features": [own]}), engine="spark")
+
+
+@pytest.mark.spark
+@pytest.mark.slow_study
+def test_a_spark_whose_java_was_killed_is_started_anew(caplog):
+    tables, points = RandomHistory(7).view(), spine("account_id", ("account1", "2026-03-02"))
+    before = build(tables, points, "account", company=COMPANY, engine="spark")
+    java = SparkContext._active_spark_context._gateway.proc
+    java.kill()
+    java.wait()
+    after = build(tables, points, "account", company=COMPANY, engine="spark")
+    pd.testing.assert_frame_equal(after, before)
+    assert "Java process has ended" in caplog.text
 
 
 def test_an_engine_that_is_none_is_refused():
