@@ -115,8 +115,10 @@ class Few:
     def make(self, name: str, query: str) -> None:
         """Keep the rows of a query as a table, in place of those that it had."""
         if name in self._apart:
-            self._mirror_state()
             self._emptied(name)
+            if not self._asked_by(self._apart[name]):
+                return
+            self._mirror_state()
             self._insert(name, [[_cell(x) for x in row] for row in self._duck.run(query).fetchall()])
             return
         self._emptied(name)
@@ -192,6 +194,11 @@ class Few:
         columns = zip(*rows.elements(), strict=True)
         table = pa.table({f.name: _column(cells, f.type) for f, cells in zip(schema, columns, strict=True)})
         self._duck.add(name, table)
+
+    def _asked_by(self, column: str) -> bool:
+        """Whether a row asked for has a value that a block is matched by."""
+        query = f'select 1 from "state" where {_quoted(column)} is not null limit 1'
+        return self._con.execute(query).fetchone() is not None
 
     def _mirror_state(self) -> None:
         """Let DuckDB know of the rows asked for what it matches its events with."""

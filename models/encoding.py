@@ -148,7 +148,8 @@ class Reading:
     def __init__(self, X: pd.DataFrame) -> None:
         self.X = X
         self.kept: dict[object, Floats] = {}
-        names = [str(name) for name in feature_columns(X) if _is_number(X[name])]
+        kinds = dict(zip(X.columns, X.dtypes, strict=True))
+        names = [str(name) for name in feature_columns(X) if _is_numeric(kinds[name])]
         self._place = {name: place for place, name in enumerate(names)}
         self._values = numbers(X, names)
         self._levels: dict[str, pd.Categorical] = {}
@@ -170,7 +171,11 @@ class Reading:
 
 
 def _is_number(values: pd.Series) -> bool:
-    return bool(pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype))
+    return _is_numeric(values.dtype)
+
+
+def _is_numeric(kind: Any) -> bool:
+    return bool(pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_bool_dtype(kind))
 
 
 def numeric(X: pd.DataFrame, name: str) -> Floats:

@@ -209,11 +209,14 @@ class WinModel(BaseEstimator):
 
         It does not promise to hold a single deal's true odds. NaN where no replicates were fitted.
         """
-        return self._interval(X, self.predict_proba_won(X))
+        return self._interval(X, self.predict_proba_won(X), readings(X))
 
     def redrawn(self, X: pd.DataFrame) -> Floats:
         """Probability of being won by each of the models on deals drawn with replacement, shape (models, n)."""
-        said, read = [], readings(X)
+        return self._redrawn(X, readings(X))
+
+    def _redrawn(self, X: pd.DataFrame, read: list[Reading] | None) -> Floats:
+        said = []
         for replicate in self.replicates_:
             rate = replicate.rate.curves(X)
             said.append(leant(self._fields_curves(replicate.fields, X, rate, read), rate, self.choice_.strength).ever)
@@ -244,11 +247,12 @@ class WinModel(BaseEstimator):
         NotImpartial
             If that is asked of a model made without intervals (`replicates` 0) that looks at who works on a deal.
         """
-        curves = self.curves(X, identity=identity)
+        read = readings(X)
+        curves = self._curves(X, read, identity=identity)
         start = X["as_of"] if as_of is None else pd.Series(pd.Timestamp(as_of), index=X.index)
         ahead = np.maximum((pd.Timestamp(period_end) - start).dt.total_seconds().to_numpy(np.float64) / 86_400, 0.0)
         won, lost = self.calendar_.by(curves, seconds_of(start), ahead)
-        low, high = self._interval(X, curves.ever) if identity else _no_interval(len(X))
+        low, high = self._interval(X, curves.ever, read) if identity else _no_interval(len(X))
         keys = {name: X[name] for name in ("deal_id", "as_of") if name in X}
         return pd.DataFrame(
             {
@@ -304,22 +308,25 @@ class WinModel(BaseEstimator):
 
     def curves(self, X: pd.DataFrame, *, identity: bool = True) -> Curves:
         """Curves of deals X, shape (n, p): what can be read off them; `identity` as for `score`."""
+        return self._curves(X, readings(X), identity=identity)
+
+    def _curves(self, X: pd.DataFrame, read: list[Reading] | None, *, identity: bool) -> Curves:
         rate = self.rate_.curves(X)
         with one_thread():
-            fields = self._fields_curves(self.fields_ if identity else self._impartial(), X, rate)
+            fields = self._fields_curves(self.fields_ if identity else self._impartial(), X, rate, read)
         return calibrated(leant(fields, rate, self.choice_.strength), self.calibrator_)
 
     def _fields_curves(
-        self, fields: WinCore | SmallModel | None, X: pd.DataFrame, rate: Curves, read: list[Reading] | None = None
+        self, fields: WinCore | SmallModel | None, X: pd.DataFrame, rate: Curves, read: list[Reading] | None
     ) -> Curves:
         if fields is None or not len(X):
             return rate
         if isinstance(fields, WinCore):
-            return fields.parts(read or X).curves(self.edges_, self.choice_.mix)
+            return fields.parts(X if read is None else read).curves(self.edges_, self.choice_.mix)
         return rate.scaled(probability(fields.logits(X)))
 
-    def _interval(self, X: pd.DataFrame, p: Floats) -> tuple[Floats, Floats]:
-        return spread_around(p, self.redrawn(X)) if self.replicates_ else _no_interval(len(X))
+    def _interval(self, X: pd.DataFrame, p: Floats, read: list[Reading] | None) -> tuple[Floats, Floats]:
+        return spread_around(p, self._redrawn(X, read)) if self.replicates_ else _no_interval(len(X))
 
     def _look_back(self, rows: pd.DataFrame, until: pd.Timestamp) -> Choice:
         default = default_mix(rows, until, self.params_)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -20,6 +20,7 @@ _LAG_COLUMNS = 4  # weeks ahead, the calendar's pull on a win and on a loss, the
 _AGE = "days_open"
 _LAG_GROUPS = np.array([1.0, 4.0, 13.0]) * 7  # days: where the logistic lets a stage's odds change
 _CHUNK = 2_000
+_MOST_HELD = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ class WinCore:
 
     def parts(self, X: pd.DataFrame | list[Reading]) -> Parts:
         """Log odds of deals X, shape (n, p), unmixed; several models need not read it each, see `readings`."""
-        chunks = [self._parts(some) for some in (X if isinstance(X, list) else readings(X))]
+        chunks = [self._parts(some) for some in (X if isinstance(X, list) else _read(X))]
         won, lost, ever = (
             tuple(np.concatenate([getattr(c, name)[side] for c in chunks]) for side in (0, 1))
             for name in ("won", "lost", "ever")
@@ -151,7 +152,7 @@ class WinCore:
         pulls, some_pulls = (self._pulls(X, each.row, each.bin) for each in (pairs, some))
         trees, line = _of_rows(self.encoder_.trees, X, pairs.row), _of_rows(self.encoder_.linear, X, some.row)
         matrix = Matrix(
-            self._lagged_trees(trees, X, pairs.row, pairs.bin, pulls),
+            self._lagged_trees(trees, numeric(X, _AGE), pairs.row, pairs.bin, pulls),
             self._lagged_linear(line, some.row, some.bin, some_pulls),
         )
         blend = Blend(trees=self.effort.trees, shape=self.effort.shape, random_state=self.random_state)
@@ -195,16 +196,19 @@ class WinCore:
             read.kept[key] = self._pulls(X, row, bin_)
         pulls = read.kept[key]
         return Matrix(
-            self._lagged_trees(each.trees, X, row, bin_, pulls), self._lagged_linear(each.linear, row, bin_, pulls)
+            self._lagged_trees(each.trees, read.numbers([_AGE])[:, 0], row, bin_, pulls),
+            self._lagged_linear(each.linear, row, bin_, pulls),
         )
 
-    def _lagged_trees(self, plain: Floats, X: pd.DataFrame, row: Rows, bin_: Rows, pulls: Floats) -> Floats:
-        """The matrix of each pair's row with its bin, shape (m, p + lag columns); `plain` has shape (m, p)."""
+    def _lagged_trees(self, plain: Floats, age: Floats, row: Rows, bin_: Rows, pulls: Floats) -> Floats:
+        """The matrix of each pair's row with its bin, shape (m, p + lag columns); `plain` has shape (m, p).
+
+        `age` is that of the deals in days, shape (n,).
+        """
         lag = self._middle(bin_)
         # At the end, so that the codes' columns keep their numbers.
         # Trees can't add: an age at which deals end shows only in the sum of age and lag.
-        age = numeric(X, _AGE)[row] + lag
-        return np.column_stack([plain, lag / 7, pulls, age])
+        return np.column_stack([plain, lag / 7, pulls, age[row] + lag])
 
     def _lagged_linear(self, plain: Floats, row: Rows, bin_: Rows, pulls: Floats) -> Floats:
         """As `_lagged_trees`, for the logistic."""
@@ -248,9 +252,13 @@ class WinCore:
         return np.concatenate([owner, crossed, rest])
 
 
-def readings(X: pd.DataFrame) -> list[Reading]:
-    """Deals X, shape (n, p), some at a time, to be given to `WinCore.parts` of several models."""
-    return [Reading(X.iloc[at : at + _CHUNK]) for at in range(0, max(len(X), 1), _CHUNK)]
+def readings(X: pd.DataFrame) -> list[Reading] | None:
+    """Deals X, shape (n, p), to be given to `WinCore.parts` of several models; None where they are too many to hold."""
+    return list(_read(X)) if len(X) <= _MOST_HELD else None
+
+
+def _read(X: pd.DataFrame) -> Iterator[Reading]:
+    return (Reading(X.iloc[at : at + _CHUNK]) for at in range(0, max(len(X), 1), _CHUNK))
 
 
 def _of_rows(encode: Callable[[pd.DataFrame], Floats], X: pd.DataFrame, row: Rows) -> Floats:
