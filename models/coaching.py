@@ -94,10 +94,11 @@ class _Gains:
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What lines are written from beside the figures: the pulls on each deal, features, horizon, an hour's cost."""
+    """What lines are written from beside the figures: pulls on each deal, features, medians, horizon, cost."""
 
     pulls: Mapping[str, Mapping[str, Pull]]
     features: Mapping[str, Feature]
+    usual: Mapping[str, float]
     weeks: int
     hour_cost: float
 
@@ -167,7 +168,9 @@ def advise(
     owed = duties(X, view, at)
     due = {deal: [d for d in each if (deal, d.action.name) not in not_again] for deal, each in owed.items()}
     weeks = company_horizon(company, win)
-    told = _Told(pulls_of(reasons), actionable(company), weeks, company.advice.hour_cost)
+    known = actionable(company)
+    usual = {name: float(np.nanmedian(v)) for name in known if np.isfinite(v := values(X, name)).any()}
+    told = _Told(pulls_of(reasons), known, usual, weeks, company.advice.hour_cost)
     return _table(_ranked(X, gains, chance, due, told), at)
 
 
@@ -277,7 +280,7 @@ def _line(deal: str, rank: int, gain: _Gains, row: int, amount: float, told: _To
     deals, weeks = (int(gain.evidence.deals[row]), gain.evidence.weeks) if gain.evidence else (0, 0)
     said = [
         {"en": action.why_en, "zh": action.why_zh},
-        *pulled_down(action, told.pulls.get(deal, {}), told.features),
+        *pulled_down(action, told.pulls.get(deal, {}), told.features, told.usual),
         rests_on(basis, spoken=spoken, deals=deals, weeks=(spoken and weeks) or told.weeks),
     ]
     value = figures[0] * amount - action.effort_hours * told.hour_cost

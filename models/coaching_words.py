@@ -40,12 +40,19 @@ def actionable(company: Company) -> dict[str, Feature]:
     return {f.name: f for f in features("deal", company) if f.can_act}
 
 
-def pulled_down(action: Action, pulls: Mapping[str, Pull], known: Mapping[str, Feature]) -> list[Said]:
+def pulled_down(
+    action: Action, pulls: Mapping[str, Pull], known: Mapping[str, Feature], usual: Mapping[str, float]
+) -> list[Said]:
     """Of the features that a step changes, the one that takes most from the deal's chance; none where none does.
 
-    It says how like deals went, not that the step would change it.
+    What the step adds to counts where the deal has less of it than is `usual`, the median of open deals: that there was
+    much of it already is no reason for more. It says how like deals went, not that the step would change it.
     """
-    mine = {name: pulls[name] for name in action.features if name in pulls and name in known}
+    mine = {
+        name: pulls[name]
+        for name in action.features
+        if name in pulls and name in known and (name in action.sets or pulls[name].value < usual.get(name, 0.0))
+    }
     if not mine:
         return []
     name, pull = min(mine.items(), key=lambda one: (one[1].points, one[0]))

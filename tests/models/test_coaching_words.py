@@ -14,8 +14,11 @@ def reasons(*rows):
     return pd.DataFrame(rows, columns=["entity_id", "feature", "value", "contribution"])
 
 
+USUAL = {"decision_makers_met": 1.0, "meetings": 2.0}
+
+
 def said(*rows):
-    return pulled_down(MEET, pulls_of(reasons(*rows)).get("d1", {}), actionable(Company()))
+    return pulled_down(MEET, pulls_of(reasons(*rows)).get("d1", {}), actionable(Company()), USUAL)
 
 
 def test_the_feature_that_takes_most_is_told_with_its_value_and_points():
@@ -36,6 +39,11 @@ def test_the_feature_that_takes_most_is_told_with_its_value_and_points():
                                  ("d1", "days_silent", 12.0, 0.1)])  # fmt: skip
 def test_what_takes_little_is_not_known_or_adds_gives_no_reason(row):
     assert said(row) == []
+
+
+def test_that_there_was_much_already_is_no_reason_for_more():
+    assert said(("d1", "meetings", 7.0, -0.05)) == []
+    assert ": 1. Deals like this" in said(("d1", "meetings", 1.0, -0.05))[0]["en"]
 
 
 def test_days_are_whole():
