@@ -18,6 +18,7 @@ from models.churn_core import ChurnCore, ChurnMix
 from models.churn_rows import customers
 from models.explain import explanation, in_probability, shared_remainder, shown
 from models.learners import Floats, even_rows, probability, safe_logit
+from models.quality import Quality, quality_of
 from models.rolling import Gain
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class ChurnNote:
     skill_low: float | None
     skill_high: float | None
     signal: bool
+    quality: Quality
     small_data: bool
     strength: float
     trees: bool
@@ -209,6 +211,7 @@ def _note(model: ChurnModel) -> ChurnNote:
         skill_low=trial.low if trial else None,
         skill_high=trial.high if trial else None,
         signal=model.signal_,
+        quality=quality_of(tried=trial is not None, signal=model.signal_, little=small),
         small_data=small,
         strength=model.mix_.strength,
         trees=model.mix_.trees * model.mix_.strength > 0,
@@ -232,11 +235,8 @@ def _sentences(model: ChurnModel, trial: Gain | None) -> tuple[str, str]:
             f"不优于基准流失率（{rate}）：在更晚的日期上对数损失降低{share}（90%区间{low}至{high}），故所有客户均采用基准流失率。",
         )
     few = model.mix_.strength < 0.8
-    better = trial.low > 0
-    en = "Better than the base rate" if better else "Not shown to be better than the base rate"
-    zh = "优于基准流失率" if better else "未能证明优于基准流失率"
-    en += f": on later dates the log loss was lower by {share} (90% interval {low} to {high})."
-    zh += f"：在更晚的日期上对数损失降低{share}（90%区间{low}至{high}）。"
+    en = f"Better than the base rate: on later dates the log loss was lower by {share} (90% interval {low} to {high})."
+    zh = f"优于基准流失率：在更晚的日期上对数损失降低{share}（90%区间{low}至{high}）。"
     if few:
         en += f" As only {model.n_left_} customers left, forecasts lean on a rate."
         zh += f"由于仅有{model.n_left_}个客户流失，预测向流失率收缩。"

@@ -16,6 +16,8 @@ from models.learners import THREADS, Blend, Floats, Matrix, one_thread, safe_log
 
 RHYTHM = "silence_to_usual"
 _RIDGE = 0.01
+# 150 trees were too timid (calibration slopes of 1.05 to 1.15 on eight sample companies), 300 too bold (.97 to 1.06).
+_TREES = 200
 _BANDS = 5
 _PSEUDO_CUSTOMERS = 10.0
 # What is known of signs beforehand: it keeps trees on small data from learning the opposite.
@@ -122,7 +124,7 @@ class ChurnCore:
             "deterministic": True, "force_row_wise": True, "verbosity": -1,
         }  # fmt: skip
         rows = lgb.Dataset(T, left.astype(np.float64), categorical_feature=self.encoder_.categorical_, params=settings)
-        return lgb.train(settings, rows, num_boost_round=150)
+        return lgb.train(settings, rows, num_boost_round=_TREES)
 
     def _matrix(self, X: pd.DataFrame) -> Matrix:
         return Matrix(self.encoder_.trees(X), self.encoder_.linear(X))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from models.quality import Quality, quality_of
 from models.rolling import Gain
 from models.win_params import WinParams
 from models.win_past import Choice
@@ -17,7 +18,8 @@ class WinNote:
 
     `skill` is the share of the base rate's log loss that is saved, with its 90 % interval over deals: by what is
     forecast where that is better than the base rate, else by the fields' model that was tried and is not used.
-    `data_step` is the step of `models.win_steps` that the data reached, `params` is `WinParams.to_dict`.
+    `quality` is one word for it, see `models.quality`; `data_step` is the step of `models.win_steps` that the data
+    reached, `params` is `WinParams.to_dict`.
     """
 
     n_closed: int
@@ -29,6 +31,7 @@ class WinNote:
     skill_low: float | None
     skill_high: float | None
     signal: bool
+    quality: Quality
     small_data: bool
     leans_on: str
     strength: float
@@ -67,6 +70,7 @@ def note_of(choice: Choice, *, n_won: int, n_lost: int, base_rate: float, small:
         skill_low=told.low if judged else None,
         skill_high=told.high if judged else None,
         signal=signal,
+        quality=quality_of(tried=judged, signal=signal, little=small),
         small_data=small,
         leans_on="stage rate" if choice.by_stage else "base rate",
         strength=choice.strength,

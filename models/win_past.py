@@ -61,7 +61,8 @@ class Choice:
     over_rate : Gain
         Gain of the fields' model against the rate leant on.
     tried : Gain
-        Gain of the fields' model against the base rate, used or not.
+        Gain of the fields' model against the base rate, used or not; where it has no certain gain, against that rate
+        as it is or moved to the model's own mean on each date, whichever is less certain.
     """
 
     mix: Mix = field(default_factory=Mix)
@@ -93,6 +94,12 @@ class Seen:
         """Deal of each row, shape (n,)."""
         return np.concatenate([date.rows["deal_id"].to_numpy(object) for date in self.past])
 
+    def levelled(self, rate: Floats, said: Floats) -> Floats:
+        """A rate moved, on the log odds, to the mean of forecasts on each date; all have shape (n,)."""
+        ends = np.cumsum([len(date.rows) for date in self.past])[:-1]
+        pairs = zip(np.split(rate, ends), np.split(said, ends), strict=True)
+        return np.concatenate([_moved(one, float(other.mean())) if len(one) else one for one, other in pairs])
+
     def said(self, curves: list[Curves]) -> Floats:
         """Forecasts by curves of each date, shape (n,)."""
         return np.concatenate([c.by(self.days)[0] for c in curves])
@@ -121,8 +128,10 @@ def choose(past: list[PastDate], until: pd.Timestamp, days: float, *, mixes: tup
     Another mix than the first is taken only if it is better by more than its standard error. The stage rate is leant
     on where the whole 90 % interval of its gain over the base rate lies above 0. Of the shares 1, 3/4, 1/2, 1/4 (times
     `most`) that the fields' model could have against that rate, the best of those whose interval lies above 0 is taken;
-    where there is none, the rate alone is forecast. With many deals a larger share stands in for the best where it is
-    no worse by more than the standard error: past models knew fewer deals than the one that will forecast.
+    where there is none, the rate alone is forecast. The gain must be as certain against the rate moved to the model's
+    own mean on each date: a model that came nearer to a few months' level may still not tell one deal from another.
+    With many deals a larger share stands in for the best where it is no worse by more than the standard error: past
+    models knew fewer deals than the one that will forecast.
 
     Parameters
     ----------
@@ -133,21 +142,24 @@ def choose(past: list[PastDate], until: pd.Timestamp, days: float, *, mixes: tup
         return Choice(mix=mixes[0], horizon_days=days)
     seen = Seen(past, until, days)
     y, deals = seen.y, seen.deals
-    base = log_loss(y, seen.said([d.base for d in past]))
-    stage = log_loss(y, seen.said([d.stage for d in past]))
+    base_rate, stage_rate = seen.said([d.base for d in past]), seen.said([d.stage for d in past])
+    base, stage = log_loss(y, base_rate), log_loss(y, stage_rate)
     mix = _best_mix(seen, mixes)
     by_stage = not gain(stage, base, deals).holds_zero
-    rate = stage if by_stage else base
+    rate, leant_on = (stage, stage_rate) if by_stage else (base, base_rate)
     fields = [d.curves(mix) for d in past]
     rated = [d.stage if by_stage else d.base for d in past]
     tries = {share * most: seen.said(_leant_all(fields, rated, share * most)) for share in SHARES}
     losses = {strength: log_loss(y, said) for strength, said in tries.items()}
     gains = {strength: gain(loss, rate, deals) for strength, loss in losses.items()}
-    best = max(gains, key=lambda strength: (not gains[strength].holds_zero, gains[strength].mean))
-    if most == 1.0:
-        best = _as_strong(best, gains, losses, deals)
-    over, tried = gains[best], losses[best]
-    strength = 0.0 if over.holds_zero else best
+    apart = {s: gain(losses[s], log_loss(y, seen.levelled(leant_on, said)), deals) for s, said in tries.items()}
+    certain = {s: not (gains[s].holds_zero or apart[s].holds_zero) for s in tries}
+    worth = {s: gains[s].mean if certain[s] else min(gains[s].mean, apart[s].mean) for s in tries}
+    best = max(tries, key=lambda strength: (certain[strength], worth[strength]))
+    if most == 1.0 and certain[best]:
+        best = _as_strong(best, certain, losses, deals)
+    over, tried = gains[best], _tried(seen, tries[best], base_rate, certain=certain[best])
+    strength = best if certain[best] else 0.0
     issued = _leant_all(fields, rated, strength)
     said = seen.said(issued)
     table = pd.DataFrame(
@@ -156,27 +168,46 @@ def choose(past: list[PastDate], until: pd.Timestamp, days: float, *, mixes: tup
             "as_of": np.concatenate([d.rows["as_of"].to_numpy() for d in past]),
             "won": y,
             "forecast": said,
-            "base_rate": seen.said([d.base for d in past]),
-            "stage_rate": seen.said([d.stage for d in past]),
+            "base_rate": base_rate,
+            "stage_rate": stage_rate,
         }
     )
     forecasts = tuple(PastForecast(d.cut, d.rows, c) for d, c in zip(past, issued, strict=True))
     skill = gain(log_loss(y, said), base, deals)
-    return Choice(mix, by_stage, strength, skill, over, gain(tried, base, deals), days, forecasts, table)
+    return Choice(mix, by_stage, strength, skill, over, tried, days, forecasts, table)
+
+
+def _tried(seen: Seen, said: Floats, base_rate: Floats, *, certain: bool) -> Gain:
+    """Gain of the fields' model over the base rate; where it is not certain the less certain of the two, as above."""
+    loss = log_loss(seen.y, said)
+    plain = gain(loss, log_loss(seen.y, base_rate), seen.deals)
+    if certain:
+        return plain
+    level = gain(loss, log_loss(seen.y, seen.levelled(base_rate, said)), seen.deals)
+    return min(plain, level, key=lambda found: found.low)
+
+
+def _moved(rate: Floats, mean: float) -> Floats:
+    """A rate with its log odds moved by one amount, so that its mean is another."""
+    logits, by = safe_logit(rate), 0.0
+    for _ in range(30):
+        p = probability(logits + by)
+        by += float(np.clip((mean - p.mean()) / max((p * (1 - p)).mean(), 1e-12), -1, 1))
+    return probability(logits + by)
 
 
 def _as_strong(
     best: float,
-    gains: dict[float, Gain],
+    certain: dict[float, bool],
     losses: dict[float, Floats],
     deals: np.ndarray[tuple[int], np.dtype[np.object_]],
 ) -> float:
     """The largest share that is no worse than the best beyond one standard error."""
-    for strength in sorted(gains, reverse=True):
-        if strength <= best or gains[best].holds_zero:
+    for strength in sorted(losses, reverse=True):
+        if strength <= best:
             return best
         against = gain(losses[strength], losses[best], deals)
-        if not gains[strength].holds_zero and against.mean >= -against.se:
+        if certain[strength] and against.mean >= -against.se:
             return strength
     return best
 

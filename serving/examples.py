@@ -34,11 +34,12 @@ DEAL: Example = {
     "main_reason": _REASON,
     "next_action": "call",
 }
-DEALS: Example = {"as_of": AS_OF, "total": 1, "deals": [DEAL], "next_cursor": None}
+DEALS: Example = {"as_of": AS_OF, "quality": "tested", "total": 1, "deals": [DEAL], "next_cursor": None}
 DEAL_DETAIL: Example = {
     **DEAL,
     "reasons": _REASONS,
     "curve": [{"day": 30.0, "won": 0.12, "lost": 0.09}],
+    "quality": "tested",
     "note": "Better than the base rate on deals it had not seen.",
 }
 ADVICE: Example = {
@@ -74,6 +75,7 @@ _CHANCES: Example = {
 SCORED: Example = {
     "as_of": AS_OF,
     "model_version": "3",
+    "quality": "tested",
     "deals": [
         {
             "deal_id": "D-9001",
@@ -174,7 +176,7 @@ ACCOUNT: Example = {
     "value_at_risk": 10200.0,
     "model_version": "1",
 }
-ACCOUNTS: Example = {"as_of": AS_OF, "total": 1, "accounts": [ACCOUNT], "next_cursor": None}
+ACCOUNTS: Example = {"as_of": AS_OF, "quality": "tested", "total": 1, "accounts": [ACCOUNT], "next_cursor": None}
 ACCOUNT_DETAIL: Example = {
     **ACCOUNT,
     "plays": [
@@ -193,6 +195,7 @@ ACCOUNT_DETAIL: Example = {
         }
     ],
     "reasons": _REASONS,
+    "quality": "tested",
     "note": "Better than the base rate.",
     "next_product": {"product_id": "P4", "name": "Service plan", "chance": 0.31},
 }

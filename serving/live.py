@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +16,7 @@ import pyarrow as pa
 from crm.company import Company
 from crm.errors import BellwetherError
 from crm.lake import LakeView
+from models.quality import Quality
 from serving.home import Home
 from training import registry
 
@@ -74,6 +76,12 @@ class Ready:
     def is_of(self, company: Company) -> bool:
         """Whether it was made with these settings."""
         return company is self._company or company == self._company
+
+    @cached_property
+    def quality(self) -> Quality | None:
+        """One word for how good the model is; None where one kept by an earlier version does not say."""
+        found: Quality | None = (getattr(self.champion.model, "note", None) or {}).get("quality")
+        return found
 
     def amount_of(self, deal_id: str) -> float | None:
         """A deal's amount in its own currency; None where it is not known."""

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from pydantic import AfterValidator, BaseModel, Field, computed_field
 
+from models.quality import Quality
 from serving.feedback import Answer
 
 
@@ -24,6 +25,14 @@ WITHOUT_NULL = AfterValidator(_without_null)
 """For texts that are used before the store, which refuses null characters, sees them."""
 Probability = Annotated[float, Field(ge=0, le=1)]
 Moment = Annotated[datetime, Field(description="UTC.")]
+ModelQuality = Annotated[
+    Quality | None,
+    Field(
+        description="How good the model is: `no_signal`, no better than the base rate on past dates, so all get that "
+        "rate; `untried`, too short a history to tell; `little_data`, forecasts lean on a rate; `tested`. Null where a "
+        "model of an earlier version does not say."
+    ),
+]
 
 
 class Reason(BaseModel):
@@ -88,6 +97,7 @@ class DealList(BaseModel):
     """A page of deals; `next_cursor` gives the next one, null at the end."""
 
     as_of: datetime
+    quality: ModelQuality
     total: int
     deals: list[DealRow]
     next_cursor: str | None
@@ -131,6 +141,7 @@ class DealDetail(DealRow):
 
     reasons: Reasons | None
     curve: list[CurvePoint]
+    quality: ModelQuality
     note: Annotated[str, Field(description="How far the model is better than the base rate.")]
 
 
@@ -220,6 +231,7 @@ class AccountList(BaseModel):
     """A page of customers by value at risk."""
 
     as_of: datetime
+    quality: ModelQuality
     total: int
     accounts: list[AccountRow]
     next_cursor: str | None
@@ -257,6 +269,7 @@ class AccountDetail(AccountRow):
     plays: Annotated[list[SavePlay], Field(description="At most three, those with most behind them first.")]
 
     reasons: Reasons | None
+    quality: ModelQuality
     note: str
     next_product: Annotated[
         NextProductOut | None,

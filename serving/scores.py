@@ -82,6 +82,10 @@ class Scores:
         found = self.meta.get("as_of")
         return datetime.fromisoformat(found) if found else None
 
+    def note(self, what: str) -> Mapping[str, Any]:
+        """What the model behind the scores says of itself; empty where nothing was scored with one."""
+        return (self.meta.get("notes") or {}).get(what) or {}
+
     def listed(self, name: str, order: Order) -> pd.DataFrame:
         """Deals or leads with what they are, in an order; kept for the next list.
 

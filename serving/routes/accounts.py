@@ -62,7 +62,8 @@ def list_accounts(request: Request, wish: Annotated[AccountWish, Query()], asked
         return file_answer(_rows(order.sorted(every), view), AccountRow, "accounts", form, {})
     page, following = order.page(every, wish)
     as_of: Any = scores.as_of
-    return AccountList(as_of=as_of, total=len(every), accounts=_rows(page, view), next_cursor=following)
+    quality, rows = scores.note("churn").get("quality"), _rows(page, view)
+    return AccountList(as_of=as_of, quality=quality, total=len(every), accounts=rows, next_cursor=following)
 
 
 @router.get("/{account_id}", responses=example(ACCOUNT_DETAIL))
@@ -72,12 +73,13 @@ def read_account(
     """One customer with the reasons, what may keep it and what you said of that."""
     score = _score(scores, account_id)
     customer = _customer(scores, score)
-    note = (scores.meta.get("notes") or {}).get("churn") or {}
+    note = scores.note("churn")
     likely = next_product(view, account_id, at=customer.as_of)
     return AccountDetail(
         **_named(score.to_frame().T, view)[0],
         plays=_plays(plays_for(customer, view, store, viewer), score.to_dict(), view),
         reasons=reasons_of(customer.reasons),
+        quality=note.get("quality"),
         note=str(note.get("sentence_en", "")),
         next_product=None if likely is None else NextProductOut(**likely._asdict()),
     )

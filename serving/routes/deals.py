@@ -63,7 +63,8 @@ def list_deals(request: Request, wish: Annotated[DealWish, Query()], asked: Aske
     if form != "json":
         return file_answer(_rows(asked, wish.order.sorted(deals)), DealRow, "deals", form, {})
     page, following = wish.order.page(deals, wish)
-    return DealList(as_of=_as_of(asked.scores), total=len(deals), deals=_rows(asked, page), next_cursor=following)
+    quality, rows = asked.scores.note("win").get("quality"), _rows(asked, page)
+    return DealList(as_of=_as_of(asked.scores), quality=quality, total=len(deals), deals=rows, next_cursor=following)
 
 
 @router.get("/{deal_id}", responses=found_once(DEAL_DETAIL))
@@ -73,9 +74,9 @@ def read_deal(deal_id: str, asked: AskedDep) -> DealDetail:
     row = scores.rows.listed(deal_id, asked.sight, asked.names)
     if row is None:
         raise _no_deal(scores)
-    note = (scores.meta.get("notes") or {}).get("win") or {}
+    note = scores.note("win")
     more = {"reasons": scores.rows.reasons(deal_id, asked.sight), "curve": scores.rows.curve(deal_id)}
-    return DealDetail(**row, **more, note=str(note.get("sentence_en", "")))
+    return DealDetail(**row, **more, quality=note.get("quality"), note=str(note.get("sentence_en", "")))
 
 
 @router.get("/{deal_id}/history", responses=example(SCORE_HISTORY))

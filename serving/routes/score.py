@@ -13,7 +13,7 @@ from serving.documents import example
 from serving.examples import SCORED
 from serving.live import DAYS, Answer, Ready, moment_of
 from serving.posted import Looked, PostedDeal, ScoreRequest, check, tables_of
-from serving.schemas import RANGE_STATE, Moment, PeriodShare, Probability, RangeState, range_state
+from serving.schemas import RANGE_STATE, ModelQuality, Moment, PeriodShare, Probability, RangeState, range_state
 
 router = APIRouter(tags=["deals"])
 Lookup = Literal["found", "not_found", "not_given"]
@@ -46,6 +46,7 @@ class ScoreAnswer(BaseModel):
 
     as_of: Moment
     model_version: str
+    quality: ModelQuality
     deals: list[DealScore]
 
 
@@ -71,7 +72,7 @@ def score_deals(
     keys = [found.key(i) for i, found in enumerate(looked)]
     answer = ready.rate(tables_of(given, looked, ready.custom), keys, as_of)
     made = [_score(i, deal, looked[i], answer) for i, deal in enumerate(given.deals)]
-    return ScoreAnswer(as_of=as_of, model_version=answer.version, deals=made)
+    return ScoreAnswer(as_of=as_of, model_version=answer.version, quality=ready.quality, deals=made)
 
 
 def _looked(deal: PostedDeal, ready: Ready, sight: Sight) -> Looked:

@@ -1,7 +1,5 @@
 """Who is live, who left, and a model that finds a planted reason, finds none where there is none, and says so."""
 
-from copy import copy
-from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -10,6 +8,7 @@ import pytest
 
 from crm.company import Company
 from models.churn import ChurnModel, TooFewLeft
+from models.churn_core import ChurnMix
 from models.churn_rows import NoCustomers, customers
 from tests.builders import a_rate, an_account, an_order, view_of
 
@@ -131,6 +130,7 @@ def test_a_planted_reason_is_found_and_the_odds_are_about_right(planted):
     assert p[~troubled].mean() == pytest.approx(0.10, abs=0.04)
     assert p[troubled].mean() == pytest.approx(0.41, abs=0.12)
     assert planted.note["signal"]
+    assert planted.note["quality"] == "tested"
     assert (scored["value_at_risk"] - p * 1200).abs().max() < 1e-6
     assert (scored["horizon_days"] == 90).all()
 
@@ -155,12 +155,13 @@ def test_where_nothing_tells_all_get_the_base_rate_and_the_note_says_it():
     assert model.score(view, Company(), as_of=UNTIL)["churn_probability"].nunique() == 1
 
 
-def test_better_is_said_only_where_the_whole_interval_says_so(planted):
-    assert planted.trial_.low > 0
-    assert planted.note["sentence_en"].startswith("Better than the base rate")
-    doubtful = copy(planted)
-    doubtful.trial_ = replace(planted.trial_, skill=-0.07, low=-0.11, high=-0.04)
-    assert doubtful.note["sentence_en"].startswith("Not shown to be better than the base rate")
+def test_a_mix_decided_before_that_is_no_longer_better_leaves_everybody_the_base_rate():
+    view = company_view(1.0)
+    model = ChurnModel(mix=ChurnMix(True, 0.75, 1.0)).fit(view, Company(), until=UNTIL)
+    assert model.trial_.low <= 0
+    assert model.note["quality"] == "no_signal"
+    assert model.note["sentence_en"].startswith("No better than the base rate")
+    np.testing.assert_array_equal(model.score(view, Company(), as_of=UNTIL)["churn_probability"], model.base_)
 
 
 def test_what_comes_later_changes_no_score_of_a_past_date():

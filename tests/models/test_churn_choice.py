@@ -49,14 +49,14 @@ def test_a_mix_is_a_weighted_sum_on_the_log_odds():
     assert mixed((trees, linear), rate, ChurnMix(True, 0.5, 0.75))[0] == pytest.approx(1.0)
 
 
-def test_the_shrink_counts_customers_not_dates():
+def test_the_shrink_counts_customers_of_the_rarer_kind_not_dates():
     X, left, _ = snapshots(1.5)
     X, left = X[X["as_of"] >= X["as_of"].max() - HORIZON], left[: 4 * 150]  # four dates: too short to try
     found = choose(X, left, HORIZON, 0)
     mix, trial = found.mix, found.gain
     gone, stayed = X.loc[left, "account_id"].nunique(), X.loc[~left, "account_id"].nunique()
     assert trial is None
-    assert mix.strength == pytest.approx((gone + stayed) / (gone + stayed + 80))
+    assert mix.strength == pytest.approx(min(gone, stayed) / (min(gone, stayed) + 5))
 
 
 def test_what_decides_is_found_and_not_drawn_to_the_rate_too_hard():
@@ -81,6 +81,15 @@ def test_a_mix_that_was_decided_before_stands_and_its_past_forecasts_are_kept():
     assert (past["as_of"].nunique(), len(past)) == (3, 450)
     ours, base = (-np.log(np.where(past["left"], past[p], 1 - past[p])).mean() for p in ("forecast", "base_rate"))
     assert found.gain.skill == pytest.approx(1 - ours / base)
+
+
+def test_a_mix_that_was_decided_before_gives_way_to_the_rate_where_nothing_tells_any_more():
+    X, left, _ = snapshots(0.0)
+    given = ChurnMix(True, 1.0, 1.0)
+    found = choose(X, left, HORIZON, 0, given=given)
+    assert found.gain.low <= 0
+    assert found.form == given  # more data may bear it out again
+    assert (found.mix.strength, found.mix.by_rhythm) == (0.0, False)
 
 
 def test_where_nothing_tells_everybody_gets_the_rate():

@@ -148,7 +148,7 @@ def write_scores(home: Home) -> None:
         frame.to_parquet(folder / f"{name}.parquet", index=False)
     meta = (
         f'{{"as_of": "{AS_OF.isoformat()}", "data_cut": 1, "models": {{"win": "1"}}, '
-        '"notes": {"win": {"sentence_en": "Tested."}}, "missing": {}}'
+        '"notes": {"win": {"sentence_en": "Tested.", "quality": "no_signal"}}, "missing": {}}'
     )
     (folder / "meta.json").write_text(meta, encoding="utf-8")
     swap_pointer(home.scores, "first")

@@ -25,8 +25,9 @@ def test_deals_can_be_sorted_and_picked(client):
     low = client.get("/deals", params={"sort": "win_probability", "owner": "r4"}).json()
     assert [d["deal_id"] for d in low["deals"]] == ["d5", "d6"]
     assert client.get("/deals", params={"stage": "Qualify"}).json()["total"] == 6
-    assert client.get("/deals", params={"stage": "Elsewhere"}).json() | {"as_of": ""} == {
+    assert client.get("/deals", params={"stage": "Elsewhere"}).json() | {"as_of": "", "quality": ""} == {
         "as_of": "",
+        "quality": "",
         "total": 0,
         "deals": [],
         "next_cursor": None,
@@ -42,7 +43,9 @@ def test_a_deal_has_reasons_that_add_up_and_its_curve(client):
     assert deal["main_reason"]["feature"] == "touches_30d"
     assert deal["next_action"] == "call"
     assert [p["day"] for p in deal["curve"]] == [0, 30]
-    assert deal["note"] == "Tested."
+    assert (deal["note"], deal["quality"]) == ("Tested.", "no_signal")
+    assert client.get("/deals").json()["quality"] == "no_signal"
+    assert client.get("/accounts").json()["quality"] is None  # nothing says what its model is worth
 
 
 def test_a_range_that_is_not_there_yet_is_said_to_be_computed(client):

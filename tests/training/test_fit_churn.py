@@ -13,8 +13,8 @@ from training.fit_churn import train
 from training.policy import Policy
 from training.tracking import client_of
 
-# Everybody's rate; the logistic on all fields; the same, a tenth of it everybody's rate.
-RATE, FIELDS, ALIKE = ChurnMix(False, 0.0, 0.0), ChurnMix(False, 0.0, 1.0), ChurnMix(False, 0.0, 0.9)
+# Everybody's rate; trees and logistic on all fields; the same, a tenth of it everybody's rate.
+RATE, FIELDS, ALIKE = ChurnMix(False, 0.0, 0.0), ChurnMix(False, 0.75, 1.0), ChurnMix(False, 0.75, 0.9)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,12 @@ def let(mix, tracking, until=UNTIL):
     """A recipe sent through the gate: customers with an open ticket leave five times as often as others."""
     recipe = None if mix is None else ChurnModel(mix=mix)
     return train(
-        company_view(5.0), Company(), tracking=tracking, as_of=until.to_pydatetime(), policy=Policy(), recipe=recipe
+        company_view(5.0, n=800),
+        Company(),
+        tracking=tracking,
+        as_of=until.to_pydatetime(),
+        policy=Policy(),
+        recipe=recipe,
     )
 
 
@@ -67,7 +72,7 @@ def test_a_run_keeps_what_it_said_of_past_dates_with_intervals_and_plots(trackin
     assert ((dates["low"] <= dates["skill"]) & (dates["skill"] <= dates["high"])).all()
     brier = ((table["forecast"] - table["left"]) ** 2).mean()
     assert kept.meta["metrics"]["brier"] == pytest.approx(brier)
-    assert kept.meta["params"] == {"random_state": "0", "by_rhythm": "False", "trees": "0.0", "strength": "1.0"}
+    assert kept.meta["params"] == {"random_state": "0", "by_rhythm": "False", "trees": "0.75", "strength": "1.0"}
     files = {item.path for item in client_of(tracking).list_artifacts(kept.run_id)}
     assert {"reliability.svg", "dates.svg", "definitions.parquet"} <= files
 
