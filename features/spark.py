@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
@@ -185,6 +185,11 @@ def forget_the_dead() -> None:
 
             logging.getLogger(__name__).warning("Spark's Java process has ended; the next question starts another.")
             del _running[address]
+            gateway: Any = spark.sparkContext._gateway
+            gateway.close()
+            for pipe in (gateway.proc.stdin, gateway.proc.stdout):
+                if pipe is not None:
+                    pipe.close()
             # pyspark has no words for this: it would go on asking the process that is gone.
             SparkContext._active_spark_context = SparkContext._gateway = SparkContext._jvm = None
             SparkSession._instantiatedSession = None
