@@ -41,7 +41,7 @@ def site(chromium: str) -> Iterator[Site]:
     store.close()
     deals = pd.read_parquet(chain.folder / "out" / "deals.parquet")
     with browsing(chain, chromium) as (address, browser):
-        with httpx.Client(base_url=address, trust_env=False) as client:
+        with httpx.Client(base_url=address, trust_env=False, timeout=60) as client:
             client.post("/sign-in", data={"email": EMAIL, "password": PASSWORD})
             session = dict(client.cookies)
         yield Site(address, browser, deals, session)

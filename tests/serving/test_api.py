@@ -129,7 +129,7 @@ def test_a_request_that_another_site_sent_is_refused(site):
 
 
 def test_answers_keep_pages_to_themselves(site):
-    answer = httpx.get(f"{site.address}/api/v1/health")
+    answer = httpx.get(f"{site.address}/api/v1/health", timeout=60)
     policy = answer.headers["content-security-policy"]
     assert "default-src 'self'" in policy
     assert "unsafe" not in policy

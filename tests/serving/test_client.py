@@ -29,7 +29,7 @@ def uv(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.peers
 def test_the_client_of_the_guide_is_generated_and_works(site, tmp_path):
-    (tmp_path / "openapi.json").write_text(httpx.get(f"{site.address}/api/openapi.json").text)
+    (tmp_path / "openapi.json").write_text(httpx.get(f"{site.address}/api/openapi.json", timeout=60).text)
     (tmp_path / "client.yaml").write_text(block("yaml"))
     generate = re.search(r"uvx (openapi-python-client@.*)", GUIDE)[1].split()
     said = uv(tmp_path, "tool", "run", *generate)

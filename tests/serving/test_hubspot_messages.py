@@ -120,7 +120,7 @@ def test_what_does_not_come_from_hubspot_is_refused(home: Home, store: Store, ac
     for later in (timedelta(minutes=16), timedelta(minutes=-16)):
         with pytest.raises(WrongSignature):
             take(store, account, event, later=later)
-    with serving(home) as url, httpx.Client(base_url=f"{url}/api/v1/crms/hubspot") as client:
+    with serving(home) as url, httpx.Client(base_url=f"{url}/api/v1/crms/hubspot", timeout=60) as client:
         for content, given in (
             (body, account.message(ADDRESS, "hush-other", event)[1]),
             (body, account.message(f"{ADDRESS}?x=1", SECRET, event)[1]),

@@ -258,7 +258,7 @@ def test_packs_minutes_and_calendars_hold_texts_as_text(nasty, typed):
         pack = {form: api.get("/reviews/pack", params={"format": form}) for form in ("html", "pdf", "xlsx")}
         assert {answer.status_code for answer in pack.values()} == {200}
         address = api.post("/reviews/feed/tokens", json={})
-        feed = httpx.get(address.json()["address"]) if address.status_code == 201 else None
+        feed = httpx.get(address.json()["address"], timeout=60) if address.status_code == 201 else None
     assert ELEMENT in pack["html"].text
     assert not live_in(pack["html"].text).found
     words = "".join(page.extract_text() for page in PdfReader(io.BytesIO(pack["pdf"].content)).pages)

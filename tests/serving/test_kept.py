@@ -195,7 +195,7 @@ def test_whoever_is_signed_out_ended_or_made_another_gets_nothing_that_is_kept(o
         assert office.ask(address, "manager head", "/deals/d5").status_code == 404
         change_user(office.store, office.users["manager head"], active=False)
         assert office.ask(address, "manager head", "/deals/d1").status_code == 401
-        assert httpx.get(f"{address}{API}/deals/d1").status_code == 401
+        assert httpx.get(f"{address}{API}/deals/d1", timeout=60).status_code == 401
 
 
 def test_a_file_is_made_and_noted_each_time(office):

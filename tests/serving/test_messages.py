@@ -174,7 +174,7 @@ def test_many_messages_ask_for_one_job(store: Store, crm: ZohoCrm, channel: str)
 
 def test_what_does_not_come_from_the_crm_is_refused(home: Home, store: Store, crm: ZohoCrm, channel: str) -> None:
     said = crm.message(channel, "Deals", "301", "update")
-    with serving(home) as url, httpx.Client(base_url=f"{url}/api/v1/crms") as client:
+    with serving(home) as url, httpx.Client(base_url=f"{url}/api/v1/crms", timeout=60) as client:
         for body, status, words in (
             ({**said, "token": "0" * 48}, 403, "does not carry its channel's token"),
             ({**said, "channel_id": "999"}, 404, "no such channel"),

@@ -159,7 +159,7 @@ def test_processes_count_together_and_the_dead_are_not_at_work(tmp_path):
 
 
 def test_every_answer_carries_a_number_and_a_plain_one_is_taken_over(site):
-    with httpx.Client(base_url=site.address) as client:
+    with httpx.Client(base_url=site.address, timeout=60) as client:
         assert client.get("/healthz", headers={"X-Request-ID": "trace-0123"}).headers["x-request-id"] == "trace-0123"
         for bad in ("short", "a" * 37, "ann@example.com", 'x"} injected'):
             assert client.get("/healthz", headers={"X-Request-ID": bad}).headers["x-request-id"] != bad

@@ -103,7 +103,7 @@ def test_counts_of_all_processes_come_together(running):
     assert answers == [200] * 24
     totals = []
     for _ in range(6):
-        families = text_string_to_metric_families(httpx.get(f"{running.address}/metrics").text)
+        families = text_string_to_metric_families(httpx.get(f"{running.address}/metrics", timeout=60).text)
         found = [
             sample.value
             for family in families

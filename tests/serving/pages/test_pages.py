@@ -279,7 +279,10 @@ def test_unknown_preferences_change_nothing(site):
 def test_before_the_first_scoring_every_page_says_what_is_to_be_done(tmp_path, serve_home):
     home = Home(tmp_path / "home")
     home.make_sample({"name": "Sample company", "sample": True})
-    with serve_home(home) as address, httpx.Client(base_url=address, headers={"accept": "text/html"}) as client:
+    with (
+        serve_home(home) as address,
+        httpx.Client(base_url=address, headers={"accept": "text/html"}, timeout=60) as client,
+    ):
         for page in ("/forecast", "/deals", "/accounts", "/accuracy"):
             answer = client.get(page)
             assert answer.status_code == 200
