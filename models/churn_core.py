@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from models.encoding import Encoder, numeric
+from models.fast_contributions import tree_contributions
 from models.learners import THREADS, Blend, Floats, Matrix, one_thread, safe_logit
 
 RHYTHM = "silence_to_usual"
@@ -108,7 +109,7 @@ class ChurnCore:
         matrix = self._matrix(X)
         fields = self.linear_.contributions(matrix, 0.0, self.encoder_.linear_feature_)[:, :-1]
         if self.booster_ is not None:
-            trees = np.asarray(self.booster_.predict(matrix.trees, pred_contrib=True, num_threads=THREADS))
+            trees = tree_contributions(self.booster_, matrix.trees, threads=THREADS)
             fields = mix.trees * trees[:, :-1] + (1 - mix.trees) * fields
         told = mix.strength * fields
         if mix.by_rhythm and RHYTHM in self.encoder_.names_:

@@ -16,6 +16,8 @@ from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import ThreadpoolController
 
+from models.fast_contributions import tree_contributions
+
 T = TypeVar("T")
 Floats = npt.NDArray[np.float64]
 # One thread a model: where other work holds a core, two that wait for each other took 20 times as long. Models that do
@@ -173,7 +175,7 @@ class Blend:
         n, p = X.trees.shape
         trees = linear = None
         if self.booster_ is not None:
-            trees = np.asarray(self.booster_.predict(X.trees, pred_contrib=True, num_threads=THREADS))
+            trees = tree_contributions(self.booster_, X.trees, threads=THREADS)
         if self.line_ is not None:
             linear = np.zeros((n, p + 1))
             moved = (X.linear - self.line_.mean) * self.line_.slopes
