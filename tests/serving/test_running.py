@@ -69,8 +69,17 @@ class Running:
     def get(self, path: str) -> httpx.Response:
         return httpx.get(self.address + path, headers=self.headers, timeout=30)
 
-    def lines(self) -> list[dict]:
-        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+    def line(self, request: str) -> dict:
+        """The one line of a request: it is written after the answer is sent, so it may come a moment later."""
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            written = self.log.read_text().rpartition("\n")[0].splitlines()
+            lines = [json.loads(line) for line in written if line.startswith("{")]
+            if found := [line for line in lines if line.get("request") == request]:
+                (one,) = found
+                return one
+            time.sleep(0.05)
+        raise AssertionError(f"no line of request {request}: {self.log.read_text()[-2000:]}")
 
 
 @contextmanager
@@ -133,7 +142,7 @@ def test_the_log_has_a_line_a_request_with_its_number_and_route(running):
     number = "the-number-of-it"
     headers = running.headers | {"X-Request-ID": number}
     httpx.get(f"{running.address}/api/v1/deals/ann@example.com", headers=headers, timeout=30)
-    (line,) = [line for line in running.lines() if line.get("request") == number]
+    line = running.line(number)
     assert (line["method"], line["route"], line["status"]) == ("GET", "/api/v1/deals/{deal_id}", 404)
     assert line["ms"] > 0
     text = running.log.read_text()
