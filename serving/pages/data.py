@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Form, Path, Query, Request
@@ -22,7 +22,7 @@ from serving.access import Viewer, may_see_jobs, may_start_jobs
 from serving.crms import CRMS, TITLES, CrmName
 from serving.dependencies import QueueDep, Server, ServerDep, SignedInDep
 from serving.jobs.queue import Job
-from serving.pages import quality_words
+from serving.pages import quality_words, refusal_words
 from serving.pages.desk import Desk, DeskDep
 from serving.pages.job_words import model_names, outcome
 from serving.pages.rail import Rail
@@ -80,6 +80,7 @@ def show_data(
             for found in _findings(view, str(server.home.root), view.cut.number, desk.company.model_dump_json())
         ],
         refused=rows,
+        told=partial(refusal_words.told, desk.language),
         refused_total=total,
         lines=lines,
         running=any(line.share is not None for line in lines),
