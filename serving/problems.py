@@ -10,10 +10,12 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from crm.errors import BadInput, BellwetherError, NotAllowed, NotFound, NotReady
-from serving.access import SignInNeeded
+from serving.access import SignInNeeded, Viewer
+from serving.dependencies import find_viewer, server_of
 from serving.faults import fault_of
 from serving.goals import GoalMoved
 from serving.logs import REQUEST
@@ -94,7 +96,17 @@ def answer(
         wished = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"/sign-in?next={quote(wished)}", status_code=303)
     company = request.app.state.server.company()
-    return problem_page(request, company, status, said, number)
+    return problem_page(request, company, status, said, number, viewer=_viewer_of(request))
+
+
+def _viewer_of(request: Request) -> Viewer | None:
+    """Who asks, for the frame around the page: an address that does not exist has no route that would find out."""
+    if found := getattr(request.state, "viewer", None):
+        return found
+    try:
+        return find_viewer(request, server_of(request))
+    except (BellwetherError, SQLAlchemyError, OSError):  # the error that is told may be that the store is away
+        return None
 
 
 def _known(request: Request, error: Exception) -> Response:

@@ -7,6 +7,7 @@ from fastapi.responses import HTMLResponse
 
 from crm.company import Company
 from crm.errors import BellwetherError
+from serving.access import Viewer
 from serving.pages.shell import visit
 
 
@@ -17,7 +18,13 @@ def wants_page(request: Request) -> bool:
 
 
 def problem_page(
-    request: Request, company: Company, status: int, detail: str | BellwetherError, number: str = ""
+    request: Request,
+    company: Company,
+    status: int,
+    detail: str | BellwetherError,
+    number: str = "",
+    *,
+    viewer: Viewer | None = None,
 ) -> HTMLResponse:
     """The page for an error.
 
@@ -27,8 +34,12 @@ def problem_page(
         What the API would say: what is wrong, then the mend. A text stays English.
     number : str
         Number of the request in the log, for errors of our own.
+    viewer : Viewer, optional
+        Who asks, so that the frame has the pages of their role.
     """
-    seen = visit(request, company)
+    seen = visit(request, company, role=viewer.role if viewer else None)
+    if viewer:
+        seen.shell.viewer, seen.shell.signed_in = viewer.name, viewer.signed_in
     say = seen.language.say
     told = detail if isinstance(detail, str) else seen.language.tell(detail)
     title, text, more = {

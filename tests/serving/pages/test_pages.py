@@ -269,6 +269,16 @@ def test_preferences_lead_back_to_this_server_only(site, wished):
     assert answer.cookies["bellwether_language"] == "zh"
 
 
+def test_an_address_that_does_not_exist_has_the_frame_of_who_asks(site):
+    with site.signed_in() as admin, site.signed_in("rep@example.com") as rep, site.client() as guest:
+        pages = [client.get("/no-such-page") for client in (admin, rep, guest)]
+    assert [page.status_code for page in pages] == [404, 404, 404]
+    # Settings of the company are for administrators; a guest of the sample company is not signed in.
+    assert [('href="/settings/company"' in page.text, "Sign out" in page.text) for page in pages] == [
+        (True, True), (False, True), (False, False),
+    ]  # fmt: skip
+
+
 def test_unknown_preferences_change_nothing(site):
     with site.client() as client:
         answer = client.post("/preferences", data={"next": "/deals", "language": "xx", "theme": "pink"})
