@@ -13,6 +13,7 @@ from features.catalogue import Entity
 from features.definitions import definition_hash, definitions, what_changed
 from training import registry
 from training.gate import Check
+from training.verdicts import Sentence
 
 TAG, TABLE = "features", "definitions"
 _READS: Mapping[str, tuple[Entity, ...]] = MappingProxyType(
@@ -68,7 +69,14 @@ def definitions_check(what: str, champion: registry.Champion, company: Company) 
     """What the gate says of them: both recipes are fitted on features as they are defined now, so they always agree."""
     now = definition_hash(definitions_of(what, company))[:8]
     if not defined_otherwise(what, champion, company):
-        return Check("definitions", True, f"Both read features as they were defined for the champion ({now}).")
+        same = Sentence(
+            "Both read features as they were defined for the champion ({now}).",
+            "两者均按在用模型的特征定义（{now}）读取。",
+        )
+        return Check("definitions", True, same.given(now=now))
     before = champion.meta[TAG][:8]
-    text = f"Both read features as they are defined now ({now}); the champion in use read others ({before})."
-    return Check("definitions", True, text)
+    other = Sentence(
+        "Both read features as they are defined now ({now}); the champion in use read others ({before}).",
+        "两者均按现在的特征定义（{now}）读取；在用模型此前的定义不同（{before}）。",
+    )
+    return Check("definitions", True, other.given(now=now, before=before))

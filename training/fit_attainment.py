@@ -16,9 +16,10 @@ from models.rolling import Gain, gain
 from training import gate, plots, registry
 from training.definitions import check_definitions
 from training.fit_result import TrainResult, definition_tables, finish, numbers, tags_of
+from training.verdicts import NAMES, Sentence, joined
 
 Progress = Callable[[str], None]
-_RIVALS = (("run_rate", "the run-rate"), ("redrawn_weeks", "redrawn weeks"))
+_RIVALS = ("run_rate", "redrawn_weeks")
 _MEASURE = "Share of the run-rate's pinball loss that is saved"
 
 
@@ -58,11 +59,12 @@ def train(
         series={f"{n}_at_past_dates": dates[n].tolist() for n in ("skill", "low", "high")} if len(dates) else {},
     )
     there = registry.champion_version("attainment", tracking=tracking) is not None
-    verdict = gate.same_recipe() if there else first_verdict(ours, sentence)
+    said = Sentence(sentence, str(model.note.get("sentence_zh", "")))
+    verdict = gate.same_recipe() if there else first_verdict(ours, said)
     return finish("attainment", logged, verdict, metrics, tracking, sentence)
 
 
-def first_verdict(past: pd.DataFrame, note: str) -> gate.Verdict:
+def first_verdict(past: pd.DataFrame, note: Sentence) -> gate.Verdict:
     """The verdict where there is no champion: held against the run-rate and redrawn weeks on past quarters.
 
     Parameters
@@ -72,19 +74,28 @@ def first_verdict(past: pd.DataFrame, note: str) -> gate.Verdict:
     """
     if not len(past):
         return gate.installed(note, signal=None)
-    found = {said: _gain(past, name) for name, said in _RIVALS}
-    beaten = [said for said, one in found.items() if one.low > 0]
-    figures = "; ".join(
-        f"pinball loss {100 * one.skill:.1f}% below that of {said} (90% interval {100 * one.low:.1f}% to "
-        f"{100 * one.high:.1f}%)"
-        for said, one in found.items()
-    )
-    where = f"on {past['as_of'].nunique()} past dates, {past['who'].nunique()} reps: {figures}. {note}"
-    if _RIVALS[0][1] not in beaten:
-        return gate.Verdict(True, "rate", f"Installed as no better than the run-rate, {where}")
-    return gate.Verdict(
-        True, "first", f"Promoted: the first model of its kind, better than {' and '.join(beaten)}, {where}"
-    )
+    found = {name: _gain(past, name) for name in _RIVALS}
+    beaten = [Sentence(*NAMES[name]) for name, one in found.items() if one.low > 0]
+    figures = joined((_saved(Sentence(*NAMES[name]), one) for name, one in found.items()), "; ", "；")
+    where = Sentence(
+        "on {dates} past dates, {reps} reps: {figures}. {note}",
+        "在{dates}个过去的时点、{reps}名销售上：{figures}。{note}",
+    ).given(dates=past["as_of"].nunique(), reps=past["who"].nunique(), figures=figures, note=note)
+    if found[_RIVALS[0]].low <= 0:
+        rate = Sentence("Installed as no better than the run-rate, {where}", "已启用，但不优于按当前进度推算，{where}")
+        return gate.Verdict(True, "rate", rate.given(where=where))
+    first = Sentence(
+        "Promoted: the first model of its kind, better than {beaten}, {where}",
+        "已启用：该类的第一个模型，优于{beaten}，{where}",
+    ).given(beaten=joined(beaten, " and ", "和"), where=where)
+    return gate.Verdict(True, "first", first)
+
+
+def _saved(said: Sentence, one: Gain) -> Sentence:
+    return Sentence(
+        "pinball loss {skill:.1f}% below that of {said} (90% interval {low:.1f}% to {high:.1f}%)",
+        "分位数损失比{said}低{skill:.1f}%（90%区间{low:.1f}%至{high:.1f}%）",
+    ).given(said=said, skill=100 * one.skill, low=100 * one.low, high=100 * one.high)
 
 
 def per_cut(past: pd.DataFrame) -> pd.DataFrame:
@@ -98,7 +109,7 @@ def per_cut(past: pd.DataFrame) -> pd.DataFrame:
 
 
 def _skills(past: pd.DataFrame) -> dict[str, float]:
-    found = {name: _gain(past, name) for name, _ in _RIVALS} if len(past) else {}
+    found = {name: _gain(past, name) for name in _RIVALS} if len(past) else {}
     ends = ("skill", "low", "high")
     return {f"{end}_against_{name}": float(getattr(one, end)) for name, one in found.items() for end in ends}
 

@@ -94,8 +94,7 @@ def train(
     if champion is None or rival is None or verdict.promote or not _outdated(run, champion):
         return result
     say("Fitting the champion's mix again on the newest data")
-    text = "Promoted: the champion's mix, fitted again on newer data, as the challenger's was not better."
-    again = _kept(run, _fitted(run, rival), gate.Verdict(True, "same", text), judged_run)
+    again = _kept(run, _fitted(run, rival), gate.fitted_again(), judged_run)
     return replace(result, in_use=again.version)
 
 
@@ -201,7 +200,7 @@ def _log_judged(
         params=plain_params(twin) if twin is not None else {},
         metrics=numbers(figures) | (win_metrics(table, forecast="challenger") if len(table) else {}),
         tags=tags_of("churn", run.view, run.company, run.as_of) | tags,
-        tables={"judged": table, "checks": pd.DataFrame(verdict.checks)} if len(table) else {},
+        tables={"judged": table, "checks": gate.table_of(verdict.checks)} if len(table) else {},
     )
 
 

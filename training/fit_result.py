@@ -43,7 +43,7 @@ def finish(
     """Promote what the gate let pass, keep the verdict with it, and tell what came of the run."""
     if verdict.promote:
         registry.promote(what, logged.version, tracking=tracking)
-    registry.set_verdict(what, logged.version, verdict.text, tracking=tracking)
+    registry.set_verdict(what, logged.version, verdict.said, tracking=tracking)
     used = registry.champion_version(what, tracking=tracking) or ""
     return TrainResult(
         what, logged.run_id, logged.version, verdict.promote, verdict.text, metrics, note, in_use=used,

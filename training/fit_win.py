@@ -141,9 +141,7 @@ def _challenge(run: _Run, recipe: Recipe, extra: _Extra, seed: int) -> TrainResu
     if champion is None or rival is None or judged.verdict.promote or not _outdated(run, champion):
         return result
     run.say("Fitting the champion's recipe again on the newest data")
-    text = "Promoted: the champion's recipe, fitted again on newer data, as the challenger's was not better."
-    verdict = gate.Verdict(True, "same", text)
-    again = _kept(run, _fitted(run, rival), verdict, _Extra(tags={"judged_run": judged_run}))
+    again = _kept(run, _fitted(run, rival), gate.fitted_again(), _Extra(tags={"judged_run": judged_run}))
     return replace(result, in_use=again.version)
 
 
@@ -183,7 +181,7 @@ def _log_judged(run: _Run, judged: recipes.Judged, newest: recipes.Slice | None)
         metrics=numbers(figures) | (win_metrics(judged.table, forecast="challenger") if len(judged.table) else {}),
         tags=tags_of("win", run.view, run.company, run.as_of)
         | {"role": "judged twin", "verdict": verdict.text, "judged_from": newest.cut.isoformat() if newest else ""},
-        tables={"judged": judged.table, "checks": pd.DataFrame(verdict.checks)} if len(judged.table) else {},
+        tables={"judged": judged.table, "checks": gate.table_of(verdict.checks)} if len(judged.table) else {},
     )
 
 

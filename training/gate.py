@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, Literal
@@ -16,10 +16,12 @@ from models.rolling import log_loss
 from training.metrics import Difference, difference
 from training.policy import NO_WORSE, Policy
 from training.reliability import floor
+from training.verdicts import NAMES, Sentence, joined
 
 Outcome = Literal["first", "rate", "unjudged", "same", "better", "equal", "worse", "refused"]
 CHAMPION, CHALLENGER, DEALS = "champion", "challenger", "deals"
-_RATES = (("base_rate", "the base rate"), ("stage_rate", "the stage rate"), ("silence_rate", "the rate by silence"))
+_RATES = {name: Sentence(*NAMES[name]) for name in ("base_rate", "stage_rate", "silence_rate")}
+_UNITS = {DEALS: "个商机", "customers": "个客户"}
 _DRAWS = 400
 
 
@@ -29,7 +31,12 @@ class Check:
 
     name: str
     holds: bool
-    text: str
+    said: Sentence
+
+    @property
+    def text(self) -> str:
+        """In English."""
+        return self.said.en
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,34 +45,63 @@ class Verdict:
 
     promote: bool
     outcome: Outcome
-    text: str
+    said: Sentence
     difference: float | None = None
     low: float | None = None
     high: float | None = None
     deals: int = 0
     checks: tuple[Check, ...] = ()
 
+    @property
+    def text(self) -> str:
+        """In English."""
+        return self.said.en
+
+
+def table_of(checks: Sequence[Check]) -> pd.DataFrame:
+    """Checks as a table to be kept: `name`, `holds`, `text`."""
+    return pd.DataFrame([(c.name, c.holds, c.text) for c in checks], columns=["name", "holds", "text"])
+
 
 def same_recipe(*, other_definitions: bool = False) -> Verdict:
     """The verdict where only the data is newer, or the features are defined otherwise now."""
-    on = "other definitions of the features" if other_definitions else "newer or the same data"
-    return Verdict(True, "same", f"Promoted: made like the champion, on {on}.")
+    newer = Sentence("newer or the same data", "更新或相同的数据")
+    on = Sentence("other definitions of the features", "不同的特征定义") if other_definitions else newer
+    said = Sentence("Promoted: made like the champion, on {on}.", "已启用：做法与在用模型相同，基于{on}。")
+    return Verdict(True, "same", said.given(on=on))
 
 
-def installed(note: str, *, signal: bool | None) -> Verdict:
+def fitted_again() -> Verdict:
+    """The verdict on the champion's own recipe with newer data, where the challenger's was not let pass."""
+    said = Sentence(
+        "Promoted: the champion's recipe, fitted again on newer data, as the challenger's was not better.",
+        "已启用：挑战模型的做法未胜出，故用更新的数据按在用模型的做法重新拟合。",
+    )
+    return Verdict(True, "same", said)
+
+
+def installed(note: Sentence, *, signal: bool | None) -> Verdict:
     """The verdict where there is no champion and the model itself was tried against the base rate when it was made."""
     if signal is False:
-        return Verdict(True, "rate", f"Installed as no better than the base rate. {note}".strip())
-    return Verdict(True, "first", f"Promoted: the first model of its kind. {note}".strip())
+        rate = Sentence("Installed as no better than the base rate.", "已启用，但不优于基准率。")
+        return Verdict(True, "rate", joined([rate, note]))
+    first = Sentence("Promoted: the first model of its kind.", "已启用：该类的第一个模型。")
+    return Verdict(True, "first", joined([first, note]))
 
 
 def unjudged(*, there_is_champion: bool) -> Verdict:
     """The verdict where the past has no slice to be judged on."""
     if there_is_champion:
-        text = "Not promoted, the champion stays: the history is too short to compare the two on a past slice."
-        return Verdict(False, "unjudged", text)
-    text = "Promoted: the first model of its kind; the history is too short to hold it against the base rate."
-    return Verdict(True, "unjudged", text)
+        stays = Sentence(
+            "Not promoted, the champion stays: the history is too short to compare the two on a past slice.",
+            "未启用，保留在用模型：历史太短，无法用过去的一段数据比较两者。",
+        )
+        return Verdict(False, "unjudged", stays)
+    first = Sentence(
+        "Promoted: the first model of its kind; the history is too short to hold it against the base rate.",
+        "已启用：该类的第一个模型；历史太短，无法与基准率比较。",
+    )
+    return Verdict(True, "unjudged", first)
 
 
 def judge_first(table: pd.DataFrame, policy: Policy, *, unit: str = DEALS, seed: int = 0) -> Verdict:
@@ -79,26 +115,31 @@ def judge_first(table: pd.DataFrame, policy: Policy, *, unit: str = DEALS, seed:
     unit : str
         What a row is about, in words: customers stand in `deal_id` too, and who left for who won.
     """
-    found = {name: _against(table, name, policy, seed) for name, _ in _RATES if name in table}
-    ours = _loss(table, CHALLENGER).mean()
-    sentences = [
-        f"log loss {ours:.4f} against {_loss(table, name).mean():.4f} of {said} ({_interval(found[name], policy)})"
-        for name, said in _RATES
-        if name in found
-    ]
-    beaten = [said for name, said in _RATES if name in found and found[name].low > 0]
-    base = found["base_rate"]
-    where = f"on {base.units} {unit} of the newest slice: {'; '.join(sentences)}"
-    if "the base rate" not in beaten:
-        text, outcome = f"Installed as no better than the base rate, {where}.", "rate"
-    else:
-        rest = [said for name, said in _RATES if name in found and said not in beaten]
-        short = f", but not than {' and '.join(rest)} beyond chance" if rest else ""
-        text, outcome = (
-            f"Promoted: the first model of its kind, better than {' and '.join(beaten)}{short}, {where}.",
-            "first",
-        )
-    return Verdict(True, "rate" if outcome == "rate" else "first", text, base.mean, base.low, base.high, base.units)
+    found = {name: _against(table, name, policy, seed) for name in _RATES if name in table}
+    ours, base = _loss(table, CHALLENGER).mean(), found["base_rate"]
+    figures = joined(
+        (
+            Sentence("log loss {ours:.4f} against {theirs:.4f} of {rate} ({interval})",
+                     "对数损失{ours:.4f}，{rate}为{theirs:.4f}（{interval}）").given(
+                ours=ours, theirs=_loss(table, name).mean(), rate=_RATES[name], interval=_interval(one, policy)
+            )
+            for name, one in found.items()
+        ), "; ", "；",
+    )  # fmt: skip
+    where = Sentence("on {n} {unit} of the newest slice: {figures}", "在最新一段的{n}{unit}上：{figures}").given(
+        n=base.units, unit=_unit(unit), figures=figures
+    )
+    beaten = [name for name, one in found.items() if one.low > 0]
+    if "base_rate" not in beaten:
+        said = Sentence("Installed as no better than the base rate, {where}.", "已启用，但不优于基准率，{where}。")
+        return Verdict(True, "rate", said.given(where=where), base.mean, base.low, base.high, base.units)
+    rest = [_RATES[name] for name in found if name not in beaten]
+    short = Sentence(", but not than {rest} beyond chance", "，但对{rest}的优势未超出偶然范围").given(rest=_and(rest))
+    said = Sentence(
+        "Promoted: the first model of its kind, better than {beaten}{short}, {where}.",
+        "已启用：该类的第一个模型，优于{beaten}{short}，{where}。",
+    ).given(beaten=_and(_RATES[name] for name in beaten), short=short if rest else Sentence("", ""), where=where)
+    return Verdict(True, "first", said, base.mean, base.low, base.high, base.units)
 
 
 def judge(
@@ -137,11 +178,44 @@ def judge(
     outcome: Outcome = "worse" if main.high < 0 else "equal" if not enough else "refused" if failed else "better"
     if enough and not failed and not better:
         outcome = "equal"
-    head = "Promoted" if not failed else "Not promoted, the champion stays"
-    reason = {"worse": "worse beyond doubt", "equal": "no difference beyond chance", "better": "better beyond doubt"}
-    why = reason.get(outcome) or ("better overall, but " if better else "no worse overall, but ") + _named(failed)
-    said = " ".join(check.text for check in (checks if not failed else [checks[0], *failed[not enough :]]))
-    return Verdict(not failed, outcome, f"{head}: {why}. {said}", main.mean, main.low, main.high, main.units, checks)
+    stays = Sentence("Not promoted, the champion stays", "未启用，保留在用模型")
+    head = stays if failed else Sentence("Promoted", "已启用")
+    but = (
+        Sentence("better overall, but {what}", "总体更好，但{what}")
+        if better
+        else Sentence("no worse overall, but {what}", "总体不差，但{what}")
+    )
+    why = _REASONS.get(outcome) or but.given(what=_and(_FAILED.get(n, Sentence(n, n)) for n in _names(failed)))
+    shown = checks if not failed else [checks[0], *failed[not enough :]]
+    said = Sentence("{head}: {why}. {figures}", "{head}：{why}。{figures}").given(
+        head=head, why=why, figures=joined(check.said for check in shown)
+    )
+    return Verdict(not failed, outcome, said, main.mean, main.low, main.high, main.units, checks)
+
+
+_REASONS = {
+    "worse": Sentence("worse beyond doubt", "确定更差"),
+    "equal": Sentence("no difference beyond chance", "差异未超出偶然范围"),
+    "better": Sentence("better beyond doubt", "确定更好"),
+}
+_FAILED = {
+    "brier": Sentence("a worse Brier score", "Brier分数更差"),
+    "calibration": Sentence("worse calibrated", "校准更差"),
+    "segment": Sentence("a segment is harmed", "有细分受损"),
+    "too slow": Sentence("too slow", "速度太慢"),
+}
+
+
+def _names(checks: Iterable[Check]) -> list[str]:
+    return list(dict.fromkeys(check.name for check in checks))
+
+
+def _and(sentences: Iterable[Sentence]) -> Sentence:
+    return joined(sentences, " and ", "和")
+
+
+def _unit(unit: str) -> Sentence:
+    return Sentence(unit, _UNITS.get(unit, unit))
 
 
 def _loss(table: pd.DataFrame, name: str) -> Floats:
@@ -158,27 +232,36 @@ def _enough(found: Difference, policy: Policy) -> bool:
     return found.low > 0
 
 
-def _interval(found: Difference, policy: Policy) -> str:
-    return f"difference {found.mean:+.4f}, {100 * policy.level:.0f}% interval {found.low:+.4f} to {found.high:+.4f}"
+def _interval(found: Difference, policy: Policy) -> Sentence:
+    return Sentence(
+        "difference {mean:+.4f}, {level:.0f}% interval {low:+.4f} to {high:+.4f}",
+        "差{mean:+.4f}，{level:.0f}%区间{low:+.4f}至{high:+.4f}",
+    ).given(mean=found.mean, level=100 * policy.level, low=found.low, high=found.high)
 
 
-def _main_sentence(table: pd.DataFrame, main: Difference, policy: Policy, unit: str) -> str:
-    ours, theirs = _loss(table, CHALLENGER).mean(), _loss(table, CHAMPION).mean()
-    said = f"Log loss {ours:.4f} against the champion's {theirs:.4f} on {main.units} {unit}"
-    return f"{said} ({_interval(main, policy)})."
-
-
-def _named(failed: Sequence[Check]) -> str:
-    names = {"brier": "a worse Brier score", "calibration": "worse calibrated", "segment": "a segment is harmed"}
-    return " and ".join(dict.fromkeys(names.get(check.name, check.name) for check in failed))
+def _main_sentence(table: pd.DataFrame, main: Difference, policy: Policy, unit: str) -> Sentence:
+    return Sentence(
+        "Log loss {ours:.4f} against the champion's {theirs:.4f} on {n} {unit} ({interval}).",
+        "在{n}{unit}上对数损失{ours:.4f}，在用模型为{theirs:.4f}（{interval}）。",
+    ).given(
+        ours=_loss(table, CHALLENGER).mean(),
+        theirs=_loss(table, CHAMPION).mean(),
+        n=main.units,
+        unit=_unit(unit),
+        interval=_interval(main, policy),
+    )
 
 
 def _brier(table: pd.DataFrame, policy: Policy, seed: int) -> Check:
     y = table["won"].to_numpy(np.float64)
     ours, theirs = ((table[name].to_numpy(np.float64) - y) ** 2 for name in (CHALLENGER, CHAMPION))
     found = difference(ours, theirs, table["deal_id"], level=policy.level, seed=seed)
-    said = f"Brier score {ours.mean():.4f} against {theirs.mean():.4f} ({_interval(found, policy)})."
-    return Check("brier", found.high >= 0, said)
+    said = Sentence(
+        "Brier score {ours:.4f} against {theirs:.4f} ({interval}).",
+        "Brier分数{ours:.4f}，对方{theirs:.4f}（{interval}）。",
+    )
+    given = said.given(ours=ours.mean(), theirs=theirs.mean(), interval=_interval(found, policy))
+    return Check("brier", found.high >= 0, given)
 
 
 def _calibration(table: pd.DataFrame, policy: Policy, seed: int) -> Check:
@@ -187,7 +270,10 @@ def _calibration(table: pd.DataFrame, policy: Policy, seed: int) -> Check:
     said = {name: table[name].to_numpy(np.float64) for name in (CHALLENGER, CHAMPION)}
     ours, theirs = (calibration_error(said[name], y) for name in (CHALLENGER, CHAMPION))
     luck = floor(said[CHALLENGER], deal=deal)
-    text = f"Calibration error {ours:.4f} against {theirs:.4f} (luck alone would give {luck:.4f})."
+    text = Sentence(
+        "Calibration error {ours:.4f} against {theirs:.4f} (luck alone would give {luck:.4f}).",
+        "校准误差{ours:.4f}，对方{theirs:.4f}（仅凭运气也会有{luck:.4f}）。",
+    ).given(ours=ours, theirs=theirs, luck=luck)
     if ours <= theirs + policy.calibration_tolerance or ours <= luck:
         return Check("calibration", True, text)
     drawn = [calibration_error(said[CHALLENGER][i], y[i]) - calibration_error(said[CHAMPION][i], y[i])
@@ -216,7 +302,10 @@ def _segments(table: pd.DataFrame, policy: Policy, segments: Sequence[str], unit
     ]
     if failed:
         return failed
-    return [Check("segment", True, f"None of {len(looked)} segments is clearly harmed or forecast too low.")]
+    none = Sentence(
+        "None of {n} segments is clearly harmed or forecast too low.", "{n}个细分均未明显受损，也未被预测过低。"
+    )
+    return [Check("segment", True, none.given(n=len(looked)))]
 
 
 def _large_enough(table: pd.DataFrame, policy: Policy, segments: Sequence[str]) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -231,9 +320,19 @@ def _harmed(name: str, rows: pd.DataFrame, policy: Policy, sure: float, unit: st
     worse, error = _mean_and_error(ours - theirs, rows["deal_id"])
     if worse - sure * error <= 0 or worse <= policy.segment_harm:
         return None
-    figures = f"log loss {ours.mean():.4f} against {theirs.mean():.4f} on {rows['deal_id'].nunique()} {unit}"
-    low, high = worse - sure * error, worse + sure * error
-    return Check("segment", False, f"{name.capitalize()} is harmed: {figures} (worse by {low:.4f} to {high:.4f}).")
+    said = Sentence(
+        "{name} is harmed: log loss {ours:.4f} against {theirs:.4f} on {n} {unit} (worse by {low:.4f} to {high:.4f}).",
+        "{name}受损：在{n}{unit}上对数损失{ours:.4f}，对方{theirs:.4f}（差{low:.4f}至{high:.4f}）。",
+    ).given(
+        name=name.capitalize(),
+        ours=ours.mean(),
+        theirs=theirs.mean(),
+        n=rows["deal_id"].nunique(),
+        unit=_unit(unit),
+        low=worse - sure * error,
+        high=worse + sure * error,
+    )
+    return Check("segment", False, said)
 
 
 def _short(name: str, rows: pd.DataFrame, policy: Policy, sure: float, unit: str) -> Check | None:
@@ -243,10 +342,19 @@ def _short(name: str, rows: pd.DataFrame, policy: Policy, sure: float, unit: str
     missing, error = _mean_and_error(ours, rows["deal_id"])
     if missing - sure * error <= 0 or missing <= max(policy.segment_shortfall, float(theirs.mean())):
         return None
-    said = f"{100 * rows[CHALLENGER].mean():.1f}% forecast, {100 * y.mean():.1f}% came"
-    beside = f"the champion said {100 * rows[CHAMPION].mean():.1f}%"
-    text = f"{name.capitalize()} is forecast too low: {said} on {rows['deal_id'].nunique()} {unit}; {beside}."
-    return Check("segment", False, text)
+    said = Sentence(
+        "{name} is forecast too low: {said:.1f}% forecast, {came:.1f}% came on {n} {unit}; "
+        "the champion said {champion:.1f}%.",
+        "{name}被预测过低：在{n}{unit}上预测{said:.1f}%，实际{came:.1f}%；在用模型预测{champion:.1f}%。",
+    ).given(
+        name=name.capitalize(),
+        said=100 * rows[CHALLENGER].mean(),
+        came=100 * y.mean(),
+        n=rows["deal_id"].nunique(),
+        unit=_unit(unit),
+        champion=100 * rows[CHAMPION].mean(),
+    )
+    return Check("segment", False, said)
 
 
 def _mean_and_error(values: Floats, unit: pd.Series) -> tuple[float, float]:

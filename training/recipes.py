@@ -22,6 +22,7 @@ from models.win_past import rates
 from training import gate
 from training.policy import Policy
 from training.segments import GATE_SEGMENTS, gate_segments
+from training.verdicts import Sentence
 
 _MOST_ROWS = 6_000
 _WEEKS_A_SPAN = 4  # as models.rolling.plan has them
@@ -142,8 +143,11 @@ def quick_enough(ask: Callable[[], object], policy: Policy, *, one: str = "deal"
         ask()
         took.append(1_000 * (time.thread_time() - start))
     usual = float(np.median(took))
-    text = f"One {one} takes {usual:.1f} ms of one processor to forecast, {policy.latency_ms:.0f} are allowed."
-    return gate.Check("too slow", usual <= policy.latency_ms, text)
+    said = Sentence(
+        "One {one} takes {usual:.1f} ms of one processor to forecast, {allowed:.0f} are allowed.",
+        "每次预测占用单个处理器{usual:.1f}毫秒，上限{allowed:.0f}毫秒。",
+    ).given(one=one, usual=usual, allowed=policy.latency_ms)
+    return gate.Check("too slow", usual <= policy.latency_ms, said)
 
 
 def _made(recipe: Recipe, rows: pd.DataFrame, newest: Slice | None) -> WinModel | None:

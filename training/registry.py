@@ -17,6 +17,7 @@ import pandas as pd
 
 from crm.errors import NotFound, NotReady
 from training.tracking import EXPERIMENT, artifacts_beside, client_of, is_empty
+from training.verdicts import Sentence
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -152,9 +153,11 @@ def champion_version(what: str, *, tracking: str) -> str | None:
     return _by_alias(client_of(tracking), what, CHAMPION)
 
 
-def set_verdict(what: str, version: str, text: str, *, tracking: str) -> None:
+def set_verdict(what: str, version: str, said: Sentence, *, tracking: str) -> None:
     """Keep the gate's verdict with a version."""
-    client_of(tracking).set_model_version_tag(name_of(what), version, "verdict", text)
+    client = client_of(tracking)
+    for tag, text in (("verdict", said.en), ("verdict_zh", said.zh)):
+        client.set_model_version_tag(name_of(what), version, tag, text)
 
 
 def champion(what: str, *, tracking: str) -> Champion:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,10 +33,24 @@ NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """The same sentence in English and in Chinese."""
+    """The same sentence in English and in Chinese, with `{named}` places for values where it has any."""
 
     en: str
     zh: str
+
+    def given(self, **values: object) -> Sentence:
+        """With values in its places; one that is a sentence stands in its own language."""
+        return Sentence(self.en.format(**_said(values, "en")), self.zh.format(**_said(values, "zh")))
+
+
+def _said(values: Mapping[str, object], language: str) -> dict[str, object]:
+    return {name: getattr(v, language) if isinstance(v, Sentence) else v for name, v in values.items()}
+
+
+def joined(sentences: Iterable[Sentence], en: str = " ", zh: str = "") -> Sentence:
+    """Sentences one behind the other, parted as each language does; what says nothing is left out."""
+    every = [s for s in sentences if s.en]
+    return Sentence(en.join(s.en for s in every), zh.join(s.zh for s in every))
 
 
 def differences(losses: Mapping[str, Floats], unit: pd.Series, *, seed: int = 0) -> pd.DataFrame:

@@ -127,7 +127,7 @@ def _row(desk: Desk, version: registry.Version) -> Row:
         f.moment(version.made_at),
         say("in use") if used else "",
         _span(f, version.metrics),
-        version.tags.get("verdict", ""),
+        desk.language.choose(version.tags.get("verdict", ""), version.tags.get("verdict_zh")),
         used,
     )
 

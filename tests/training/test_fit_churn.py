@@ -84,7 +84,7 @@ def test_where_the_champion_stays_its_mix_is_fitted_again_on_newer_data(tmp_path
     new = let(RATE, tracking)
     assert (new.promoted, new.version, new.in_use) == (False, "2", "3")
     used = registry.champion("churn", tracking=tracking)
-    assert "the champion's mix, fitted again on newer data" in used.meta["verdict"]
+    assert "the champion's recipe, fitted again on newer data" in used.meta["verdict"]
     assert (used.model.mix_, used.meta["until"]) == (FIELDS, UNTIL.isoformat())
 
 

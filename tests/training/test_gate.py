@@ -1,10 +1,12 @@
 """The promotion rule: figures on the same deals, checks for harm beside them, sentences, and the policy's file."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from training.gate import judge, judge_first, unjudged
+from training.gate import fitted_again, judge, judge_first, same_recipe, unjudged
 from training.policy import BadPolicy, Policy, policy_of
 
 
@@ -159,3 +161,31 @@ def test_the_policy_is_read_and_a_wrong_key_told(tmp_path):
     with pytest.raises(BadPolicy, match=r"Give better or no_worse"):
         policy_of("win", file)
     assert policy_of("churn", file) == Policy()
+
+
+def told():
+    """A verdict of each kind, and one that names a segment that is harmed and one that is forecast too low."""
+    low = past(0.6, 0.8).assign(team=lambda t: np.where(np.arange(len(t)) % 4 == 0, "East", "West"))
+    low.loc[low["team"] == "East", "challenger"] = 0.3
+    rates = past(0.6, 0.7).assign(base_rate=0.5, stage_rate=0.5)
+    verdicts = [
+        judge(past(0.6, 0.7), Policy()), judge(past(0.7, 0.6), Policy()), judge(past(0.6, 0.6), Policy()),
+        judge(teams(), Policy(), segments=["team"]), judge(low, Policy(), segments=["team"]),
+        judge_first(rates, Policy()), judge_first(rates.assign(challenger=0.5), Policy()),
+        judge_first(rates.assign(stage_rate=rates["challenger"]), Policy(), unit="customers"),
+        unjudged(there_is_champion=True), unjudged(there_is_champion=False),
+        same_recipe(), same_recipe(other_definitions=True), fitted_again(),
+    ]  # fmt: skip
+    return [v.said for v in verdicts]
+
+
+def test_a_verdict_has_the_same_figures_in_chinese():
+    number = r"[-+]?\d+(?:\.\d+)?"
+    every = told()
+    assert any("forecast too low" in said.en for said in every)
+    for said in every:
+        assert sorted(re.findall(number, said.zh)) == sorted(re.findall(number, said.en))
+        # A segment's own name stays; Brier is a person's.
+        assert set(re.findall(r"[A-Za-z]{2,}", said.zh)) <= {"Brier", "Team", "east", "west"}
+        assert said.zh.endswith("。")
+        assert "{" not in said.en + said.zh
