@@ -231,7 +231,8 @@ class RiskDesk:
         return frozenset(self.server.view().arrow("reps")["rep_id"].to_pylist())
 
     def _need_owner(self, fields: Mapping[str, Any]) -> None:
-        if fields.get("owner_id") is not None and fields["owner_id"] not in self._reps:
+        owner = fields.get("owner_id")
+        if owner is not None and not (owner in self._reps and self.sight.owner(owner)):
             raise BadRiskChange("owner_id: there is no person '{owner}'.", owner=str(fields["owner_id"])[:80])
 
     @cached_property

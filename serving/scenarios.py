@@ -165,8 +165,8 @@ def played(material: Material, scores: Scores, tracking: str, given: Sequence[Gi
     BadLever
         If a lever names what is not there, or what the viewer may not see.
     """
-    ground = ground_of(material, scores, tracking)
     check_sight(given, material)
+    ground = ground_of(material, scores, tracking)
     return run(ground.base, levers_of(given, ground, material.plan)), ground
 
 

@@ -198,7 +198,10 @@ def test_managers_change_risks_and_take_changes_back(company):
     assert company.ask("m1", "POST", f"/{risk}/undo").json()["state"] == "open"
     assert company.ask("m1", "POST", f"/{risk}/undo").status_code == 400
     assert company.ask("analyst", "PATCH", f"/{risk}", json={"note": "x"}).status_code == 403
-    assert company.ask("m1", "PATCH", f"/{risk}", json={"owner_id": "nobody"}).status_code == 400
+    # Whom the manager does not see is told of like nobody.
+    refused = [company.ask("m1", "PATCH", f"/{risk}", json={"owner_id": who}) for who in ("nobody", "r3")]
+    assert [answer.status_code for answer in refused] == [400, 400]
+    assert refused[0].json()["detail"].replace("nobody", "r3") == refused[1].json()["detail"]
 
 
 def test_plans_start_by_themselves_with_real_deals_and_stand_in_the_audit(company):
