@@ -37,6 +37,7 @@ CLASSES = frozenset(
     models.win_core.Effort models.win_core.Mix models.win_core.WinCore
     models.win_params.WinParams
     models.win_past.Choice
+    models.win_won.WonDeals
     """.split()
 )
 """Our own classes that a model may be made of. Whoever gives a model a part of another class adds it here."""

@@ -18,7 +18,8 @@ from features.catalogue import Feature
 from models.actions import PAUSE, Action, values
 from models.coaching_duties import Duty, duties
 from models.coaching_evidence import LEAST, Evidence, Randomised, evidence_for
-from models.coaching_words import Pull, actionable, nothing_known, pulled_down, pulls_of, rests_on
+from models.coaching_gaps import Gaps, actionable, gaps_of
+from models.coaching_words import below_won, nothing_known, rests_on
 from models.effects import Effects
 from models.effects_history import past_of
 from models.effects_rows import DAY, since_last
@@ -64,10 +65,15 @@ group by a.kind
 
 @dataclass(frozen=True, slots=True)
 class _Gains:
-    """What one action would change: uplift with its interval, for which deals it fits, what it rests on; shape (n,)."""
+    """What one action would change: uplift with its interval, for which deals it fits, what it rests on; shape (n,).
+
+    `after` has the values then of features that it changes, `pull` what these take from a deal beside deals won.
+    """
 
     action: Action
     fits: npt.NDArray[np.bool_]
+    after: Mapping[str, Floats]
+    pull: Floats
     uplift: Floats
     low: Floats
     high: Floats
@@ -87,6 +93,10 @@ class _Gains:
             return 2
         return 1 if found.leans[row] else 0
 
+    def starts(self, row: int) -> bool:
+        """Whether it may be named: history or chance says something of it, or what it changes holds the deal back."""
+        return bool(self.fits[row] and self.uplift[row] >= LEAST and (self.tier(row) < 2 or self.pull[row] < 0))
+
     def place(self, row: int) -> tuple[int, float]:
         """Sorts best first: what there is more ground for, then what is believed to bring more."""
         return self.tier(row), -self.uplift[row]
@@ -94,11 +104,10 @@ class _Gains:
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What lines are written from beside the figures: pulls on each deal, features, medians, horizon, cost."""
+    """What lines are written from beside the figures: how deals stand beside deals won, features, horizon, cost."""
 
-    pulls: Mapping[str, Mapping[str, Pull]]
+    gaps: Gaps
     features: Mapping[str, Feature]
-    usual: Mapping[str, float]
     weeks: int
     hour_cost: float
 
@@ -117,8 +126,10 @@ def advise(
 ) -> pd.DataFrame:
     """At most three next steps a deal, best first.
 
-    Where an effect was measured, on history adjusted or by chance, it stands and comes first. Elsewhere the win model
-    looks at each deal as it would be right after the step. As that compares deals which differ in more
+    They start from what holds a deal below deals that were won from the same stage: contributions to the chance of
+    features that somebody can act on. A step of which nothing more is known is named only where what it changes holds
+    the deal back. Where an effect was measured, on history adjusted or by chance, it stands and comes first. Elsewhere
+    the win model looks at each deal as it would be right after the step. As that compares deals which differ in more
     than the step, the difference is only 'seen together': it is drawn towards 0 as `shrunk` says and its 90 % interval
     holds 0. No step is named whose features the model does not use, or that is itself a move to the next stage. Where
     nothing that fits helps and the chance is low, the step is `pause`. A model no better than the base rate gives none.
@@ -136,14 +147,18 @@ def advise(
     not_again : collection of (deal_id, step)
         What people did, put off or called wrong: not suggested.
     reasons : DataFrame, optional
-        What the deals' chances are made of: entity_id, feature, value, contribution. Where a feature that a step
-        changes takes from a deal's chance, the step says so.
+        What the deals' chances are made of, where that was worked out before: entity_id, feature, contribution.
 
     Returns
     -------
     DataFrame
         The columns of `coach` without model_version; `expected_value` is the uplift times the deal's amount,
         less what the hours of the step cost.
+
+    Raises
+    ------
+    NoWonDeals
+        If the model was kept by a version that did not look at deals won from each stage.
     """
     at = pd.Timestamp(as_of)
     X = X.reset_index(drop=True)
@@ -160,18 +175,38 @@ def advise(
     evidence = evidence_for(
         X, chance, actions, effects=effects, randomised=randomised, view=view, company=company, as_of=at
     )
+    known = actionable(company)
+    gaps = gaps_of(X, win, known, reasons)
     gains = [
-        _gains(action, X, win, chance, unmet, just_done, evidence.get(action.name), randomised.get(action.name))
+        _gains(action, X, win, chance, gaps, unmet, just_done, evidence.get(action.name), randomised.get(action.name))
         for action in actions
         if (action.features & used or action.name in evidence) and action.kind not in steps
     ]
     owed = duties(X, view, at)
     due = {deal: [d for d in each if (deal, d.action.name) not in not_again] for deal, each in owed.items()}
-    weeks = company_horizon(company, win)
-    known = actionable(company)
-    usual = {name: float(np.nanmedian(v)) for name in known if np.isfinite(v := values(X, name)).any()}
-    told = _Told(pulls_of(reasons), known, usual, weeks, company.advice.hour_cost)
+    told = _Told(gaps, known, company_horizon(company, win), company.advice.hour_cost)
     return _table(_ranked(X, gains, chance, due, told), at)
+
+
+def on_track(
+    X: pd.DataFrame, win: WinModel, advice: pd.DataFrame, *, company: Company, reasons: pd.DataFrame | None = None
+) -> pd.Series:
+    """Deals that stand as deals won from the same stage stood, with nothing to be done about it: their keys.
+
+    Nothing that somebody can act on holds them below those deals, and no step is named for them.
+
+    Parameters
+    ----------
+    X, reasons
+        As for `advise`.
+    advice : DataFrame
+        What `advise` said.
+    """
+    if not len(X) or not win.note["signal"]:
+        return pd.Series([], dtype=object, name="deal_id")
+    none = gaps_of(X, win, actionable(company), reasons).none_below()
+    found = X.loc[none & ~X["deal_id"].isin(advice["deal_id"]).to_numpy(), "deal_id"].astype(object)
+    return found.reset_index(drop=True)
 
 
 def shrunk(difference: Floats, trial: Randomised | None = None) -> tuple[Floats, Floats, Floats]:
@@ -200,7 +235,7 @@ def company_horizon(company: Company, win: WinModel) -> int:
 
 
 def _gains(
-    action: Action, X: pd.DataFrame, win: WinModel, chance: Floats, unmet: pd.DataFrame,
+    action: Action, X: pd.DataFrame, win: WinModel, chance: Floats, gaps: Gaps, unmet: pd.DataFrame,
     just_done: Mapping[str, npt.NDArray[np.bool_]], evidence: Evidence | None, trial: Randomised | None,
 ) -> _Gains:  # fmt: skip
     fits = action.fits(X) & ~just_done.get(action.name, np.zeros(len(X), dtype=bool))
@@ -210,16 +245,20 @@ def _gains(
     if action.needs:
         contact = unmet[action.needs].to_numpy(object)
         fits = fits & np.array([c is not None for c in contact])
-    difference = np.zeros(len(X))
+    difference, after = np.zeros(len(X)), dict[str, Floats]()
     rows = np.flatnonzero(fits)
     if len(rows):
-        difference[rows] = win.predict_proba_won(action.applied(X.iloc[rows])) - chance[rows]
+        moved = action.applied(X.iloc[rows])
+        difference[rows] = win.predict_proba_won(moved) - chance[rows]
+        for name in action.features & frozenset(gaps.names):
+            after[name] = values(X, name).copy()
+            after[name][rows] = values(moved, name)
     uplift, low, high = shrunk(difference, trial)
     if evidence is not None:
         own = ((evidence.uplift, uplift), (evidence.low, low), (evidence.high, high))
         told = evidence.holds | evidence.speaks | evidence.leans
         uplift, low, high = (np.where(told, found, seen) for found, seen in own)
-    return _Gains(action, fits, uplift, low, high, contact, evidence)
+    return _Gains(action, fits, after, gaps.pull(after), uplift, low, high, contact, evidence)
 
 
 def _just_done(
@@ -237,10 +276,7 @@ def _ranked(
     amount = _amount(X)
     low = chance < _HOPELESS * np.median(chance)
     lines: list[dict[str, object]] = []
-    ranked = [
-        sorted((g for g in gains if g.fits[row] and g.uplift[row] >= LEAST), key=lambda g: g.place(row))
-        for row in range(len(X))
-    ]
+    ranked = [sorted((g for g in gains if g.starts(row)), key=lambda g: g.place(row)) for row in range(len(X))]
     best_tier = min((best[0].tier(row) for row, best in enumerate(ranked) if best), default=0)
     for row, (deal, best) in enumerate(zip(X["deal_id"], ranked, strict=True)):
         # Where there is ground for some step in the company, one with less of it may follow but never leads.
@@ -249,10 +285,14 @@ def _ranked(
         owed = due.get(deal, [])[: MOST - len(shown)]
         lines += [_line(deal, rank, gain, row, amount[row], told) for rank, gain in enumerate(shown, start=1)]
         lines += [_duty_line(deal, rank, duty) for rank, duty in enumerate(owed, start=len(shown) + 1)]
-        if not best and not owed and low[row] and gains:
+        if not best and not owed and low[row] and gains and not _any_helps(gains, row):
             said = [{"en": PAUSE.why_en, "zh": PAUSE.why_zh}]
             lines.append(_cells(deal, 1, PAUSE, _nothing_known(), said, None, 0.0))
     return lines
+
+
+def _any_helps(gains: list[_Gains], row: int) -> bool:
+    return any(gain.fits[row] and gain.uplift[row] >= LEAST for gain in gains)
 
 
 def _duty_line(deal: str, rank: int, duty: Duty) -> dict[str, object]:
@@ -278,9 +318,10 @@ def _line(deal: str, rank: int, gain: _Gains, row: int, amount: float, told: _To
     figures = (float(gain.uplift[row]), float(gain.low[row]), float(gain.high[row]))
     action, basis, spoken = gain.action, gain.basis(row), gain.tier(row) < 2
     deals, weeks = (int(gain.evidence.deals[row]), gain.evidence.weeks) if gain.evidence else (0, 0)
+    gap = told.gaps.largest(row, gain.after)
     said = [
         {"en": action.why_en, "zh": action.why_zh},
-        *pulled_down(action, told.pulls.get(deal, {}), told.features, told.usual),
+        *([below_won(gap, told.features[gap.feature])] if gap else []),
         rests_on(basis, spoken=spoken, deals=deals, weeks=(spoken and weeks) or told.weeks),
     ]
     value = figures[0] * amount - action.effort_hours * told.hour_cost

@@ -25,6 +25,7 @@ from models.win_look import closed_deals, identity_names, learners_at, ridge_at,
 from models.win_note import WinNote, note_of
 from models.win_params import WinParams
 from models.win_past import Choice, PastDate, choose, default_mix, leant, mixes_of
+from models.win_won import WonDeals, WonRows, won_rows
 
 if TYPE_CHECKING:
     import shap
@@ -57,6 +58,16 @@ class NotImpartial(NotReady):
         super().__init__(
             "This win model looks at who works on a deal, and none was fitted beside it that does not. "
             "Train it again with replicates above 0: bellwether train win."
+        )
+
+
+class NoWonDeals(NotReady):
+    """The model does not know what deals that were won had."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This win model was kept by a version that did not look at deals won from each stage, which next steps "
+            "start from. Train it again: bellwether train win."
         )
 
 
@@ -99,6 +110,7 @@ class WinModel(BaseEstimator):
     """
 
     typical_: pd.DataFrame | None = None  # rows that reasons start from, until their means are worked out
+    won_rows_: WonRows | None = None  # rows of deals that were won, likewise
 
     def __init__(
         self,
@@ -161,6 +173,7 @@ class WinModel(BaseEstimator):
         self.without_identity_ = self._fit_without_identity(rows, what)
         self.replicates_ = self._fit_replicates(rows, what) if ranges else []
         self._set_typical(rows)
+        self.won_rows_ = won_rows(rows, what, seed=self.random_state)
         return self
 
     def fit_ranges(self, snapshots: pd.DataFrame) -> Self:
@@ -193,6 +206,7 @@ class WinModel(BaseEstimator):
             other.params_ = replace(self.params_, identity=False)
             other.fields_ = other._fit_fields(rows, fate(rows, self.until_))
             other._set_typical(rows)
+            other.won_rows_ = won_rows(rows, fate(rows, self.until_), seed=self.random_state)
         return other
 
     def predict_proba_won(self, X: pd.DataFrame) -> Floats:
@@ -277,11 +291,24 @@ class WinModel(BaseEstimator):
 
         The base is the typical open deal's log odds; the stage rate's pull counts as the stage's.
         """
-        self._set_reference()
-        parts = self._log_odds_parts(X) - self.reference_parts_
-        target = safe_logit(self.predict_proba_won(X)) - self.reference_logit_
-        values, start = in_probability(shared_remainder(parts, target), self.reference_logit_)
+        margins = self._margins(X)
+        values, start = in_probability(margins, self.reference_logit_)
         return explanation(values, np.full(len(X), start), shown(X, self.names_), self.names_)
+
+    def won_deals(self) -> WonDeals:
+        """What deals won in the past had at each stage, to hold an open deal against.
+
+        Raises
+        ------
+        NoWonDeals
+            If this model was kept by a version that did not look at them.
+        """
+        self._set_won()
+        # Models kept by an earlier version have no such attribute.
+        found: WonDeals | None = getattr(self, "won_deals_", None)
+        if found is None:
+            raise NoWonDeals
+        return found
 
     @property
     def note(self) -> dict[str, Any]:
@@ -291,6 +318,7 @@ class WinModel(BaseEstimator):
     def __getstate__(self) -> dict[str, Any]:
         """Without the past snapshots that the choices were made on: they are large and only the gate needs them."""
         self._set_reference()
+        self._set_won()
         state: dict[str, Any] = dict(super().__getstate__())
         if "choice_" in state:
             state["choice_"] = replace(state["choice_"], forecasts=())
@@ -437,6 +465,18 @@ class WinModel(BaseEstimator):
         self.reference_parts_: Floats = self._log_odds_parts(rows).mean(axis=0)
         self.reference_logit_ = float(safe_logit(self.predict_proba_won(rows)).mean())
         self.typical_ = None
+
+    def _set_won(self) -> None:
+        """What deals that were won had, worked out once for the same reason when it is asked for or kept."""
+        if (rows := self.won_rows_) is not None:
+            self.won_deals_ = rows.learnt(self.names_, self._margins)
+            self.won_rows_ = None
+
+    def _margins(self, X: pd.DataFrame) -> Floats:
+        """What each feature adds to the log odds of the typical open deal, shape (n, features); all adds up."""
+        self._set_reference()
+        parts = self._log_odds_parts(X) - self.reference_parts_
+        return shared_remainder(parts, safe_logit(self.predict_proba_won(X)) - self.reference_logit_)
 
     def _log_odds_parts(self, X: pd.DataFrame) -> Floats:
         parts = np.zeros((len(X), len(self.names_)))

@@ -34,8 +34,8 @@ def advice_for(
     effects: Effects | None,
     reasons: pd.DataFrame | None,
     issued: bool,
-) -> pd.DataFrame:
-    """Suggestions for open deals, with the model's version.
+) -> tuple[pd.DataFrame, pd.Series]:
+    """Suggestions for open deals, with the model's version; and the deals that are on track and need none.
 
     Parameters
     ----------
@@ -50,13 +50,19 @@ def advice_for(
     issued : bool
         Whether they will be shown to people: then chance holds some back, and what it said so far counts. Suggestions
         of a past moment are only looked at.
+
+    Raises
+    ------
+    NoWonDeals
+        If the model was kept by a version that did not look at deals won from each stage.
     """
-    from models.coaching import advise
+    from models.coaching import advise, on_track
 
     known = {"view": view, "company": company, "as_of": as_of, "reasons": reasons}
     if not issued:
         found = advise(X, champion.model, **known, effects=effects)
-        return found.assign(model_version=champion.version)
+        fine = on_track(X, champion.model, found, company=company, reasons=reasons)
+        return found.assign(model_version=champion.version), fine
     with _opened(home, store) as book:
         chance = _randomised(book, view, company, as_of, effects)
         answered = not_again(book, at=datetime.now(UTC))
@@ -64,7 +70,8 @@ def advice_for(
         owners = _owners(view)
         deals = scored[["deal_id", "win_probability"]].assign(owner_id=scored["deal_id"].map(owners))
         shown = hold_back(book, found, deals, share=company.advice.hold_back, model_version=champion.version)
-    return shown.assign(model_version=champion.version)
+    fine = on_track(X, champion.model, found, company=company, reasons=reasons)
+    return shown.assign(model_version=champion.version), fine
 
 
 def weeks_of(effects: Effects | None) -> int:

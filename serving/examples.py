@@ -46,17 +46,19 @@ ADVICE: Example = {
     "deal_id": "D-1042",
     "as_of": AS_OF,
     "horizon_days": 420,
+    "on_track": False,
     "advice": [
         {
             "rank": 1,
             "action": "call",
-            "due_in_days": 3,
+            "due_in_days": 2,
             "expected_uplift": 0.03,
             "uplift_low": -0.01,
             "uplift_high": 0.07,
             "basis": "association",
-            "reasons": {"en": ["No contact for 16 days"], "zh": ["16天没有互动"]},
+            "reasons": [{"en": "No contact with the customer in the last 5 days.", "zh": "近5天未与客户互动。"}],
             "contact_id": None,
+            "colleague_id": None,
             "expected_value": 1440.0,
             "answer": None,
         }

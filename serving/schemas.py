@@ -156,7 +156,8 @@ class Advice(BaseModel):
     uplift_high: float | None
     basis: Literal["association", "adjusted", "measured"]
     reasons: Any
-    contact_id: str | None
+    contact_id: Annotated[str | None, Field(description="With whom at the customer.")]
+    colleague_id: Annotated[str | None, Field(description="The rep whom `hand_over` names.")]
     expected_value: float | None
     answer: Annotated[
         str | None, Field(description="What you said about it: done, helped, did_not_help, not_now, wrong.")
@@ -169,6 +170,9 @@ class AdviceList(BaseModel):
     deal_id: str
     as_of: datetime
     horizon_days: int
+    on_track: Annotated[
+        bool, Field(description="Nothing to do: it stands as deals that were won from its stage stood.")
+    ]
     advice: list[Advice]
 
 

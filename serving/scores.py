@@ -28,7 +28,9 @@ from serving.people_data.groups import withheld
 COMPANY = "company"  # the team of everybody
 POINTER = "current"
 _VIEWERS_KEPT, _ORDERS_KEPT = 50, 6
-FILES = ("deals", "leads", "reps", "teams", "accounts", "advice", "reasons", "curves")
+FILES = ("deals", "leads", "reps", "teams", "accounts", "advice", "reasons", "curves", "on_track")
+ON_TRACK = FILES[-1]
+"""Deals for which no step is named, as they stand like deals that were won from the same stage."""
 
 
 class NoScores(NotReady):
@@ -105,6 +107,10 @@ class Scores:
     @cached_property
     def _listed(self) -> dict[tuple[str, Order], pd.DataFrame]:
         return {}
+
+    def on_track(self, deal_id: str) -> bool:
+        """Whether a deal stands as deals won from its stage stood, with nothing to be done about it."""
+        return on_track(self.frames, deal_id)
 
     def frame(self, name: str) -> pd.DataFrame:
         """One score file.
@@ -184,6 +190,11 @@ class _Cut(Mapping[str, pd.DataFrame]):
         return len(self._whole)
 
 
+def on_track(frames: Mapping[str, pd.DataFrame], deal_id: str) -> bool:
+    """Whether a deal is one of `ON_TRACK`; none is where older scores do not say."""
+    return ON_TRACK in frames and deal_id in set(frames[ON_TRACK]["deal_id"])
+
+
 def _in_sight(name: str, frame: pd.DataFrame, sight: Sight, deals: frozenset[str]) -> pd.DataFrame:
     """The rows of one file on deals, reps, teams and accounts in sight; of a file that is not known, none."""
     if name == "reasons":
@@ -194,6 +205,7 @@ def _in_sight(name: str, frame: pd.DataFrame, sight: Sight, deals: frozenset[str
         "leads": ("deal_id", deals),
         "advice": ("deal_id", deals),
         "curves": ("deal_id", deals),
+        ON_TRACK: ("deal_id", deals),
         "reps": ("rep_id", sight.reps),
         "teams": ("team_id", sight.teams),
         "accounts": ("account_id", sight.accounts),

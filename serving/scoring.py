@@ -29,7 +29,7 @@ from serving.ledger import Entity, Ledger
 from serving.outcomes import write_outcomes
 from serving.rescoring import INPUTS, conditions, fingerprints, in_order, lend, unchanged
 from serving.risk_run import review_risks, situation_of
-from serving.scores import POINTER, read_pointer, scores_of, swap_pointer
+from serving.scores import ON_TRACK, POINTER, read_pointer, scores_of, swap_pointer
 from serving.store import Store
 from training import registry
 from training.definitions import check_definitions
@@ -297,10 +297,15 @@ def _with_amounts(scored: pd.DataFrame, X: pd.DataFrame, run: _Run) -> pd.DataFr
 def _advise(run: _Run, X: pd.DataFrame, champion: registry.Champion, store: Store | None, issued: bool) -> None:
     from serving.advising import advice_for
 
-    run.frames["advice"] = advice_for(
-        X, champion, run.frames["deals"], home=run.home, store=store, view=run.view, company=run.company,
-        as_of=run.as_of, effects=run.effects, reasons=run.reasons[0] if run.reasons else None, issued=issued,
-    )  # fmt: skip
+    try:
+        run.frames["advice"], fine = advice_for(
+            X, champion, run.frames["deals"], home=run.home, store=store, view=run.view, company=run.company,
+            as_of=run.as_of, effects=run.effects, reasons=run.reasons[0] if run.reasons else None, issued=issued,
+        )  # fmt: skip
+    except NotReady as error:
+        run.missing["advice"] = str(error)
+        return
+    run.frames[ON_TRACK] = fine.to_frame("deal_id")
 
 
 def _score_attainment(run: _Run) -> None:
@@ -427,7 +432,7 @@ def _meta(run: _Run) -> dict[str, Any]:
 
 
 def _rows(run: _Run) -> dict[str, int]:
-    return {name: len(frame) for name, frame in run.frames.items() if name != INPUTS}
+    return {name: len(frame) for name, frame in run.frames.items() if name not in (INPUTS, ON_TRACK)}
 
 
 def _plain(value: Any) -> Any:

@@ -19,6 +19,7 @@ from serving.pages.desk import Desk, DeskDep
 from serving.pages.outlook import as_day, number
 from serving.pages.similar import similar_won
 from serving.score_history import score_history
+from serving.scores import on_track
 
 router = APIRouter(include_in_schema=False)
 ENOUGH_POINTS = 2
@@ -65,7 +66,6 @@ def show_deal(deal_id: str, desk: DeskDep, server: ServerDep) -> HTMLResponse:
     why = desk.reasons("deal", [deal_id])
     listed = _reasons(desk, why) if len(why) else None
     steps = _steps(desk, deal_id)
-    say = desk.language.say
     return desk.show(
         "deal.html",
         "deals",
@@ -74,9 +74,7 @@ def show_deal(deal_id: str, desk: DeskDep, server: ServerDep) -> HTMLResponse:
         model_note=desk.model_note("win") if score else "",
         steps=steps,
         steps_note=_steps_note(desk),
-        no_steps=say("Nothing we know of would change this deal much now.")
-        if score
-        else say("Next steps are given for open deals."),
+        no_steps=_no_steps(desk, deal_id, score),
         may_answer=desk.may_answer,
         curve=_curve(desk, deal_id, score),
         past=_past(desk, server, deal_id),
@@ -151,6 +149,18 @@ def _steps(desk: Desk, deal_id: str) -> list[Step]:
     rows = advice[advice["deal_id"] == deal_id].sort_values("rank")
     answers = desk.answers(deal_id)
     return [_step(desk, row, answers) for row in rows.to_dict("records") if row["action"] != "pause"]
+
+
+def _no_steps(desk: Desk, deal_id: str, score: dict[str, Any] | None) -> str:
+    """Why no step is named."""
+    say = desk.language.say
+    if score is None:
+        return say("Next steps are given for open deals.")
+    if "advice" not in desk.frames:
+        return say("There are no next steps: bellwether score says why.")
+    if on_track(desk.frames, deal_id):
+        return say("On track: it stands as deals that were won from this stage stood. No step is needed now.")
+    return say("Nothing we know of would change this deal much now.")
 
 
 def _step(desk: Desk, row: dict[str, Any], answers: dict[str, str]) -> Step:

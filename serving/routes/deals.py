@@ -96,6 +96,7 @@ def read_advice(deal_id: str, scores: ScoresDep, viewer: ViewerDep, store: Store
         deal_id=deal_id,
         as_of=as_of,
         horizon_days=company.win.horizon_weeks * 7,
+        on_track=scores.on_track(deal_id),
         advice=[_advice(row, said) for row in rows_of(_steps(scores, deal_id))],
     )
 

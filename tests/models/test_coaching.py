@@ -50,8 +50,8 @@ def test_the_step_that_went_together_with_winning_comes_first(win):
 def test_reasons_are_said_in_both_languages_and_name_the_horizon(win):
     said = json.loads(coach(deals(), win)["reasons"].iloc[0])
     assert said[0] == {"en": "No demo yet.", "zh": "尚未演示。"}
-    assert "20 weeks" in said[1]["en"]
-    assert "20周" in said[1]["zh"]
+    assert "20 weeks" in said[-1]["en"]
+    assert "20周" in said[-1]["zh"]
 
 
 def test_at_most_three_steps_a_deal_ranked_by_uplift(win):

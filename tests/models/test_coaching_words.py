@@ -1,53 +1,34 @@
-"""What suggestions say: what takes from a deal's chance, what they rest on; never what brings about what."""
-
-import pandas as pd
-import pytest
+"""What suggestions say: what deals won had more of, what they rest on; never what brings about what."""
 
 from crm.company import Company
-from models.actions import CATALOGUE
-from models.coaching_words import actionable, pulled_down, pulls_of, rests_on
+from models.coaching_gaps import Gap, actionable
+from models.coaching_words import below_won, rests_on
 
-MEET = next(a for a in CATALOGUE if a.name == "involve_decision_maker")
-
-
-def reasons(*rows):
-    return pd.DataFrame(rows, columns=["entity_id", "feature", "value", "contribution"])
+FEATURES = actionable(Company())
 
 
-USUAL = {"decision_makers_met": 1.0, "meetings": 2.0}
+def said(name, value, usual, points):
+    return below_won(Gap(name, value, usual, points), FEATURES[name])
 
 
-def said(*rows):
-    return pulled_down(MEET, pulls_of(reasons(*rows)).get("d1", {}), actionable(Company()), USUAL)
-
-
-def test_the_feature_that_takes_most_is_told_with_its_value_and_points():
-    found = said(
-        ("d1", "decision_makers_met", 0.0, -0.031),
-        ("d1", "days_silent", 12.0, -0.012),
-        ("d1", "stage", 1.0, -0.2),  # the step does not change it
-        ("d2", "meetings", 0.0, -0.3),  # another deal
+def test_a_feature_is_told_with_its_value_what_deals_won_had_and_points():
+    found = said("decision_makers_met", 0.0, 1.0, -0.031)
+    assert found["en"] == (
+        "Decision makers met: 0. Deals won from this stage usually had 1; deals like this one were won less often, "
+        "3.1 points here."
     )
-    (line,) = found
-    assert line["en"].endswith(": 0. Deals like this were won less often, 3.1 points here.")
-    assert line["zh"].endswith("：0。此类商机赢单较少，此处低3.1个百分点。")
-    assert "because" not in line["en"]
-    assert ";" not in line["en"]
+    assert found["zh"] == "见过的决策人数：0。从此阶段赢单的商机通常为1；与此类似的商机赢单较少，此处低3.1个百分点。"
 
 
-@pytest.mark.parametrize("row", [("d1", "days_silent", 12.0, -0.004), ("d1", "days_silent", float("nan"), -0.1),
-                                 ("d1", "days_silent", 12.0, 0.1)])  # fmt: skip
-def test_what_takes_little_is_not_known_or_adds_gives_no_reason(row):
-    assert said(row) == []
+def test_days_are_whole_and_what_is_said_of_missing_values_is_left_out():
+    found = said("days_silent", 12.3, 4.4, -0.02)["en"]
+    assert found.startswith("Days since the last contact: 12. Deals won from this stage usually had 4;")
 
 
-def test_that_there_was_much_already_is_no_reason_for_more():
-    assert said(("d1", "meetings", 7.0, -0.05)) == []
-    assert ": 1. Deals like this" in said(("d1", "meetings", 1.0, -0.05))[0]["en"]
-
-
-def test_days_are_whole():
-    assert "12. Deals like this" in said(("d1", "days_silent", 12.3, -0.02))[0]["en"]
+def test_yes_and_no_are_words():
+    found = said("close_date_passed", 1.0, 0.0, -0.02)
+    assert ": yes. Deals won from this stage usually had no;" in found["en"]
+    assert "：是。从此阶段赢单的商机通常为否；" in found["zh"]
 
 
 def test_each_basis_says_what_it_rests_on():

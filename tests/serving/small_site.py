@@ -234,5 +234,6 @@ def score_frames() -> dict[str, pd.DataFrame]:
                 "lost": [0, 0.2] * 6,
             }
         ),
-        "advice": pd.DataFrame([{"deal_id": d, **advice} for d in deals]),
+        "advice": pd.DataFrame([{"deal_id": d, **advice} for d in deals if d != "d5"]),
+        "on_track": pd.DataFrame({"deal_id": ["d5"]}),
     }

@@ -67,6 +67,12 @@ def test_advice_says_what_it_rests_on_and_its_horizon(client):
         0.05,
     )
     assert step["reasons"]["zh"] == ["沉默"]
+    assert (answer["on_track"], step["colleague_id"]) == (False, None)
+
+
+def test_a_deal_that_stands_like_deals_won_is_on_track(client):
+    answer = client.get("/deals/d5/advice").json()
+    assert (answer["on_track"], answer["advice"]) == (True, [])
 
 
 def test_accounts_come_by_value_at_risk(client):

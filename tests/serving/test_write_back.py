@@ -109,13 +109,13 @@ def test_only_what_changed_is_written(home: Home, store: Store, crm: ZohoCrm) ->
         write_back(home, store, "zoho", writer, dry_run=False)
         rescore(home, d2=0.61, d4=0.401)
         advice = home.scores / "first/advice.parquet"
-        pd.read_parquet(advice).query("deal_id != 'd5'").to_parquet(advice, index=False)
+        pd.read_parquet(advice).query("deal_id != 'd6'").to_parquet(advice, index=False)
         report = write_back(home, store, "zoho", writer, dry_run=False)
-    # 40.1 % is still 40 %; d5 has no suggestion any more, so that field is emptied.
-    assert report.changes == {"d2": {"Win_Chance": 61}, "d5": {"Next_Advice": None}}
+    # 40.1 % is still 40 %; d6 has no suggestion any more, so that field is emptied.
+    assert report.changes == {"d2": {"Win_Chance": 61}, "d6": {"Next_Advice": None}}
     assert report.same == 4
     assert crm.records["Deals"]["d2"]["Win_Chance"] == 61
-    assert crm.records["Deals"]["d5"]["Next_Advice"] is None
+    assert crm.records["Deals"]["d6"]["Next_Advice"] is None
 
 
 def test_a_step_keeps_its_day_until_that_is_over(home: Home, store: Store, crm: ZohoCrm) -> None:
