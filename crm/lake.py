@@ -116,6 +116,7 @@ class LakeView:
         self.cut = cut
         self.engine = engine
         self._root = root
+        self._opened: dict[str, DeltaTable] = {}  # a version of a table never changes, and opening one takes its time
 
     @property
     def present(self) -> frozenset[str]:
@@ -170,7 +171,9 @@ class LakeView:
             con.execute(f"create or replace {kind} {table} as select {empty} where false")
 
     def _delta(self, table: str) -> DeltaTable:
-        return DeltaTable(str(self._root / table), version=self.cut.tables[table])
+        if table not in self._opened:
+            self._opened[table] = DeltaTable(str(self._root / table), version=self.cut.tables[table])
+        return self._opened[table]
 
 
 class Lake:

@@ -1,9 +1,9 @@
-"""What may be suggested for a deal: when it fits, what it would change in what the model sees, how to say it."""
+"""What may be suggested for a deal: when it fits, how it shows in the history, how to say it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -28,11 +28,10 @@ class Action:
         When it should be done.
     fits : callable
         Features of deals, shape (n, p), to whether it makes sense for each; what is missing does not rule it out.
-    adds, sets : dict of str to float
-        What it changes in the features: added, or put to a value. Only what the rep does, never how the customer
-        answers: inbound contacts are signs of interest, not actions.
     kind : str
-        The kind of activity it is logged as; empty where it is none.
+        The kind of activity of ours that it is logged as; empty where it is none.
+    close_in_days : int, optional
+        So many days ahead it puts the planned close date.
     needs : {'', 'decision_maker', 'anyone'}
         A contact at the account whom nobody has met about this deal.
     shows : bool
@@ -50,40 +49,12 @@ class Action:
     fits: Callable[[pd.DataFrame], Flags]
     why_en: str
     why_zh: str
-    adds: dict[str, float] = field(default_factory=dict)
-    sets: dict[str, float] = field(default_factory=dict)
     kind: str = ""
+    close_in_days: int | None = None
     needs: ContactNeed = ""
     shows: bool = True
     effort_hours: float = 1.0
     cooling_off_days: int = 14
-
-    @property
-    def features(self) -> frozenset[str]:
-        """Features it would change."""
-        return frozenset(self.adds) | frozenset(self.sets)
-
-    def applied(self, X: pd.DataFrame) -> pd.DataFrame:
-        """The deals as they would look right after it; nothing else moves."""
-        moved = X.copy()
-        for name, step in self.adds.items():
-            if name in moved:
-                moved[name] = moved[name] + step
-        for name, value in self.sets.items():
-            if name in moved:
-                moved[name] = value
-        return _followed(moved, X)
-
-
-def _followed(moved: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
-    """What follows from what was moved."""
-    if "single_threaded" in moved and "contacts_met" in moved:
-        met = values(moved, "contacts_met")
-        moved["single_threaded"] = np.select([met == 1, met > 1], [1.0, 0.0], np.nan)
-    if "close_date_pushed_days" in moved:
-        later = values(moved, "close_date_days") - values(before, "close_date_days")
-        moved["close_date_pushed_days"] = values(moved, "close_date_pushed_days") + np.where(later > 0, later, 0.0)
-    return moved
 
 
 def values(X: pd.DataFrame, name: str) -> Floats:
@@ -111,57 +82,45 @@ def _never(_: pd.DataFrame) -> Flags:
     return np.zeros(len(_), dtype=bool)
 
 
-_TOUCH = dict.fromkeys(("touches", "touches_7d", "touches_30d", "outbound_7d", "outbound_30d", "outbound_90d"), 1.0)
-_CALL = {**_TOUCH, "calls": 1.0, "calls_30d": 1.0, "calls_90d": 1.0}
-_MEETING = {**_TOUCH, "meetings": 1.0, "meetings_30d": 1.0, "meetings_90d": 1.0}
-_ONE_MORE = {"contacts_met": 1.0, "contacts_met_90d": 1.0}
-_FRESH = {"days_silent": 0.0, "days_since_outbound": 0.0}
-_SEEN = {**_FRESH, "days_since_meeting": 0.0}
-_VP = 4.0  # the lowest level that decides, as `seniority_met` counts them
-
 CATALOGUE: tuple[Action, ...] = (
     Action(
         "email", 2, _silent(7), "No contact with the customer in the last 7 days.", "近7天未与客户互动。",
-        adds={**_TOUCH, "emails": 1.0, "emails_out_30d": 1.0}, sets=_FRESH, kind="email",
-        effort_hours=0.5, cooling_off_days=5,
+        kind="email", effort_hours=0.5, cooling_off_days=5,
     ),
     Action(
         "call", 2, _silent(5), "No contact with the customer in the last 5 days.", "近5天未与客户互动。",
-        adds=_CALL, sets=_FRESH, kind="call", cooling_off_days=5,
+        kind="call", cooling_off_days=5,
     ),
     Action(
         "meeting", 7, _below("meetings_30d", 1), "No meeting in the last 30 days.", "近30天未会面。",
-        adds=_MEETING, sets=_SEEN, kind="meeting", effort_hours=2.0,
+        kind="meeting", effort_hours=2.0,
     ),
     Action(
         "visit", 7, _below("meetings_30d", 1), "No visit or meeting in the last 30 days.", "近30天未拜访或会面。",
-        adds=_MEETING, sets=_SEEN, kind="visit", effort_hours=6.0,
+        kind="visit", effort_hours=6.0,
     ),
     Action(
         "demo", 7, _below("demos", 1), "No demo yet.", "尚未演示。",
-        adds={**_TOUCH, "demos": 1.0}, sets=_SEEN, kind="demo", effort_hours=3.0, cooling_off_days=30,
+        kind="demo", effort_hours=3.0, cooling_off_days=30,
     ),
     Action(
         "proposal", 7, _below("proposals", 1), "No proposal yet.", "尚未报价。",
-        adds={**_TOUCH, "proposals": 1.0}, sets=_FRESH, kind="proposal", effort_hours=4.0, cooling_off_days=30,
+        kind="proposal", effort_hours=4.0, cooling_off_days=30,
     ),
     Action(
         "involve_decision_maker", 7, _below("decision_makers_met", 1),
         "Nobody who decides (vp or c-level) has been met yet.", "尚未见过决策人（副总裁或高管）。",
-        adds={**_MEETING, **_ONE_MORE, "decision_makers_met": 1.0}, sets={**_SEEN, "seniority_met": _VP},
         kind="meeting", needs="decision_maker", effort_hours=2.0,
     ),
     Action(
         "add_contact", 7, _below("contacts_met", 2), "Fewer than two people at the customer have been met.",
         "在客户处见过的联系人不足两位。",
-        adds={**_CALL, **_ONE_MORE}, sets=_FRESH, kind="call", needs="anyone",
+        kind="call", needs="anyone",
     ),
     Action(
         "reset_close_date", 2, lambda X: values(X, "close_date_days") < 0,
         "The planned close date has passed.", "预计成交日期已过。",
-        adds={"close_date_pushes": 1.0},
-        sets={"close_date_days": 30.0, "close_date_passed": 0.0, "days_since_push": 0.0, "days_since_change": 0.0},
-        effort_hours=0.5,
+        close_in_days=30, effort_hours=0.5,
     ),
     # A look at the deal itself changes nothing that is recorded, and a hand-over is caused by departures, not by the
     # deal: the model tells nothing of either. `coaching_duties` says where they are due.

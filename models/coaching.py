@@ -26,6 +26,7 @@ from models.effects_rows import DAY, since_last
 from models.effects_rules import PRIOR_SD, Basis, Known, believed
 from models.learners import Floats
 from models.own_actions import catalogue
+from models.supposed import Step, after_steps
 from models.win import WinModel
 
 MOST = 3
@@ -129,10 +130,11 @@ def advise(
     They start from what holds a deal below deals that were won from the same stage: contributions to the chance of
     features that somebody can act on. A step of which nothing more is known is named only where what it changes holds
     the deal back. Where an effect was measured, on history adjusted or by chance, it stands and comes first. Elsewhere
-    the win model looks at each deal as it would be right after the step. As that compares deals which differ in more
-    than the step, the difference is only 'seen together': it is drawn towards 0 as `shrunk` says and its 90 % interval
-    holds 0. No step is named whose features the model does not use, or that is itself a move to the next stage. Where
-    nothing that fits helps and the chance is low, the step is `pause`. A model no better than the base rate gives none.
+    the win model looks at each deal as it would be had the step just been written down, see `after_steps`. As that
+    compares deals which differ in more than the step, the difference is only 'seen together': it is drawn towards 0 as
+    `shrunk` says and its 90 % interval holds 0. No step is named whose features the model does not use, or that is
+    itself a move to the next stage. Where nothing that fits helps and the chance is low, the step is `pause`. A model
+    no better than the base rate gives none.
 
     Parameters
     ----------
@@ -162,7 +164,6 @@ def advise(
     """
     at = pd.Timestamp(as_of)
     X = X.reset_index(drop=True)
-    used = frozenset(getattr(win, "names_", ()))
     if not len(X) or not win.note["signal"]:
         return _table([], at)
     unmet, steps = _unmet(view, X, at), _process_steps(view, at)
@@ -177,11 +178,15 @@ def advise(
     )
     known = actionable(company)
     gaps = gaps_of(X, win, known, reasons)
-    gains = [
-        _gains(action, X, win, chance, gaps, unmet, just_done, evidence.get(action.name), randomised.get(action.name))
-        for action in actions
-        if (action.features & used or action.name in evidence) and action.kind not in steps
+    ahead = [
+        _step(action, X, unmet, just_done, evidence.get(action.name)) for action in actions if action.kind not in steps
     ]
+    supposed = after_steps(X, ahead, view=view, company=company, as_of=at)
+    gains = [
+        _gains(step, moved, X, win, chance, gaps, evidence.get(step.action.name), randomised.get(step.action.name))
+        for step, moved in zip(ahead, supposed, strict=True)
+    ]
+    gains = [gain for gain in gains if gain.after or gain.evidence is not None]
     owed = duties(X, view, at)
     due = {deal: [d for d in each if (deal, d.action.name) not in not_again] for deal, each in owed.items()}
     told = _Told(gaps, known, company_horizon(company, win), company.advice.hour_cost)
@@ -234,10 +239,11 @@ def company_horizon(company: Company, win: WinModel) -> int:
     return int(getattr(win, "horizon_weeks", company.win.horizon_weeks))
 
 
-def _gains(
-    action: Action, X: pd.DataFrame, win: WinModel, chance: Floats, gaps: Gaps, unmet: pd.DataFrame,
-    just_done: Mapping[str, npt.NDArray[np.bool_]], evidence: Evidence | None, trial: Randomised | None,
-) -> _Gains:  # fmt: skip
+def _step(
+    action: Action, X: pd.DataFrame, unmet: pd.DataFrame, just_done: Mapping[str, npt.NDArray[np.bool_]],
+    evidence: Evidence | None,
+) -> Step:  # fmt: skip
+    """The deals that a step fits, and with whom it is to be done."""
     fits = action.fits(X) & ~just_done.get(action.name, np.zeros(len(X), dtype=bool))
     if evidence is not None:
         fits = fits & ~evidence.barred
@@ -245,20 +251,25 @@ def _gains(
     if action.needs:
         contact = unmet[action.needs].to_numpy(object)
         fits = fits & np.array([c is not None for c in contact])
-    difference, after = np.zeros(len(X)), dict[str, Floats]()
-    rows = np.flatnonzero(fits)
-    if len(rows):
-        moved = action.applied(X.iloc[rows])
-        difference[rows] = win.predict_proba_won(moved) - chance[rows]
-        for name in action.features & frozenset(gaps.names):
-            after[name] = values(X, name).copy()
-            after[name][rows] = values(moved, name)
+    return Step(action, np.flatnonzero(fits), contact)
+
+
+def _gains(
+    step: Step, moved: pd.DataFrame, X: pd.DataFrame, win: WinModel, chance: Floats, gaps: Gaps,
+    evidence: Evidence | None, trial: Randomised | None,
+) -> _Gains:  # fmt: skip
+    """What a step would change; `moved` are the deals that it fits as they would look right after it."""
+    fits, difference = np.zeros(len(X), dtype=bool), np.zeros(len(X))
+    fits[step.rows] = True
+    if len(step.rows):
+        difference[step.rows] = win.predict_proba_won(moved) - chance[step.rows]
+    after = gaps.moved(step.rows, moved)
     uplift, low, high = shrunk(difference, trial)
     if evidence is not None:
         own = ((evidence.uplift, uplift), (evidence.low, low), (evidence.high, high))
         told = evidence.holds | evidence.speaks | evidence.leans
         uplift, low, high = (np.where(told, found, seen) for found, seen in own)
-    return _Gains(action, fits, after, gaps.pull(after), uplift, low, high, contact, evidence)
+    return _Gains(step.action, fits, after, gaps.pull(after), uplift, low, high, step.contact, evidence)
 
 
 def _just_done(

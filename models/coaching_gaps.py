@@ -52,6 +52,16 @@ class Gaps:
     value: Floats
     usual: Floats
 
+    def moved(self, rows: npt.NDArray[np.intp], after: pd.DataFrame) -> dict[str, Floats]:
+        """Values after a step on some rows, shape (n,) each, of features that it changes on any of them."""
+        found = {}
+        for k, name in enumerate(self.names):
+            new, old = values(after, name), self.value[rows, k]
+            if _differs(new, old).any():
+                found[name] = self.value[:, k].copy()
+                found[name][rows] = new
+        return found
+
     def pull(self, after: Mapping[str, Floats]) -> Floats:
         """Sum of the points of the features that a step changes, shape (n,); `after` has their values then, (n,)."""
         return np.where(self._changed(after), self.points, 0.0).sum(axis=1)
@@ -76,9 +86,12 @@ class Gaps:
         found = np.zeros(self.points.shape, dtype=bool)
         for k, name in enumerate(self.names):
             if name in after:
-                new, old = after[name], self.value[:, k]
-                found[:, k] = (new != old) & ~(np.isnan(new) & np.isnan(old))
+                found[:, k] = _differs(after[name], self.value[:, k])
         return found
+
+
+def _differs(new: Floats, old: Floats) -> npt.NDArray[np.bool_]:
+    return np.asarray((new != old) & ~(np.isnan(new) & np.isnan(old)))
 
 
 def actionable(company: Company) -> dict[str, Feature]:

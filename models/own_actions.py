@@ -15,7 +15,7 @@ from crm.lake import connect
 from crm.own_actions import OwnAction
 from features.catalogue import features
 from features.language import BadDefinition, checked, columns_of
-from models.actions import CATALOGUE, PAUSE, Action, ContactNeed, Flags, named
+from models.actions import CATALOGUE, PAUSE, Action, ContactNeed, Flags
 
 DECIDES = ("vp", "c-level")
 _BUILT_IN = frozenset(action.name for action in (*CATALOGUE, PAUSE))
@@ -45,27 +45,17 @@ def catalogue(company: Company) -> tuple[Action, ...]:
 
 
 def _action(own: OwnAction, company: Company) -> Action:
-    like = _like(own)
     return Action(
         own.name,
         own.due_in_days,
         _fits(own, company),
         own.why_en or _PLAIN_WHY[0],
         own.why_zh or own.why_en or _PLAIN_WHY[1],
-        adds=like.adds if like else {},
-        sets=like.sets if like else {},
         kind=own.kind or "",
         needs=_needs(own),
         effort_hours=own.effort_hours,
         cooling_off_days=own.cooling_off_days,
     )
-
-
-def _like(own: OwnAction) -> Action | None:
-    """The built-in step that the model sees it as."""
-    if _decides(own) and own.kind in ("call", "meeting", "demo", "visit"):
-        return named("involve_decision_maker")
-    return named(own.kind) if own.kind in _BUILT_IN else None
 
 
 def _needs(own: OwnAction) -> ContactNeed:
