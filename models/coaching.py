@@ -34,6 +34,8 @@ COLUMNS = (
     "deal_id rank action due_in_days expected_uplift uplift_low uplift_high basis reasons contact_id colleague_id "
     "expected_value as_of"
 ).split()
+ENDS = "ends"
+"""Column beside these: steps that no longer fit once this one is done, as a JSON list."""
 _BIAS = 0.02
 _Z90 = 1.645
 _PROCESS_STEP = 0.9
@@ -68,13 +70,15 @@ group by a.kind
 class _Gains:
     """What one action would change: uplift with its interval, for which deals it fits, what it rests on; shape (n,).
 
-    `after` has the values then of features that it changes, `pull` what these take from a deal beside deals won.
+    `after` has the values then of features that it changes, `pull` what these take from a deal beside deals won, `ends`
+    for each step whether it fits no longer then.
     """
 
     action: Action
     fits: npt.NDArray[np.bool_]
     after: Mapping[str, Floats]
     pull: Floats
+    ends: Mapping[str, npt.NDArray[np.bool_]]
     uplift: Floats
     low: Floats
     high: Floats
@@ -154,8 +158,8 @@ def advise(
     Returns
     -------
     DataFrame
-        The columns of `coach` without model_version; `expected_value` is the uplift times the deal's amount,
-        less what the hours of the step cost.
+        The columns of `coach` without model_version, and `ENDS`; `expected_value` is the uplift times the deal's
+        amount, less what the hours of the step cost.
 
     Raises
     ------
@@ -183,8 +187,10 @@ def advise(
     ]
     supposed = after_steps(X, ahead, view=view, company=company, as_of=at)
     gains = [
-        _gains(step, moved, X, win, chance, gaps, evidence.get(step.action.name), randomised.get(step.action.name))
-        for step, moved in zip(ahead, supposed, strict=True)
+        _gains(
+            step, moved, ends, X, win, chance, gaps, evidence.get(step.action.name), randomised.get(step.action.name)
+        )
+        for step, moved, ends in zip(ahead, supposed, _ends(ahead, supposed, len(X)), strict=True)
     ]
     gains = [gain for gain in gains if gain.after or gain.evidence is not None]
     owed = duties(X, view, at)
@@ -254,9 +260,25 @@ def _step(
     return Step(action, np.flatnonzero(fits), contact)
 
 
+def _ends(steps: Sequence[Step], supposed: Sequence[pd.DataFrame], n: int) -> list[dict[str, npt.NDArray[np.bool_]]]:
+    """For each step, by other step, the deals of which that one fits now and not once the step is done, shape (n,)."""
+    found: list[dict[str, npt.NDArray[np.bool_]]] = [{} for _ in steps]
+    if not (sizes := [len(moved) for moved in supposed]) or not sum(sizes):
+        return found
+    every, starts = pd.concat(supposed, ignore_index=True), np.cumsum([0, *sizes])
+    for other in steps:
+        still, now = other.action.fits(every), np.zeros(n, dtype=bool)
+        now[other.rows] = True
+        for k, step in enumerate(steps):
+            gone = np.zeros(n, dtype=bool)
+            gone[step.rows] = now[step.rows] & ~still[starts[k] : starts[k + 1]]
+            found[k][other.action.name] = gone
+    return found
+
+
 def _gains(
-    step: Step, moved: pd.DataFrame, X: pd.DataFrame, win: WinModel, chance: Floats, gaps: Gaps,
-    evidence: Evidence | None, trial: Randomised | None,
+    step: Step, moved: pd.DataFrame, ends: Mapping[str, npt.NDArray[np.bool_]], X: pd.DataFrame, win: WinModel,
+    chance: Floats, gaps: Gaps, evidence: Evidence | None, trial: Randomised | None,
 ) -> _Gains:  # fmt: skip
     """What a step would change; `moved` are the deals that it fits as they would look right after it."""
     fits, difference = np.zeros(len(X), dtype=bool), np.zeros(len(X))
@@ -269,7 +291,7 @@ def _gains(
         own = ((evidence.uplift, uplift), (evidence.low, low), (evidence.high, high))
         told = evidence.holds | evidence.speaks | evidence.leans
         uplift, low, high = (np.where(told, found, seen) for found, seen in own)
-    return _Gains(step.action, fits, after, gaps.pull(after), uplift, low, high, step.contact, evidence)
+    return _Gains(step.action, fits, after, gaps.pull(after), ends, uplift, low, high, step.contact, evidence)
 
 
 def _just_done(
@@ -336,12 +358,13 @@ def _line(deal: str, rank: int, gain: _Gains, row: int, amount: float, told: _To
         rests_on(basis, spoken=spoken, deals=deals, weeks=(spoken and weeks) or told.weeks),
     ]
     value = figures[0] * amount - action.effort_hours * told.hour_cost
-    return _cells(deal, rank, action, figures, said, gain.contact[row], value, basis)
+    ends = [name for name, gone in gain.ends.items() if gone[row] and name != action.name]
+    return _cells(deal, rank, action, figures, said, gain.contact[row], value, basis, ends)
 
 
 def _cells(
     deal: str, rank: int, action: Action, figures: tuple[float, float, float], said: list[dict[str, str]],
-    contact: object, value: float, basis: Basis = "association",
+    contact: object, value: float, basis: Basis = "association", ends: Sequence[str] = (),
 ) -> dict[str, object]:  # fmt: skip
     return {
         "deal_id": deal,
@@ -356,11 +379,12 @@ def _cells(
         "contact_id": contact,
         "colleague_id": None,
         "expected_value": value,
+        ENDS: json.dumps(list(ends)),
     }
 
 
 def _table(lines: list[dict[str, object]], at: pd.Timestamp) -> pd.DataFrame:
-    table = pd.DataFrame(lines, columns=COLUMNS[:-1])
+    table = pd.DataFrame(lines, columns=[*COLUMNS[:-1], "as_of", ENDS])
     table["as_of"] = pd.Series(at, index=table.index).astype("datetime64[us, UTC]")
     numbers = ("expected_uplift", "uplift_low", "uplift_high", "expected_value")
     kinds: dict[str, object] = dict.fromkeys(numbers, np.float64) | {"rank": np.int64, "due_in_days": np.int64}

@@ -45,6 +45,7 @@ def catalogue(company: Company) -> tuple[Action, ...]:
 
 
 def _action(own: OwnAction, company: Company) -> Action:
+    gone = _gone(own)
     return Action(
         own.name,
         own.due_in_days,
@@ -55,7 +56,21 @@ def _action(own: OwnAction, company: Company) -> Action:
         needs=_needs(own),
         effort_hours=own.effort_hours,
         cooling_off_days=own.cooling_off_days,
+        gone_en=gone[0],
+        gone_zh=gone[1],
     )
+
+
+def _gone(own: OwnAction) -> tuple[str, str]:
+    """The facts with which it no longer fits, in English and Chinese."""
+    en, zh = [], []
+    if days := own.cooling_off_days:
+        en.append(f"this step done within the last {days} days")
+        zh.append(f"近{days}天内已执行该步骤")
+    if own.when.strip() != "true":
+        en.append(f"its condition ({own.when}) no longer met")
+        zh.append(f"其条件（{own.when}）不再满足")
+    return " or ".join(en), "或".join(zh)
 
 
 def _needs(own: OwnAction) -> ContactNeed:

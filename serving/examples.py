@@ -57,6 +57,16 @@ ADVICE: Example = {
             "uplift_high": 0.07,
             "basis": "association",
             "reasons": [{"en": "No contact with the customer in the last 5 days.", "zh": "近5天未与客户互动。"}],
+            "would_change": [
+                {
+                    "en": "It leaves the list with a contact with the customer within the last 5 days.",
+                    "zh": "近5天内与客户有互动时，不再列出。",
+                },
+                {
+                    "en": "Done or turned down, it leaves nothing else to suggest for now.",
+                    "zh": "完成或否决后，目前没有其他建议。",
+                },
+            ],
             "contact_id": None,
             "colleague_id": None,
             "expected_value": 1440.0,

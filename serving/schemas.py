@@ -145,6 +145,13 @@ class DealDetail(DealRow):
     note: Annotated[str, Field(description="How far the model is better than the base rate.")]
 
 
+class Both(BaseModel):
+    """A sentence in English and Chinese."""
+
+    en: str
+    zh: str
+
+
 class Advice(BaseModel):
     """A next step; `basis` says what it rests on. An association is not a cause."""
 
@@ -156,6 +163,10 @@ class Advice(BaseModel):
     uplift_high: float | None
     basis: Literal["association", "adjusted", "measured"]
     reasons: Any
+    would_change: Annotated[
+        list[Both],
+        Field(description="With which recorded fact it leaves the list, and what comes first in its place."),
+    ]
     contact_id: Annotated[str | None, Field(description="With whom at the customer.")]
     colleague_id: Annotated[str | None, Field(description="The rep whom `hand_over` names.")]
     expected_value: float | None

@@ -109,8 +109,9 @@ def coach(
     Example: bellwether coach --out steps.csv
     """
     from crm.errors import BadInput
+    from models.coaching import ENDS  # slow to load
 
-    advice = _newest(home_that_is(home), "advice")
+    advice = _newest(home_that_is(home), "advice").drop(columns=ENDS, errors="ignore")
     writers = {
         ".parquet": lambda: advice.to_parquet(out, index=False),
         ".csv": lambda: advice.to_csv(out, index=False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, NamedTuple
 
 import pandas as pd
@@ -15,6 +16,7 @@ from serving.drawing import Figure
 from serving.feedback import Answer
 from serving.format import Formats
 from serving.pages import listing, reasons, supposing, words
+from serving.pages.advice_words import would_change
 from serving.pages.desk import Desk, DeskDep
 from serving.pages.outlook import as_day, number
 from serving.pages.similar import similar_won
@@ -38,6 +40,7 @@ class Step(NamedTuple):
     basis_name: str
     basis_help: str
     reasons: list[str]
+    would_change: list[str]
     said: str
     ask_more: bool
 
@@ -148,7 +151,8 @@ def _steps(desk: Desk, deal_id: str) -> list[Step]:
     advice = desk.frame("advice")
     rows = advice[advice["deal_id"] == deal_id].sort_values("rank")
     answers = desk.answers(deal_id)
-    return [_step(desk, row, answers) for row in rows.to_dict("records") if row["action"] != "pause"]
+    shown = [row for row in rows.to_dict("records") if row["action"] != "pause"]
+    return [_step(desk, shown, place, answers) for place in range(len(shown))]
 
 
 def _no_steps(desk: Desk, deal_id: str, score: dict[str, Any] | None) -> str:
@@ -163,11 +167,11 @@ def _no_steps(desk: Desk, deal_id: str, score: dict[str, Any] | None) -> str:
     return say("Nothing we know of would change this deal much now.")
 
 
-def _step(desk: Desk, row: dict[str, Any], answers: dict[str, str]) -> Step:
-    f, say = desk.formats, desk.language.say
+def _step(desk: Desk, shown: list[dict[str, Any]], place: int, answers: dict[str, str]) -> Step:
+    f, say, row = desk.formats, desk.language.say, shown[place]
     name, help_text = words.basis(desk.language, str(row["basis"]))
     what, day = (
-        words.action(desk.language, str(row["action"]), desk.company),
+        _called(desk)(str(row["action"])),
         listing.due(desk.today, row["due_in_days"]),
     )
     answer = answers.get(str(row["action"]), "")
@@ -185,9 +189,14 @@ def _step(desk: Desk, row: dict[str, Any], answers: dict[str, str]) -> Step:
         basis_name=name,
         basis_help=help_text,
         reasons=words.both(desk.language, row["reasons"])[:3],
+        would_change=would_change(desk.language, shown, place, company=desk.company, called=_called(desk)),
         said=words.answered(desk.language, answer, wrong=say("You said: wrong. It does not come again for this deal.")),
         ask_more=answer == "done",
     )
+
+
+def _called(desk: Desk) -> Callable[[str], str]:
+    return lambda action: words.action(desk.language, action, desk.company)
 
 
 def _value(desk: Desk, row: dict[str, Any]) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 import pandas as pd
 from fastapi import APIRouter, Query, Request, Response
 
+from crm.company import Company
 from crm.errors import NotFound
 from serving import feedback
 from serving.access import members_of
@@ -24,11 +26,15 @@ from serving.dependencies import (
 from serving.documents import example, found_once, listed
 from serving.examples import ADVICE, DEAL_DETAIL, DEALS, SCORE_HISTORY
 from serving.exports import file_answer, format_of
+from serving.i18n import language
+from serving.pages import words
+from serving.pages.advice_words import would_change
 from serving.problems import NOTHING_HERE
 from serving.schemas import (
     Advice,
     AdviceAnswer,
     AdviceList,
+    Both,
     DealDetail,
     DealList,
     DealRow,
@@ -92,12 +98,13 @@ def read_advice(deal_id: str, scores: ScoresDep, viewer: ViewerDep, store: Store
     _check(scores, deal_id)
     as_of = _as_of(scores)
     said = feedback.answers(store, viewer, deal_id, as_of=as_of)
+    steps = rows_of(_steps(scores, deal_id))
     return AdviceList(
         deal_id=deal_id,
         as_of=as_of,
         horizon_days=company.win.horizon_weeks * 7,
         on_track=scores.on_track(deal_id),
-        advice=[_advice(row, said) for row in rows_of(_steps(scores, deal_id))],
+        advice=[_advice(steps, place, said, company) for place in range(len(steps))],
     )
 
 
@@ -156,9 +163,19 @@ def _rows(asked: Asked, page: pd.DataFrame) -> list[DealRow]:
     return [DealRow(**row) for row in found if row is not None]
 
 
-def _advice(row: dict[str, Any], said: dict[str, str]) -> Advice:
-    fields = {name: row.get(name) for name in Advice.model_fields if name not in ("answer", "reasons")}
-    return Advice(**fields, reasons=json_or_text(row.get("reasons")), answer=said.get(row["action"]))
+def _advice(steps: list[dict[str, Any]], place: int, said: dict[str, str], company: Company) -> Advice:
+    row = steps[place]
+    fields = {n: row.get(n) for n in Advice.model_fields if n not in ("answer", "reasons", "would_change")}
+    told = [
+        would_change(one, steps, place, company=company, called=partial(words.action, one, company=company))
+        for one in map(language, ("en", "zh"))
+    ]
+    return Advice(
+        **fields,
+        reasons=json_or_text(row.get("reasons")),
+        would_change=[Both(en=en, zh=zh) for en, zh in zip(*told, strict=True)],
+        answer=said.get(row["action"]),
+    )
 
 
 def _as_of(scores: Scores) -> Any:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from crm.company import Company
-from models.coaching import COLUMNS, advise, shrunk
+from models.coaching import COLUMNS, ENDS, advise, shrunk
 from tests.builders import a_change, a_deal, an_activity, view_of
 from tests.models.demo_wins import demo_wins
 
@@ -36,7 +36,7 @@ def coach(X, win, **tables):
 
 def test_the_step_that_went_together_with_winning_comes_first(win):
     table = coach(deals(), win)
-    assert list(table.columns) == COLUMNS
+    assert list(table.columns) == [*COLUMNS, ENDS]
     first = table.iloc[0]
     assert (first["action"], first["rank"], first["due_in_days"]) == ("demo", 1, 7)
     difference = win.predict_proba_won(deals(demos=[1.0])) - win.predict_proba_won(deals())
@@ -52,6 +52,14 @@ def test_reasons_are_said_in_both_languages_and_name_the_horizon(win):
     assert said[0] == {"en": "No demo yet.", "zh": "尚未演示。"}
     assert "20 weeks" in said[-1]["en"]
     assert "20周" in said[-1]["zh"]
+
+
+def test_a_step_says_which_others_no_longer_fit_once_it_is_done(win):
+    found = coach(deals(meetings_30d=[0.0]), win).set_index("action")[ENDS].map(json.loads)
+    # A demo is a contact, so a call or a mail after five or seven days of silence is not due; a meeting still is.
+    assert {"call", "email"} <= set(found["demo"])
+    assert "meeting" not in found["demo"]
+    assert "demo" not in found["demo"]
 
 
 def test_at_most_three_steps_a_deal_ranked_by_uplift(win):
@@ -122,7 +130,7 @@ def test_a_hopeless_deal_without_a_step_that_helps_is_to_be_paused(win):
 
 
 def test_no_deals_give_an_empty_table_with_all_columns(win):
-    assert list(coach(deals().iloc[:0], win).columns) == COLUMNS
+    assert list(coach(deals().iloc[:0], win).columns) == [*COLUMNS, ENDS]
 
 
 def test_the_uplift_rises_with_the_difference_and_stays_below_the_prior():

@@ -68,6 +68,9 @@ def test_advice_says_what_it_rests_on_and_its_horizon(client):
     )
     assert step["reasons"]["zh"] == ["沉默"]
     assert (answer["on_track"], step["colleague_id"]) == (False, None)
+    assert (
+        step["would_change"][0]["en"] == "It leaves the list with a contact with the customer within the last 5 days."
+    )
 
 
 def test_a_deal_that_stands_like_deals_won_is_on_track(client):
