@@ -25,6 +25,7 @@ from models.win_look import closed_deals, identity_names, learners_at, ridge_at,
 from models.win_note import WinNote, note_of
 from models.win_params import WinParams
 from models.win_past import Choice, PastDate, choose, default_mix, leant, mixes_of
+from models.win_unseen import with_unseen
 from models.win_won import WonDeals, WonRows, won_rows
 
 if TYPE_CHECKING:
@@ -176,11 +177,46 @@ class WinModel(BaseEstimator):
         self.won_rows_ = won_rows(rows, what, seed=self.random_state)
         return self
 
+    def fit_plain(self, snapshots: pd.DataFrame, *, until: pd.Timestamp) -> Self:
+        """Plain rates, where `fit` raises `OneOutcomeOnly`: the end that no deal had counts as half a deal.
+
+        All deals get the same forecast, the range says how little is known, and `note` what is missing.
+
+        Parameters
+        ----------
+        snapshots, until
+            As given to `fit`.
+        """
+        until = pd.Timestamp(until)
+        rows = snapshots[snapshots["as_of"] <= until].reset_index(drop=True)
+        what = fate(rows, until)
+        self.until_, self.small_, self.edges_ = until, True, edges_of(self.horizon_weeks)
+        self.n_won_, self.n_lost_ = _counts(rows, what)
+        self.n_closed_ = self.n_won_ + self.n_lost_
+        self.calendar_ = ClosingCalendar(self.start_month).fit(rows, until)
+        self.base_ = self.rate_ = with_unseen(RateCurves(self.edges_, by_stage=False).fit(rows, what), rows, what)
+        self.choice_ = Choice(mix=default_mix(rows, until, self.params or WinParams()), by_stage=False)
+        self.fields_, self.calibrator_name_, self.calibrator_ = None, "none", None
+        mix = self.choice_.mix
+        self.params_ = (self.params or WinParams()).decided(
+            trees_share=mix.trees, ever_share=mix.ever, calibrator="none"
+        )
+        self.without_identity_ = None
+        self.replicates_ = self._fit_replicates(rows, what)
+        self._set_typical(rows)
+        self.won_rows_ = won_rows(rows, what, seed=self.random_state)
+        return self
+
     def fit_ranges(self, snapshots: pd.DataFrame) -> Self:
         """Fit the models behind the interval, on the snapshots that `fit` was given; nothing else changes."""
         rows = snapshots[snapshots["as_of"] <= self.until_].reset_index(drop=True)
         self.replicates_ = self._fit_replicates(rows, fate(rows, self.until_))
         return self
+
+    @property
+    def one_end(self) -> bool:
+        """Whether no deal was won, or none lost: see `fit_plain`."""
+        return not self.n_won_ or not self.n_lost_
 
     @property
     def ranges_missing(self) -> bool:
@@ -433,11 +469,14 @@ class WinModel(BaseEstimator):
         kept = even_rows(len(rows), _REPLICATE_ROWS, self.random_state)
         X, fewer = rows.iloc[kept].reset_index(drop=True), what.take(kept)
         base_weight = self.params_.weights(rows, self.until_)[kept]
-        drawn = [resampled_deals(X["deal_id"], seed=self.random_state + 1 + b) for b in range(self.replicates)]
-        return side_by_side([partial(self._fit_replicate, X, fewer, times, base_weight) for times in drawn])
+        seeds = [self.random_state + 1 + b for b in range(self.replicates)]
+        drawn = [(seed, resampled_deals(X["deal_id"], seed=seed)) for seed in seeds]
+        return side_by_side([partial(self._fit_replicate, X, fewer, *one, base_weight) for one in drawn])
 
-    def _fit_replicate(self, X: pd.DataFrame, what: Fate, times: Floats, weight: Floats) -> _Replicate:
+    def _fit_replicate(self, X: pd.DataFrame, what: Fate, seed: int, times: Floats, weight: Floats) -> _Replicate:
         rate = RateCurves(self.edges_, by_stage=self.choice_.by_stage).fit(X, what, weight=times)
+        if self.one_end:
+            return _Replicate(None, with_unseen(rate, X, what, seed=seed))
         if self.fields_ is None:
             return _Replicate(None, rate)
         if self.small_:
@@ -494,11 +533,16 @@ def _no_interval(n: int) -> tuple[Floats, Floats]:
     return np.full(n, np.nan), np.full(n, np.nan)
 
 
-def _outcomes(rows: pd.DataFrame, what: Fate) -> tuple[int, int]:
+def _counts(rows: pd.DataFrame, what: Fate) -> tuple[int, int]:
+    """Deals won and lost."""
     if not len(rows):
         raise NoSnapshots("There is no deal to learn from. Import deals with created_at and outcome first.")
     closed = closed_deals(rows, what)
-    won, lost = int(closed.sum()), int((~closed).sum())
+    return int(closed.sum()), int((~closed).sum())
+
+
+def _outcomes(rows: pd.DataFrame, what: Fate) -> tuple[int, int]:
+    won, lost = _counts(rows, what)
     if not won or not lost:
         raise OneOutcomeOnly(won, lost)
     return won, lost

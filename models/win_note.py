@@ -11,6 +11,12 @@ from models.win_params import WinParams
 from models.win_past import Choice
 from models.win_steps import sentences, step_of
 
+_ONE_END_EN = (
+    "An end that no deal had counts as half a deal. Import deals with outcomes won and lost, "
+    "or check the outcome words in the mapping."
+)
+_ONE_END_ZH = "从未出现的结果按半笔商机计。请导入包含赢单和输单的商机，或检查映射中的结果用词。"
+
 
 @dataclass(frozen=True, slots=True)
 class WinNote:
@@ -59,6 +65,8 @@ def note_of(choice: Choice, *, n_won: int, n_lost: int, base_rate: float, small:
     english, chinese = _sentences(choice, told, n_closed, judged=judged, signal=signal, small=small)
     if small:
         en, zh = sentences(n_won, n_lost)
+        if not n_won or not n_lost:
+            en, zh = f"{en} {_ONE_END_EN}", f"{zh}{_ONE_END_ZH}"
         english, chinese = f"{english} {en}", f"{chinese}{zh}"
     return WinNote(
         n_closed=n_closed,
@@ -94,11 +102,7 @@ def _sentences(
             f"With {n_closed} closed deals the forecasts could not be tried on past dates: they are plain rates.",
             f"仅有{n_closed}笔已关闭商机，无法用过去日期检验预测：此处给出的只是比率。",
         )
-    # Adding 0 turns a rounded -0.0 into 0.0.
-    share, low, high = (f"{round(100 * v, 1) + 0.0:.1f}%" for v in (told.skill, told.low, told.high))
-    deals = told.deals
-    en = f"on past dates the log loss was lower by {share} (90% interval {low} to {high}, {deals} deals)."
-    zh = f"在过去日期上对数损失降低{share}（90%区间{low}至{high}，{deals}笔商机）。"
+    en, zh = _saved(told)
     if not signal:
         return (
             f"No better than the base rate: {en} The fields known of these deals do not tell winners from losers.",
@@ -112,3 +116,18 @@ def _sentences(
         en += f" With only {n_closed} closed deals, forecasts lean on the {rate_en}."
         zh += f"仅有{n_closed}笔已关闭商机，预测向{rate_zh}收缩。"
     return f"Better than the base rate: {en}", f"优于基准率：{zh}"
+
+
+def _saved(told: Gain) -> tuple[str, str]:
+    """What was saved or lost on past dates; the interval is turned round with the word."""
+    # Adding 0 turns a rounded -0.0 into 0.0.
+    share, low, high = (round(100 * v, 1) + 0.0 for v in (told.skill, told.low, told.high))
+    more = share < 0
+    if more:
+        share, low, high = -share, -high + 0.0, -low + 0.0
+    by, range_en, range_zh = f"{share:.1f}%", f"{low:.1f}% to {high:.1f}%", f"{low:.1f}%至{high:.1f}%"
+    word_en, word_zh = ("higher", "升高") if more else ("lower", "降低")
+    return (
+        f"on past dates the log loss was {word_en} by {by} (90% interval {range_en}, {told.deals} deals).",
+        f"在过去日期上对数损失{word_zh}{by}（90%区间{range_zh}，{told.deals}笔商机）。",
+    )

@@ -62,6 +62,8 @@ class WonRows:
 
     def learnt(self, names: list[str], margins: Callable[[pd.DataFrame], Floats]) -> WonDeals:
         """What they had in common; `margins` gives the contributions of rows to the log odds, shape (n, p)."""
+        if not len(self.rows):  # none was won: deals are held against the typical open one
+            return WonDeals(names, [(_ANY, _ANY)], np.zeros((1, len(names))), np.full((1, len(names)), np.nan))
         parts, values = margins(self.rows), _numbers(self.rows, names)
         margin = np.array([parts[places].mean(axis=0) for places in self.cells.values()])
         middle = np.array([_medians(values[places]) for places in self.cells.values()])

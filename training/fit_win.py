@@ -14,7 +14,7 @@ from sklearn.base import clone
 from crm.company import Company
 from crm.lake import View
 from models.own import OwnWinModel
-from models.win import WinModel
+from models.win import OneOutcomeOnly, WinModel
 from models.win_params import WinParams
 from models.win_search import Found
 from training import gate, plots, recipes, registry
@@ -124,6 +124,8 @@ def _challenge(run: _Run, recipe: Recipe, extra: _Extra, seed: int) -> TrainResu
     until = pd.Timestamp(run.as_of)
     version = registry.champion_version("win", tracking=run.tracking)
     champion = registry.load("win", version, tracking=run.tracking) if version else None
+    if champion and champion.model.one_end:
+        champion = None  # plain rates stood in for a model: whatever comes next is the first one
     run.say("Judging the recipe on the newest past weeks")
     newest = newest_slice(run.rows, until, recipe.model, run.policy)
     rival = champion_recipe(champion) if champion else None
@@ -134,7 +136,8 @@ def _challenge(run: _Run, recipe: Recipe, extra: _Extra, seed: int) -> TrainResu
             judged, verdict=gate.same_recipe(other_definitions=defined_otherwise("win", champion, run.company))
         )
     settled = recipe.settled(judged.twin) if judged.twin is not None else recipe
-    model = _fitted(run, settled)  # before anything is logged, as it raises where the data does not suffice
+    # Before anything is logged, as it raises where the data does not suffice.
+    model = _fitted(run, settled) if champion else _fitted_or_plain(run, settled)
     judged_run = _log_judged(run, judged, newest)
     extra = replace(extra, tags=extra.tags | {"judged_run": judged_run})
     result = _kept(run, model, judged.verdict, extra)
@@ -188,6 +191,14 @@ def _log_judged(run: _Run, judged: recipes.Judged, newest: recipes.Slice | None)
 def _fitted(run: _Run, recipe: Recipe) -> WinModel:
     run.say(f"Fitting the win model on {len(run.rows):,} snapshots")
     return recipe.fit(run.rows, pd.Timestamp(run.as_of), ranges=not recipe.is_plain)
+
+
+def _fitted_or_plain(run: _Run, recipe: Recipe) -> WinModel:
+    """Plain rates where closed deals all ended alike."""
+    try:
+        return _fitted(run, recipe)
+    except OneOutcomeOnly:
+        return win_model(run.company).fit_plain(run.rows, until=pd.Timestamp(run.as_of))
 
 
 def _kept(run: _Run, model: WinModel, verdict: gate.Verdict, extra: _Extra) -> TrainResult:

@@ -11,6 +11,7 @@ from crm.errors import NotReady
 from crm.lake import TableView, newest_event
 from crm.simulate import lake_view, simulate
 from models.win import OneOutcomeOnly
+from training import registry
 from training.backtest import backtest, light_model
 from training.backtest_attainment import backtest_attainment
 from training.backtest_result import TooShort
@@ -67,23 +68,37 @@ def fit(view, company, until, tmp_path, what="win"):
     return train(what, view=view, company=company, tracking=tracking, snapshots=None, as_of=until)
 
 
-def test_no_closed_deal_teaches_nothing(whole, tmp_path):
+def test_no_closed_deal_gives_plain_rates_until_there_is_a_model(whole, tmp_path):
     view, company, until = all_open(whole)
-    with pytest.raises(OneOutcomeOnly, match=r"0 were won and 0 lost.*Import deals"):
-        fit(view, company, until, tmp_path)
+    found = fit(view, company, until, tmp_path)
+    assert found.promoted
+    assert "With 0 closed deals the forecasts could not be tried on past dates: they are plain rates." in found.note
     with pytest.raises(TooShort, match="Import more history"):
         judged(view, company, until)
     with pytest.raises(NotReady, match="Import"):
         backtest_attainment(view, company, until=until, dates=1)
+    # A model whose history is too short to be compared with them takes their place.
+    first = fit(with_deals(whole)[0], company, until - pd.Timedelta(weeks=20), tmp_path)
+    assert first.promoted
+    assert first.verdict.startswith("Promoted: the first model of its kind")
 
 
 @pytest.mark.parametrize("outcome", ["won", "lost"])
-def test_deals_that_all_ended_alike_teach_nothing(outcome, whole, tmp_path):
+def test_deals_that_all_ended_alike_cannot_be_judged(outcome, whole):
     view, company, until = with_deals(whole, outcome=only(outcome))
-    with pytest.raises(OneOutcomeOnly, match="check the outcome words in the mapping"):
-        fit(view, company, until, tmp_path)
     with pytest.raises(TooShort, match="Import more history"):
         judged(view, company, until)
+
+
+def test_plain_rates_replace_no_model_that_saw_both_ends(whole, tmp_path):
+    view, company, until = with_deals(whole)
+    tracking = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    kept = light_model(company).fit(deal_snapshots(view, company, until=until), until=pd.Timestamp(until))
+    logged = registry.log_model("win", kept, tracking=tracking, params={}, metrics={}, tags={}, tables={})
+    registry.promote("win", logged.version, tracking=tracking)
+    with pytest.raises(OneOutcomeOnly, match="check the outcome words in the mapping"):
+        fit(*with_deals(whole, outcome=only("won")), tmp_path)
+    assert registry.champion_version("win", tracking=tracking) == logged.version
 
 
 def test_no_deals_at_all(whole, tmp_path):
