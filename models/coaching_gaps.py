@@ -79,8 +79,12 @@ class Gaps:
         return min(found, key=lambda gap: (gap.points, gap.feature), default=None)
 
     def none_below(self) -> npt.NDArray[np.bool_]:
-        """Deals of which no feature lies below deals won by what is worth a line, shape (n,)."""
-        return np.asarray((self.points > -LEAST_PULL).all(axis=1))
+        """Deals of which no feature lies below deals won by what is worth a line, shape (n,).
+
+        None where no feature parts any deal from those: a model that looks at nothing to act on cannot tell.
+        """
+        tells = bool((np.abs(self.points) >= LEAST_PULL).any())
+        return np.asarray((self.points > -LEAST_PULL).all(axis=1)) & tells
 
     def _changed(self, after: Mapping[str, Floats]) -> npt.NDArray[np.bool_]:
         found = np.zeros(self.points.shape, dtype=bool)

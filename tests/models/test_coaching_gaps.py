@@ -92,6 +92,13 @@ def test_what_does_not_hold_a_deal_back_is_not_suggested_on_being_seen_together(
     assert set(on_track(X, win, after, company=Company())) == {"d1", "d2"} - set(after["deal_id"])
 
 
+def test_where_no_feature_tells_deals_apart_none_stands_as_those_won():
+    assert gaps([0.01, 0.0], [0, 20], [2, 4]).none_below().tolist() == [True]
+    assert gaps([0.004, -0.004], [0, 20], [2, 4]).none_below().tolist() == [False]
+    nothing = np.zeros((2, 0))
+    assert Gaps([], nothing, nothing, nothing).none_below().tolist() == [False, False]
+
+
 def test_a_deal_below_those_won_or_with_a_step_is_not_on_track(win):
     X = deals([0, 1, 1])
     none = pd.DataFrame({"deal_id": []})
