@@ -42,6 +42,17 @@ class NothingSold(NotReady):
         )
 
 
+class NoAmounts(NotReady):
+    """Deals were won, none with an amount, and nothing but money has a goal."""
+
+    def __init__(self, deals: int) -> None:
+        super().__init__(
+            "None of {deals} deals won has an amount, so bookings cannot be forecast. "
+            "Import deals with amount, or set goals for won_deals.",
+            deals=deals,
+        )
+
+
 class AttainmentModel(BaseEstimator):
     """Bookings, won deals and the share won of a period, by rep, team and company.
 
@@ -87,11 +98,12 @@ class AttainmentModel(BaseEstimator):
         ------
         NothingSold
             If no deal was won by then.
+        NoAmounts
+            If none of those won has an amount, and no goal but for bookings runs.
         """
         until = pd.Timestamp(until)
         shares = credits_of(view, company)
-        if not (shares["won"] & (shares["closed_at"] <= until)).any():
-            raise NothingSold
+        _check_sold(view, company, shares[shares["won"] & (shares["closed_at"] <= until)], until)
         self.win_ = win
         self.amounts_ = AmountModel(self.random_state).fit(view, company, until=until)
         if cuts is None:
@@ -226,6 +238,16 @@ class AttainmentModel(BaseEstimator):
         return won * is_sale(deals), lost * is_sale(deals)
 
 
+def _check_sold(view: View, company: Company, won: pd.DataFrame, until: pd.Timestamp) -> None:
+    if not len(won):
+        raise NothingSold
+    if (won["amount"] > 0).any():
+        return
+    goals = targets(view, company, until, until.tz_convert(company.time_zone).date())
+    if (goals["metric"] == "bookings").all():  # all of none, too: sums of no amounts are no forecast
+        raise NoAmounts(won["deal_id"].nunique())
+
+
 def _levelled(chances: tuple[Floats, Floats], level: float) -> tuple[Floats, Floats]:
     """Chances to be won and lost with the first raised by a share: the second's part of the rest stays."""
     won = raised(chances[0], level)
@@ -308,4 +330,4 @@ def _moment(day: date, company: Company) -> pd.Timestamp:
     return pd.Timestamp(day).tz_localize(company.time_zone).tz_convert("UTC")
 
 
-__all__ = ["COMPANY", "AttainmentModel", "NothingSold", "PeriodForecast"]
+__all__ = ["COMPANY", "AttainmentModel", "NoAmounts", "NothingSold", "PeriodForecast"]

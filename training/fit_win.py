@@ -138,6 +138,7 @@ def _challenge(run: _Run, recipe: Recipe, extra: _Extra, seed: int) -> TrainResu
     settled = recipe.settled(judged.twin) if judged.twin is not None else recipe
     # Before anything is logged, as it raises where the data does not suffice.
     model = _fitted(run, settled) if champion else _fitted_or_plain(run, settled)
+    judged = replace(judged, verdict=as_fitted(judged.verdict, model, champion.model if champion else None))
     judged_run = _log_judged(run, judged, newest)
     extra = replace(extra, tags=extra.tags | {"judged_run": judged_run})
     result = _kept(run, model, judged.verdict, extra)
@@ -146,6 +147,13 @@ def _challenge(run: _Run, recipe: Recipe, extra: _Extra, seed: int) -> TrainResu
     run.say("Fitting the champion's recipe again on the newest data")
     again = _kept(run, _fitted(run, rival), gate.fitted_again(), _Extra(tags={"judged_run": judged_run}))
     return replace(result, in_use=again.version)
+
+
+def as_fitted(verdict: gate.Verdict, model: WinModel, champion: WinModel | None) -> gate.Verdict:
+    """The verdict once the recipe was fitted on all rows: another one where nothing but the base rate came of it."""
+    if not verdict.promote or verdict.outcome in ("same", "rate") or model.note["quality"] != "no_signal":
+        return verdict
+    return gate.rate_only(verdict, there_is_better=champion is not None and champion.note["signal"])
 
 
 def _judged(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any, Literal
 
@@ -102,6 +102,31 @@ def unjudged(*, there_is_champion: bool) -> Verdict:
         "已启用：该类的第一个模型；历史太短，无法与基准率比较。",
     )
     return Verdict(True, "unjudged", first)
+
+
+def rate_only(verdict: Verdict, *, there_is_better: bool) -> Verdict:
+    """The verdict where a recipe passed, but fitted on all data its gain over the base rate is not certain.
+
+    What was judged is then not what would be used.
+
+    Parameters
+    ----------
+    there_is_better : bool
+        Whether the champion's gain is certain: it stays then.
+    """
+    plain = Sentence(
+        "fitted on all data its gain over the base rate is not certain, so every deal would get that rate",
+        "用全部数据拟合后，相对基准率的增益并不确定，每笔商机都只会得到该比率",
+    )
+    head = (
+        Sentence("Not promoted, the champion stays", "未启用，保留在用模型")
+        if there_is_better
+        else Sentence("Installed as no better than the base rate", "已启用，但不优于基准率")
+    )
+    said = Sentence("{head}: {plain}. The recipe itself: {said}", "{head}：{plain}。做法本身：{said}")
+    outcome: Outcome = "refused" if there_is_better else "rate"
+    given = said.given(head=head, plain=plain, said=verdict.said)
+    return replace(verdict, promote=not there_is_better, outcome=outcome, said=given)
 
 
 def judge_first(table: pd.DataFrame, policy: Policy, *, unit: str = DEALS, seed: int = 0) -> Verdict:

@@ -10,6 +10,7 @@ from crm.company import Company
 from crm.errors import NotReady
 from crm.lake import TableView, newest_event
 from crm.simulate import lake_view, simulate
+from models.attainment import AttainmentModel
 from models.win import OneOutcomeOnly
 from training import registry
 from training.backtest import backtest, light_model
@@ -81,6 +82,14 @@ def test_no_closed_deal_gives_plain_rates_until_there_is_a_model(whole, tmp_path
     first = fit(with_deals(whole)[0], company, until - pd.Timedelta(weeks=20), tmp_path)
     assert first.promoted
     assert first.verdict.startswith("Promoted: the first model of its kind")
+
+
+def test_deals_without_amounts_are_no_bookings_of_nothing(whole):
+    """Sums of no amounts would say 0 for sure, and that no goal is reached."""
+    view, company, until = with_deals(whole, amount=None)
+    win = light_model(company)  # not asked for anything
+    with pytest.raises(NotReady, match=r"None of \d+ deals won has an amount.*Import deals with amount"):
+        AttainmentModel().fit(view, company, until=pd.Timestamp(until), win=win)
 
 
 @pytest.mark.parametrize("outcome", ["won", "lost"])

@@ -6,6 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.win import WinModel
+from tests.models.snapshot_company import END, snapshots
+from training.fit_win import as_fitted
 from training.gate import fitted_again, judge, judge_first, same_recipe, unjudged
 from training.policy import BadPolicy, Policy, policy_of
 
@@ -146,6 +149,22 @@ def test_the_first_model_is_held_against_both_rates():
     assert (none.promote, none.outcome) == (True, "rate")
     assert none.text.startswith("Installed as no better than the base rate")
     assert "0.5108" in none.text  # -log(.6)
+
+
+@pytest.mark.parametrize(("champion_sees", "promoted", "outcome"), [(True, False, "refused"), (False, True, "rate")])
+def test_a_recipe_of_which_only_the_base_rate_is_left_takes_no_better_models_place(champion_sees, promoted, outcome):
+    plain, seeing = (
+        WinModel(replicates=0).fit(snapshots(300, seed=5, **how), until=END)
+        for how in ({"effect": 0.0, "flat": True}, {})
+    )
+    assert (plain.note["quality"], seeing.note["signal"]) == ("no_signal", True)
+    passed = judge(past(0.6, 0.7), Policy())
+    found = as_fitted(passed, plain, seeing if champion_sees else plain)
+    assert (found.promote, found.outcome) == (promoted, outcome)
+    assert "every deal would get that rate" in found.text
+    assert passed.text in found.text
+    assert as_fitted(passed, seeing, plain) is passed
+    assert as_fitted(same_recipe(), plain, seeing).promote  # there is no other recipe to go back to
 
 
 def test_the_policy_is_read_and_a_wrong_key_told(tmp_path):
