@@ -15,6 +15,7 @@ import pyarrow as pa
 from crm.company import Company
 from crm.lake import View, connect
 from features.catalogue import Feature
+from features.themes import themes
 from models.actions import PAUSE, Action, values
 from models.coaching_duties import Duty, duties
 from models.coaching_evidence import LEAST, Evidence, Randomised, evidence_for
@@ -204,7 +205,7 @@ def on_track(
 ) -> pd.Series:
     """Deals that stand as deals won from the same stage stood, with nothing to be done about it: their keys.
 
-    Nothing that somebody can act on holds them below those deals, and no step is named for them.
+    No theme of what somebody can act on holds them below those deals, and no step is named for them.
 
     Parameters
     ----------
@@ -215,7 +216,7 @@ def on_track(
     """
     if not len(X) or not win.note["signal"]:
         return pd.Series([], dtype=object, name="deal_id")
-    none = gaps_of(X, win, actionable(company), reasons).none_below()
+    none = gaps_of(X, win, actionable(company), reasons).none_below(themes("deal", company))
     found = X.loc[none & ~X["deal_id"].isin(advice["deal_id"]).to_numpy(), "deal_id"].astype(object)
     return found.reset_index(drop=True)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -78,13 +78,18 @@ class Gaps:
         ]
         return min(found, key=lambda gap: (gap.points, gap.feature), default=None)
 
-    def none_below(self) -> npt.NDArray[np.bool_]:
-        """Deals of which no feature lies below deals won by what is worth a line, shape (n,).
+    def none_below(self, themes: Mapping[str, Hashable]) -> npt.NDArray[np.bool_]:
+        """Deals of which no theme lies below deals won by what is worth a line, shape (n,).
 
-        None where no feature parts any deal from those: a model that looks at nothing to act on cannot tell.
+        Features of one theme, such as the contacts of a week and of a month, are added up: what one takes another may
+        give, and of dozens some always lie below. None where no theme parts any deal from those: a model that looks at
+        nothing to act on cannot tell.
         """
-        tells = bool((np.abs(self.points) >= LEAST_PULL).any())
-        return np.asarray((self.points > -LEAST_PULL).all(axis=1)) & tells
+        codes, _ = pd.factorize(pd.Series([themes.get(name, name) for name in self.names], dtype=object))
+        parts = [self.points[:, codes == code].sum(axis=1) for code in np.unique(codes)]
+        sums = np.array(parts).reshape(len(parts), len(self.points))
+        tells = bool((np.abs(sums) >= LEAST_PULL).any())
+        return np.asarray((sums > -LEAST_PULL).all(axis=0)) & tells
 
     def _changed(self, after: Mapping[str, Floats]) -> npt.NDArray[np.bool_]:
         found = np.zeros(self.points.shape, dtype=bool)

@@ -42,6 +42,14 @@ def test_the_largest_gap_is_one_that_the_step_makes_smaller():
     assert gaps([-0.03, -0.05], [0, 20], [2, 4]).largest(0, {}) is None
 
 
+def test_features_of_one_theme_are_added_up_to_see_whether_a_deal_lies_below():
+    same, apart = {"calls": "contact", "days_silent": "contact"}, {}
+    assert gaps([-0.01, 0.02], [0, 20], [2, 4]).none_below(same).tolist() == [True]
+    assert gaps([-0.01, 0.02], [0, 20], [2, 4]).none_below(apart).tolist() == [False]
+    assert gaps([-0.004, -0.004], [0, 20], [2, 4]).none_below(same).tolist() == [False]
+    assert gaps([-0.004, 0.02], [0, 20], [2, 4]).none_below(apart).tolist() == [True]
+
+
 @pytest.fixture(scope="module")
 def win():
     return demo_wins(AS_OF)
@@ -93,10 +101,10 @@ def test_what_does_not_hold_a_deal_back_is_not_suggested_on_being_seen_together(
 
 
 def test_where_no_feature_tells_deals_apart_none_stands_as_those_won():
-    assert gaps([0.01, 0.0], [0, 20], [2, 4]).none_below().tolist() == [True]
-    assert gaps([0.004, -0.004], [0, 20], [2, 4]).none_below().tolist() == [False]
+    assert gaps([0.01, 0.0], [0, 20], [2, 4]).none_below({}).tolist() == [True]
+    assert gaps([0.004, -0.004], [0, 20], [2, 4]).none_below({}).tolist() == [False]
     nothing = np.zeros((2, 0))
-    assert Gaps([], nothing, nothing, nothing).none_below().tolist() == [False, False]
+    assert Gaps([], nothing, nothing, nothing).none_below({}).tolist() == [False, False]
 
 
 def test_a_deal_below_those_won_or_with_a_step_is_not_on_track(win):
