@@ -42,16 +42,15 @@ class WonDeals:
     def beside(self, X: pd.DataFrame) -> tuple[Floats, Floats]:
         """`margin` and `middle` of deals won from where each deal of X stands, two of shape (n, p).
 
-        Where too few of its kind were won from there, all kinds count, and then all stages; NaN where none was won.
+        Where too few of its kind were won from there, all kinds count, and then all stages.
         """
         place = {cell: k for k, cell in enumerate(self.cells)}
         wanted = zip(_texts(X, "kind"), _texts(X, "stage"), strict=True)
         known = [
-            next((place[cell] for cell in ((kind, stage), (_ANY, stage), (_ANY, _ANY)) if cell in place), -1)
+            next(place[cell] for cell in ((kind, stage), (_ANY, stage), (_ANY, _ANY)) if cell in place)
             for kind, stage in wanted
         ]
-        none = np.full((1, len(self.names)), np.nan)  # the last row: no deal was won
-        return np.vstack([self.margin, none])[known], np.vstack([self.middle, none])[known]
+        return self.margin[known], self.middle[known]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +64,6 @@ class WonRows:
         """What they had in common; `margins` gives the contributions of rows to the log odds, shape (n, p)."""
         if not len(self.rows):  # none was won: deals are held against the typical open one
             return WonDeals(names, [(_ANY, _ANY)], np.zeros((1, len(names))), np.full((1, len(names)), np.nan))
-        if not self.cells:
-            return WonDeals(names, [], np.zeros((0, len(names))), np.zeros((0, len(names))))
         parts, values = margins(self.rows), _numbers(self.rows, names)
         margin = np.array([parts[places].mean(axis=0) for places in self.cells.values()])
         middle = np.array([_medians(values[places]) for places in self.cells.values()])
@@ -94,9 +91,9 @@ def won_rows(rows: pd.DataFrame, what: Fate, *, seed: int) -> WonRows:
         groups = first.groupby(by, sort=True) if by else [((), first)]
         for level, some in groups:
             named = dict(zip(by, level, strict=True))
-            if len(some) >= (FEWEST if by else 1) and all(named.values()):
+            if not by or (len(some) >= FEWEST and all(named.values())):
                 cells[named.get("kind", _ANY), named.get("stage", _ANY)] = order[some.index[:_MOST].to_numpy(np.intp)]
-    used = np.unique(np.concatenate([*cells.values(), np.zeros(0, dtype=np.intp)]))
+    used = np.unique(np.concatenate(list(cells.values())))
     return WonRows(
         rows.iloc[used].reset_index(drop=True), {cell: np.searchsorted(used, at) for cell, at in cells.items()}
     )
