@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -322,6 +322,15 @@ def _score_attainment(run: _Run) -> None:
     run.frames["reps"] = reps.assign(model_version=champion.version)
     run.frames["teams"] = teams.assign(model_version=champion.version)
     run.reasons.append(explained)
+    if why := without_goals(reps, teams, run.as_of.tz_convert(run.company.time_zone).date()):
+        run.missing["p_attain"] = why
+
+
+def without_goals(reps: pd.DataFrame, teams: pd.DataFrame, day: date) -> str | None:
+    """Why no chance of reaching a goal is told, if none is: tables as `AttainmentModel.score` gives them."""
+    if reps["target"].notna().any() or teams["target"].notna().any():
+        return None
+    return f"No goal runs on {day} (a target of 0 is none). Set goals, as bellwether plan --help shows, or import them."
 
 
 def _score_accounts(run: _Run) -> None:

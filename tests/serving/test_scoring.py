@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from models.explain import explanation
 from serving.access import Sight
 from serving.home import Home, HomeBusy, RealHome, SampleHome
 from serving.scores import ScoreBook, read_pointer, swap_pointer
-from serving.scoring import NothingToScore, PastNeedsFolder, reason_rows, score_all
+from serving.scoring import NothingToScore, PastNeedsFolder, reason_rows, score_all, without_goals
 from tests.builders import a_deal, at, table_of
 from tests.serving.small_site import AS_OF, fill, write_scores
 
@@ -36,6 +37,13 @@ def test_reason_rows_hold_numbers_words_and_gaps_and_add_up():
     assert rows["text"].tolist() == [None, "Qualify", None, None]
     assert rows["value"].fillna(-1).tolist() == [3.0, -1, -1, 7.0]
     assert rows.groupby("entity_id")["prediction"].first().to_dict() == pytest.approx({"d1": 0.25, "d2": 0.7})
+
+
+@pytest.mark.parametrize(("rep", "team", "told"), [(5.0, np.nan, False), (np.nan, 9.0, False), (np.nan, np.nan, True)])
+def test_that_no_goal_runs_is_told(rep, team, told):
+    reps, teams = (pd.DataFrame({"target": [np.nan, target]}) for target in (rep, team))
+    why = without_goals(reps, teams, date(2026, 11, 15))
+    assert (why is not None and "No goal runs on 2026-11-15 (a target of 0 is none)" in why) is told
 
 
 def test_the_book_reads_again_when_the_pointer_moves(tmp_path):
