@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -81,7 +81,7 @@ def measure_effects(
         say(f"Effect of {name}", place / len(kinds))
         mine = fits.get(name, np.ones(len(sample), dtype=bool))
         found += [effect_of(name, part, rows, past.taken[name], mine) for part in PARTS]
-    return _told(_corrected_for_many(found), weeks, rows)
+    return _told(corrected_for_many(found), weeks, rows)
 
 
 def _sample(snapshots: pd.DataFrame, max_rows: int) -> pd.DataFrame:
@@ -117,15 +117,23 @@ def _rows(sample: pd.DataFrame, past: Past, company: Company, weeks: int, seed: 
     )
 
 
-def _corrected_for_many(found: list[Effect]) -> list[Effect]:
-    """Claims that would stand alone but not among so many fall back to association."""
-    # What no customer notices is never claimed, so it is none of those tried.
+def corrected_for_many(found: Sequence[Effect]) -> list[Effect]:
+    """Claims that would stand alone but not among so many fall back to association, and all of what only logs.
+
+    What no customer notices is never claimed, so it is none of those tried.
+    """
     tried = [e for e in found if e.corrected is not None and e.action not in LOGGING_ONLY]
-    stands = dict(zip(map(id, tried), discoveries([e.corrected.mean for e in tried if e.corrected]), strict=True))
-    return [
-        replace(e, basis="association", reason="many_tried") if e.basis == "adjusted" and not stands[id(e)] else e
-        for e in found
-    ]
+    stands = discoveries([e.corrected.mean for e in tried if e.corrected])
+    by_chance = {(e.action, e.part) for e, holds in zip(tried, stands, strict=True) if not holds}
+    return [_fallen(e, by_chance) if e.basis == "adjusted" else e for e in found]
+
+
+def _fallen(effect: Effect, by_chance: Collection[tuple[str, str]]) -> Effect:
+    if effect.action in LOGGING_ONLY:
+        return replace(effect, basis="association", reason="control")
+    if (effect.action, effect.part) in by_chance:
+        return replace(effect, basis="association", reason="many_tried")
+    return effect
 
 
 def _told(found: list[Effect], weeks: int, rows: Rows) -> Effects:

@@ -34,6 +34,7 @@ REASONS = {
     "learners_differ": "Two ways to compare like deals disagree by more than one standard error.",
     "no_overlap": "Deals with and without it are hardly alike.",
     "many_tried": "Among so many actions tried, one such figure comes by chance.",
+    "control": "No customer notices it, so the figure is all bias: others may hold as much.",
     "chance": "Shown and held back by chance: the range leaves 0 out.",
 }
 NEEDS = {

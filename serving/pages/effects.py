@@ -145,6 +145,7 @@ def _why(language: Language, reason: str) -> str:
         "learners_differ": say("Two ways to compare like deals disagree by more than one standard error."),
         "no_overlap": say("Deals with and without it are hardly alike."),
         "many_tried": say("Among so many actions tried, one such figure comes by chance."),
+        "control": say("No customer notices it, so the figure is all bias: others may hold as much."),
         "chance": say("Shown and held back by chance: the range leaves 0 out."),
     }[reason]
 
