@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from serving.home import Home
     from serving.ledger import Kind
+    from serving.schemas import Reasons
 
 forecast = typer.Typer(no_args_is_help=True, help="Forecasts against what came.")
 
@@ -40,6 +41,12 @@ class EntityName(StrEnum):
     deal = "deal"
     rep = "rep"
     account = "account"
+
+
+_CHANCES = {
+    EntityName.deal: (("deals", "deal_id", "win_probability"), ("leads", "deal_id", "win_probability")),
+    EntityName.account: (("accounts", "account_id", "churn_probability"),),
+}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -89,6 +96,7 @@ def explain(
         raise PersonsNotShown(level)
     rows = _newest(place, "reasons")
     found = reasons_of(rows[(rows["entity"] == entity.value) & (rows["entity_id"] == ident)])
+    found = found or _plain_rate(place, entity, ident)
     if found is None:
         raise NotFound(f"The newest scores hold no {entity.value} '{ident}'. Only open deals, current reps and "
                        "active accounts are scored.")  # fmt: skip
@@ -98,6 +106,19 @@ def explain(
     lines: list[list[Any]] = [["(where the model starts)", "", f"{found.base_value:+.4f}"]]
     lines += [[c.feature, "" if c.value is None else c.value, f"{c.contribution:+.4f}"] for c in found.contributions]
     echo_table(["feature", "value", "contribution"], [*lines, ["(prediction)", "", f"{found.prediction:.4f}"]])
+    if not found.contributions:
+        typer.echo("Nothing that is known moves it: the model in use gives a plain rate.")
+
+
+def _plain_rate(place: Home, entity: EntityName, ident: str) -> Reasons | None:
+    """Reasons of what was scored and has none."""
+    from serving.schemas import Reasons
+
+    for file, key, chance in _CHANCES.get(entity, ()):
+        rows = _newest(place, file)
+        if key in rows and (mine := rows.loc[rows[key] == ident, chance]).notna().any():
+            return Reasons(base_value=mine.iloc[0], prediction=mine.iloc[0], contributions=[])
+    return None
 
 
 def coach(

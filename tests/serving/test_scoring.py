@@ -8,10 +8,13 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from crm.company import Company
+from crm.errors import NotFound
 from models.explain import explanation
 from serving.access import Sight
+from serving.cli import app
 from serving.home import Home, HomeBusy, RealHome, SampleHome
 from serving.scores import ScoreBook, read_pointer, swap_pointer
 from serving.scoring import NothingToScore, PastNeedsFolder, reason_rows, score_all, without_goals
@@ -120,3 +123,18 @@ def test_old_runs_go_and_the_newest_stays(tmp_path):
     _drop_old_runs(tmp_path)
     # The five newest, and the one that is shown, however old.
     assert sorted(p.name for p in tmp_path.iterdir() if p.is_dir()) == ["run0", "run3", "run4", "run5", "run6", "run7"]
+
+
+def test_a_deal_that_got_a_plain_rate_is_explained_as_such(tmp_path):
+    """A model without signal has no reasons; the deal was scored all the same."""
+    home = Home(tmp_path)
+    fill(home)
+    write_scores(home)
+    reasons = home.scores / "first" / "reasons.parquet"
+    pd.read_parquet(reasons).query("entity_id != 'd3'").to_parquet(reasons, index=False)
+    shown = CliRunner().invoke(app, ["explain", "deal", "d3", "--home", str(tmp_path), "--json"])
+    assert json.loads(shown.output) == {"base_value": 0.3, "prediction": 0.3, "contributions": []}
+    told = CliRunner().invoke(app, ["explain", "deal", "d3", "--home", str(tmp_path)]).output
+    assert "the model in use gives a plain rate" in told
+    with pytest.raises(NotFound, match="The newest scores hold no deal 'dx'"):
+        CliRunner().invoke(app, ["explain", "deal", "dx", "--home", str(tmp_path)], catch_exceptions=False)
