@@ -259,7 +259,8 @@ def find_viewer(request: Request, server: ServerDep) -> Viewer | None:
     if found is not None:
         request.state.viewer, request.state.people_mark = found
         return found[0]
-    if not server.company().sample:
+    # A program that sends a token which is over or revoked shall hear so, and not be taken for a guest.
+    if not server.company().sample or request.headers.get("authorization", "").lower().startswith("bearer "):
         return None
     return server.guest(request.cookies.get(LOOK_COOKIE)) if at_this_machine(request) else None
 

@@ -131,6 +131,18 @@ REP: Example = {
     "forecasts": [_PERIOD],
     "reasons": {"base_value": 236000.0, "prediction": 236000.0, "contributions": []},
 }
+REPS: Example = {
+    "as_of": AS_OF,
+    "total": 1,
+    "reps": [{"rep_id": "R-5", "name": "Wang Fang", **_PERIOD}],
+    "next_cursor": None,
+}
+TEAMS: Example = {
+    "as_of": AS_OF,
+    "total": 1,
+    "teams": [{"team_id": "west", "name": "West", **_PERIOD}],
+    "next_cursor": None,
+}
 TEAM: Example = {"team_id": "west", "as_of": AS_OF, "forecasts": [_PERIOD]}
 SCORE_HISTORY: Example = {
     "deal_id": "D-1042",

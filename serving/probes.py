@@ -1,19 +1,30 @@
-"""What watches the service asks: does it live, is it ready, its metrics; none of it part of the API."""
+"""What watches the service asks: does it live, is it ready, its metrics; at the root, as watchers expect it."""
 
 from __future__ import annotations
 
 from hmac import compare_digest
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 
 from crm.errors import NotAllowed
 from serving.dependencies import ServerDep, at_this_machine, token_of
+from serving.documents import example
 from serving.metrics import Metrics
+from serving.problems import documented
 from serving.readiness import Readiness
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(tags=["service"])
+_READY: dict[str, Any] = {"status": "ready"}
+_LATE: dict[str, Any] = {
+    "status": "not ready",
+    "parts": {"models": {"state": "loading", "text": "the win model is being loaded"}},
+    "scored_at": "2026-03-01T12:00:00+00:00",
+    "imported_at": "2026-03-01T11:30:00+00:00",
+}
+_TEXT = 'bellwether_requests_total{method="GET",route="/readyz",status="200"} 3.0\n'
+_REFUSED = documented(403)
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 
 
@@ -34,13 +45,13 @@ def watches(request: Request, server: ServerDep) -> bool:
     return at_this_machine(request) and not any(name in request.headers for name in _FORWARDED)
 
 
-@router.get("/healthz")
+@router.get("/healthz", responses={**example({"status": "ok"}), **_REFUSED})
 def read_alive() -> dict[str, str]:
     """The process answers; nothing else is looked at."""
     return {"status": "ok"}
 
 
-@router.get("/readyz")
+@router.get("/readyz", responses={**example(_READY), **example(_LATE, 503), **_REFUSED})
 def read_ready(server: ServerDep, may: Annotated[bool, Depends(watches)]) -> JSONResponse:
     """Whether requests can be answered now; status 503 where not. The parts are told to watchers alone."""
     found = Readiness.of(server)
@@ -53,7 +64,11 @@ def read_ready(server: ServerDep, may: Annotated[bool, Depends(watches)]) -> JSO
     return JSONResponse(told, 200 if found.ready else 503, headers=late)
 
 
-@router.get("/metrics")
+@router.get(
+    "/metrics",
+    response_class=PlainTextResponse,
+    responses={200: {"content": {"text/plain": {"example": _TEXT}}}, **_REFUSED},
+)
 def read_metrics(request: Request, server: ServerDep, may: Annotated[bool, Depends(watches)]) -> Response:
     """Figures in Prometheus' text form."""
     if not may:

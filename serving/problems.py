@@ -121,6 +121,9 @@ def _known(request: Request, error: Exception) -> Response:
 def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        why, place = first.get("ctx", {}).get("error", ""), first["loc"][-1]
+        return answer(request, 422, f"The body is no JSON, from character {place} on: {why}. Send JSON.")
     # A key of a mapping is one of the parts, and may be as long as who sends it likes.
     where = ".".join(str(part)[:_LONGEST_PART] for part in first["loc"][1:]) or "the request"
     return answer(request, 422, f"{where}: {first['msg']}. See /api/openapi.json for what is accepted.")

@@ -230,6 +230,42 @@ class TeamForecast(BaseModel):
     forecasts: list[PeriodForecast]
 
 
+class _Rep(BaseModel):
+    rep_id: str
+    name: str | None
+
+
+class RepRow(PeriodForecast, _Rep):
+    """Where one rep ends one period."""
+
+
+class RepList(BaseModel):
+    """Reps whose figures one may see."""
+
+    as_of: datetime | None
+    total: int
+    reps: list[RepRow]
+    next_cursor: Annotated[str | None, Field(description="Ask again with it for the next page; null at the end.")]
+
+
+class _Team(BaseModel):
+    team_id: Annotated[str, Field(description="'company' is everyone.")]
+    name: str | None
+
+
+class TeamRow(PeriodForecast, _Team):
+    """Where one team ends one period."""
+
+
+class TeamList(BaseModel):
+    """Teams that one may see."""
+
+    as_of: datetime | None
+    total: int
+    teams: list[TeamRow]
+    next_cursor: Annotated[str | None, Field(description="Ask again with it for the next page; null at the end.")]
+
+
 class AccountRow(BaseModel):
     """A customer's chance to leave."""
 

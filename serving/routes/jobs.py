@@ -24,6 +24,13 @@ from serving.jobs.queue import ENDED, Event, Job, Kind, Queue, State
 from serving.schemas import JobStep, Probability
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
+_STREAM = {
+    "schema": {"type": "string"},
+    "example": (
+        'retry: 2000\n\nid: 7\nevent: progress\ndata: {"state": "running", "done": 0.4, "text": "Next steps", '
+        '"at": "2026-03-01T12:00:00+00:00"}\n\n'
+    ),
+}
 JobNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
 _LOOK = 0.5  # seconds between two looks for events
 _ALIVE = 15.0  # seconds of silence after which a comment keeps the line open
@@ -162,7 +169,7 @@ def stop(queue: Queue, server: ServerDep, viewer: Viewer, job_id: int) -> Job:
 @router.get(
     "/{job_id}/events",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Events."}},
+    responses={200: {"content": {"text/event-stream": _STREAM}, "description": "Events."}},
 )
 async def follow(
     job_id: JobNumber,

@@ -268,7 +268,16 @@ def make_feed(request: Request, server: ServerDep, viewer: PersonDep) -> FeedAdd
     return FeedAddress(token_id=row, address=address)
 
 
-_FEED_ANSWER: Responses = {200: {"content": {"text/calendar": {"schema": {"type": "string"}}}}}
+_FEED = """BEGIN:VCALENDAR\r
+VERSION:2.0\r
+BEGIN:VEVENT\r
+UID:series-1@bellwether\r
+SUMMARY:Weekly review\r
+DTSTART:20260302T090000Z\r
+END:VEVENT\r
+END:VCALENDAR\r
+"""
+_FEED_ANSWER: Responses = {200: {"content": {"text/calendar": {"schema": {"type": "string"}, "example": _FEED}}}}
 
 
 @router.get("/calendar.ics", response_class=Response, responses=_FEED_ANSWER)

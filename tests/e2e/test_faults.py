@@ -146,7 +146,7 @@ def kill_the_server(forks, folder, moments):
 
 
 def test_a_killed_server_loses_nothing_that_it_acknowledged(forks, tmp_path):
-    print("\n".join(kill_the_server(forks, tmp_path / "home", 5)))  # noqa: T201
+    print("\n".join(kill_the_server(forks, tmp_path / "home", 3)))  # noqa: T201
 
 
 @pytest.mark.slow_study
@@ -240,7 +240,7 @@ def kill_the_job(forks, folder, source, moments):
 
 
 def test_a_killed_scoring_job_leaves_no_half_state_and_goes_on(forks, live_home, tmp_path):
-    assert len(kill_the_job(forks, tmp_path / "home", live_home, 5)) == 5
+    assert len(kill_the_job(forks, tmp_path / "home", live_home, 3)) == 3
 
 
 @pytest.mark.slow_study

@@ -89,7 +89,7 @@ def kill_the_sync(forks: Forks, folder: Path, side: Side, moments: int) -> list[
 
 @pytest.mark.parametrize("side", [HubSpotSide, ZohoSide])
 def test_a_sync_that_is_killed_is_gone_on_with(forks: Forks, tmp_path: Path, side: type[Side]) -> None:
-    print("\n".join(kill_the_sync(forks, tmp_path, side(), 4)))  # noqa: T201
+    print("\n".join(kill_the_sync(forks, tmp_path, side(), 2)))  # noqa: T201
 
 
 @pytest.mark.slow_study

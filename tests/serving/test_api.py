@@ -89,6 +89,51 @@ def test_forecasts_of_reps_and_teams(client):
     assert (rep["forecasts"][0]["p50"], team["forecasts"][0]["p_attain"]) == (50, 0.1)
 
 
+def test_reps_and_teams_are_listed_by_page_and_as_files(client):
+    reps = client.get("/reps", params={"limit": 3, "metric": "bookings"}).json()
+    assert ([r["rep_id"] for r in reps["reps"]], reps["total"]) == (["r1", "r2", "r3"], 4)  # all end at 50: by key
+    following = client.get("/reps", params={"limit": 3, "metric": "bookings", "cursor": reps["next_cursor"]}).json()
+    assert ([r["rep_id"] for r in following["reps"]], following["next_cursor"]) == (["r4"], None)
+    assert client.get("/reps", params={"metric": "won_deals"}).json()["reps"] == []
+    teams = client.get("/teams").json()["teams"]
+    assert [(t["team_id"], t["name"], t["p50"]) for t in teams] == [
+        ("all", "All", 50),
+        ("company", None, 50),
+        ("east", "East", 50),
+        ("west", "West", 50),
+    ]
+    file = client.get("/teams", params={"format": "csv"}).text.lstrip("\ufeff").splitlines()
+    assert (len(file), file[0].split(",")[:3], file[4].split(",")[:2]) == (
+        5,
+        ["team_id", "name", "metric"],
+        ["west", "West"],
+    )
+    assert client.get("/reps", headers={"accept": "text/csv"}).headers["content-disposition"].endswith('"reps.csv"')
+
+
+def test_a_rep_is_listed_alone_and_a_manager_lists_the_team(site):
+    found = {}
+    for email in ("r1@example.com", "m1@example.com"):
+        with site.client(email) as client:
+            reps, teams = client.get("/reps").json(), client.get("/teams").json()
+            found[email] = {r["rep_id"] for r in reps["reps"]}, {t["team_id"] for t in teams["teams"]}
+    assert found == {"r1@example.com": ({"r1"}, set()), "m1@example.com": ({"r1", "r2"}, {"west"})}
+
+
+def test_a_token_that_is_over_is_no_guest_of_the_sample_company(live_site):
+    with live_site.client() as client:
+        gone = {"authorization": "Bearer bw_gone"}
+        assert (client.get("/deals").status_code, client.get("/deals", headers=gone).status_code) == (200, 401)
+
+
+def test_a_body_that_is_no_json_is_told_where_it_breaks(site):
+    with site.client("admin@example.com") as client:
+        sent = {"content": '{"kind": score}', "headers": {"content-type": "application/json"}}
+        answer = client.post("/jobs", **sent)
+        # The word stands without quotes at character 9.
+        assert (answer.status_code, "The body is no JSON, from character 9" in answer.json()["detail"]) == (422, True)
+
+
 def test_accuracy_is_empty_but_there_while_no_period_is_over(client):
     answer = client.get("/accuracy").json()
     assert {kind: answer[kind]["deals"]["figures"] for kind in answer} == {"issued": {}, "reconstructed": {}}
