@@ -10,6 +10,7 @@ import duckdb
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from crm.company import Company
 from crm.errors import BadInput
 from crm.lake import LakeView, connect
 from features.added import TABLES
@@ -24,6 +25,15 @@ class NothingAsked(BadInput):
     def __init__(self) -> None:
         super().__init__(
             "Nothing would change. Give a new close_date, amount, stage or forecast_category, or activities."
+        )
+
+
+class NoSuchStage(BadInput):
+    """No deal was ever in such a stage, and the company names none."""
+
+    def __init__(self, stage: str, known: list[str]) -> None:
+        super().__init__(
+            "stage: there is no stage '{stage}'. Known: {known}.", stage=stage[:80], known=", ".join(known)[:1000]
         )
 
 
@@ -54,7 +64,7 @@ class WhatIf(BaseModel):
 
 
 def rows_with(
-    view: LakeView, deal_id: str, asked: WhatIf, at: datetime, contacts: frozenset[str]
+    view: LakeView, deal_id: str, asked: WhatIf, at: datetime, contacts: frozenset[str], company: Company
 ) -> dict[str, pa.Table]:
     """All rows of a deal as if the changes were written down at a moment.
 
@@ -67,11 +77,15 @@ def rows_with(
     ------
     NothingAsked
         If nothing would change.
+    NoSuchStage
+        If the stage is none that a deal was ever in, or that the company names.
     BadInput
         If a contact is not one of the customer's.
     """
     with connect() as con:
         view.attach(con)
+        if asked.stage is not None:
+            _check_stage(con, asked.stage, company)
         rows = {name: _own(con, name, deal_id) for name in TABLES}
     deal = rows["deals"].to_pylist()[0]
     changes = _changes(deal, asked, at)
@@ -91,6 +105,19 @@ def rows_with(
 
 def _own(con: duckdb.DuckDBPyConnection, name: str, deal_id: str) -> pa.Table:
     return con.sql(f"select * from {name} where deal_id = $deal", params={"deal": deal_id}).to_arrow_table()
+
+
+_STAGES = """
+select distinct stage from deals where stage is not null
+union
+select distinct new_value from deal_changes where field = 'stage' and new_value is not null
+"""
+
+
+def _check_stage(con: duckdb.DuckDBPyConnection, stage: str, company: Company) -> None:
+    known = {row[0] for row in con.sql(_STAGES).fetchall()}.union(*company.stages.values())
+    if stage not in known:
+        raise NoSuchStage(stage, sorted(known))
 
 
 def _changes(deal: dict[str, Any], asked: WhatIf, at: datetime) -> list[dict[str, Any]]:

@@ -92,7 +92,7 @@ def _answer(desk: Desk, server: Server, deal: dict[str, Any], moved: dict[str, i
     ready = server.live.ready(view, desk.company)
     ident, account = str(deal["deal_id"]), str(deal["account_id"])
     asked = _asked(desk, ready, ident, deal, moved)
-    added = rows_with(view, ident, asked, desk.as_of, ready.contacts.get(account, frozenset()))
+    added = rows_with(view, ident, asked, desk.as_of, ready.contacts.get(account, frozenset()), desk.company)
     before, after = (ready.rate(rows, [ident], desk.as_of) for rows in (None, added))
     return _said(desk, before, after), _figure(desk, ready, before, after)
 

@@ -56,7 +56,8 @@ def suppose(
         raise NoDeal
     ready = server.live.ready(view, company)
     account = scores.index.at[deal_id, "account_id"]
-    added = rows_with(view, deal_id, asked, scores.as_of, ready.contacts.get(str(account), frozenset()))
+    contacts = ready.contacts.get(str(account), frozenset())
+    added = rows_with(view, deal_id, asked, scores.as_of, contacts, company)
     before = ready.rate(None, [deal_id], scores.as_of)
     after = ready.rate(added, [deal_id], scores.as_of)
     return WhatIfAnswer(

@@ -83,6 +83,7 @@ REFUSED = {
     ("POST /score", ("deals", 0, "custom", KEY)): MISSING,
     ("POST /score", ("deals", 0, "custom", ANY)): MISSING,
     ("POST /score", ("deals", 0, "changes", 0, "field")): MISSING,
+    ("POST /deals/{deal_id}/what-if", ("stage",)): MISSING,
     ("POST /deals/{deal_id}/what-if", ("activities", 0, "contact_id")): MISSING,
     ("POST /session", ("email",)): MISSING,
     ("POST /session", ("password",)): MISSING,

@@ -177,6 +177,7 @@ def test_a_meeting_and_a_pushed_date_move_just_what_they_would_move_once_recorde
     [
         ({}, 400, "Nothing would change"),
         ({"amount": -1}, 422, "amount"),
+        ({"stage": "Nowhere"}, 400, "stage: there is no stage 'Nowhere'. Known: "),
         ({"owner_id": "r1"}, 422, "owner_id"),
         ({"activities": [{"kind": "call", "contact_id": "nobody"}]}, 400, "activities.0.contact_id"),
     ],
