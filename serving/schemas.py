@@ -182,7 +182,7 @@ class AdviceList(BaseModel):
     as_of: datetime
     horizon_days: int
     on_track: Annotated[
-        bool, Field(description="Nothing to do: it stands as deals that were won from its stage stood.")
+        bool, Field(description="In what can be changed it stands as deals won from its stage stood; no step is named.")
     ]
     advice: list[Advice]
 

@@ -163,7 +163,10 @@ def _no_steps(desk: Desk, deal_id: str, score: dict[str, Any] | None) -> str:
     if "advice" not in desk.frames:
         return say("There are no next steps: bellwether score says why.")
     if on_track(desk.frames, deal_id):
-        return say("On track: it stands as deals that were won from this stage stood. No step is needed now.")
+        return say(
+            "On track in what can be changed: there it stands as deals that were won from this stage stood. "
+            "No step is needed now."
+        )
     return say("Nothing we know of would change this deal much now.")
 
 

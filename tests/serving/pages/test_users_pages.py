@@ -69,7 +69,7 @@ def test_an_administrator_adds_a_user_who_chooses_a_password(place):
 
 def test_a_deal_that_stands_like_deals_won_is_said_to_be_on_track(place):
     with place.client("admin@example.com") as admin:
-        assert "On track: it stands as deals that were won from this stage stood." in admin.get("/deals/d5").text
+        assert "On track in what can be changed: there it stands as deals" in admin.get("/deals/d5").text
         assert "进展正常" in admin.get("/deals/d5", headers={"accept-language": "zh-CN"}).text
         assert "On track" not in admin.get("/deals/d4").text
 
