@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, clone
 
-from crm.errors import NotReady
 from models.calibration import calibrated, fit_calibrator, keep_if_better
 from models.encoding import Reading
 from models.explain import explanation, in_probability, shared_remainder, shown
@@ -21,7 +20,8 @@ from models.rolling import plan
 from models.win_calendar import ClosingCalendar, seconds_of
 from models.win_core import Effort, WinCore, readings
 from models.win_curve import Curves, Fate, edges_of, fate
-from models.win_look import closed_deals, identity_names, learners_at, ridge_at, span_of
+from models.win_errors import NotImpartial, NoWonDeals
+from models.win_look import counts_of, identity_names, learners_at, outcomes_of, ridge_at, span_of
 from models.win_note import WinNote, note_of
 from models.win_params import WinParams
 from models.win_past import Choice, PastDate, choose, default_mix, leant, mixes_of
@@ -36,40 +36,6 @@ FEW_DEALS = 1_000  # closed deals below which trees lost to the ridge
 _CHEAP_DEALS = 4_000  # closed deals below which twice as many past dates are looked at
 _REFERENCE_ROWS = 500
 _REPLICATE_ROWS = 300_000
-
-
-class OneOutcomeOnly(NotReady):
-    """All closed deals ended alike, or none is closed."""
-
-    def __init__(self, won: int, lost: int) -> None:
-        super().__init__(
-            f"Of the closed deals {won} were won and {lost} lost; the win model needs some of both. "
-            "Import deals with outcomes won and lost, or check the outcome words in the mapping."
-        )
-
-
-class NoSnapshots(NotReady):
-    """There is nothing to learn from."""
-
-
-class NotImpartial(NotReady):
-    """The model looks at who works on a deal and has no second one that does not."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "This win model looks at who works on a deal, and none was fitted beside it that does not. "
-            "Train it again with replicates above 0: bellwether train win."
-        )
-
-
-class NoWonDeals(NotReady):
-    """The model does not know what deals that were won had."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "This win model was kept by a version that did not look at deals won from each stage, which next steps "
-            "start from. Train it again: bellwether train win."
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +123,7 @@ class WinModel(BaseEstimator):
         what = fate(rows, until)
         self.until_ = until
         self.params_ = self.params or WinParams()
-        self.n_won_, self.n_lost_ = _outcomes(rows, what)
+        self.n_won_, self.n_lost_ = outcomes_of(rows, what)
         self.n_closed_ = self.n_won_ + self.n_lost_
         self.small_ = self.n_closed_ < FEW_DEALS
         self.edges_ = edges_of(self.horizon_weeks)
@@ -191,7 +157,7 @@ class WinModel(BaseEstimator):
         rows = snapshots[snapshots["as_of"] <= until].reset_index(drop=True)
         what = fate(rows, until)
         self.until_, self.small_, self.edges_ = until, True, edges_of(self.horizon_weeks)
-        self.n_won_, self.n_lost_ = _counts(rows, what)
+        self.n_won_, self.n_lost_ = counts_of(rows, what)
         self.n_closed_ = self.n_won_ + self.n_lost_
         self.calendar_ = ClosingCalendar(self.start_month).fit(rows, until)
         self.base_ = self.rate_ = with_unseen(RateCurves(self.edges_, by_stage=False).fit(rows, what), rows, what)
@@ -531,18 +497,3 @@ class WinModel(BaseEstimator):
 
 def _no_interval(n: int) -> tuple[Floats, Floats]:
     return np.full(n, np.nan), np.full(n, np.nan)
-
-
-def _counts(rows: pd.DataFrame, what: Fate) -> tuple[int, int]:
-    """Deals won and lost."""
-    if not len(rows):
-        raise NoSnapshots("There is no deal to learn from. Import deals with created_at and outcome first.")
-    closed = closed_deals(rows, what)
-    return int(closed.sum()), int((~closed).sum())
-
-
-def _outcomes(rows: pd.DataFrame, what: Fate) -> tuple[int, int]:
-    won, lost = _counts(rows, what)
-    if not won or not lost:
-        raise OneOutcomeOnly(won, lost)
-    return won, lost

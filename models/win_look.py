@@ -16,6 +16,7 @@ from models.rolling import known_at
 from models.win_calendar import ClosingCalendar
 from models.win_core import Effort, WinCore
 from models.win_curve import Curves, Fate, fate
+from models.win_errors import NoSnapshots, OneOutcomeOnly
 from models.win_params import WinParams
 from models.win_past import PastDate, rates
 
@@ -75,3 +76,19 @@ def closed_deals(rows: pd.DataFrame, what: Fate) -> npt.NDArray[np.bool_]:
     """Whether won, a value for each closed deal."""
     closed = pd.Series(what.won[what.closed], index=rows["deal_id"].to_numpy(object)[what.closed])
     return closed.groupby(level=0).first().to_numpy(bool)
+
+
+def counts_of(rows: pd.DataFrame, what: Fate) -> tuple[int, int]:
+    """How many deals were won and lost, of snapshots with their fate."""
+    if not len(rows):
+        raise NoSnapshots("There is no deal to learn from. Import deals with created_at and outcome first.")
+    closed = closed_deals(rows, what)
+    return int(closed.sum()), int((~closed).sum())
+
+
+def outcomes_of(rows: pd.DataFrame, what: Fate) -> tuple[int, int]:
+    """The same; an error where there are none of one of them."""
+    won, lost = counts_of(rows, what)
+    if not won or not lost:
+        raise OneOutcomeOnly(won, lost)
+    return won, lost

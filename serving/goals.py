@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import duckdb
@@ -19,6 +19,9 @@ from crm.schema import OWN_GOAL
 from serving.home import Home
 from serving.store import Store
 from serving.tables.goals import GoalChange, GoalOutbox, StoredGoal
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FIELDS = (
     "owner_kind", "owner_id", "metric", "product_id", "product_family", "segment", "period_start", "period_end",
@@ -441,3 +444,10 @@ def _state(goal: StoredGoal) -> dict[str, Any]:
 def _values(goal: StoredGoal) -> dict[str, Any]:
     values = {name: getattr(goal, name) for name in FIELDS}
     return {name: value.isoformat() if isinstance(value, date) else value for name, value in values.items()}
+
+
+def without_goals(reps: pd.DataFrame, teams: pd.DataFrame, day: date) -> str | None:
+    """Why no chance of reaching a goal is told, if none is: tables as `AttainmentModel.score` gives them."""
+    if reps["target"].notna().any() or teams["target"].notna().any():
+        return None
+    return f"No goal runs on {day} (a target of 0 is none). Set goals, as bellwether plan --help shows, or import them."

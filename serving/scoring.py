@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from models.amounts import AmountModel
 from models.effects import Effects
 from models.explain import by_theme
 from planning.outcomes import Outcomes
-from serving.goals import bring_goals
+from serving.goals import bring_goals, without_goals
 from serving.home import Home
 from serving.ledger import Entity, Ledger
 from serving.outcomes import write_outcomes
@@ -324,13 +324,6 @@ def _score_attainment(run: _Run) -> None:
     run.reasons.append(explained)
     if why := without_goals(reps, teams, run.as_of.tz_convert(run.company.time_zone).date()):
         run.missing["p_attain"] = why
-
-
-def without_goals(reps: pd.DataFrame, teams: pd.DataFrame, day: date) -> str | None:
-    """Why no chance of reaching a goal is told, if none is: tables as `AttainmentModel.score` gives them."""
-    if reps["target"].notna().any() or teams["target"].notna().any():
-        return None
-    return f"No goal runs on {day} (a target of 0 is none). Set goals, as bellwether plan --help shows, or import them."
 
 
 def _score_accounts(run: _Run) -> None:

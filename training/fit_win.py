@@ -14,7 +14,8 @@ from sklearn.base import clone
 from crm.company import Company
 from crm.lake import View
 from models.own import OwnWinModel
-from models.win import OneOutcomeOnly, WinModel
+from models.win import WinModel
+from models.win_errors import OneOutcomeOnly
 from models.win_params import WinParams
 from models.win_search import Found
 from training import gate, plots, recipes, registry

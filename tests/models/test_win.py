@@ -8,7 +8,8 @@ import pytest
 
 from models.learners import safe_logit
 from models.rolling import gain, log_loss
-from models.win import NoSnapshots, NotImpartial, OneOutcomeOnly, WinModel
+from models.win import WinModel
+from models.win_errors import NoSnapshots, NotImpartial, OneOutcomeOnly
 from models.win_params import WinParams
 from models.win_steps import STEPS, sentences
 from tests.models.snapshot_company import END, snapshots

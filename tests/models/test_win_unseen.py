@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from models.rolling import Gain
-from models.win import OneOutcomeOnly, WinModel
+from models.win import WinModel
+from models.win_errors import OneOutcomeOnly
 from models.win_note import note_of
 from models.win_params import WinParams
 from models.win_past import Choice

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from models import at_rest
-from models.win import NoWonDeals, WinModel
+from models.win import WinModel
 from models.win_curve import fate
+from models.win_errors import NoWonDeals
 from models.win_won import FEWEST, WonDeals, won_rows
 from tests.models.snapshot_company import END, snapshots
 

@@ -8,7 +8,8 @@ from crm.company import Company
 from crm.errors import NotReady
 from crm.simulate import lake_view, simulate
 from models.learners import probability, safe_logit
-from models.win import OneOutcomeOnly, WinModel
+from models.win import WinModel
+from models.win_errors import OneOutcomeOnly
 from tests.models.snapshot_company import END, snapshots
 from training.snapshots import deal_snapshots
 

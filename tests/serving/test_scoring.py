@@ -15,9 +15,10 @@ from crm.errors import NotFound
 from models.explain import explanation
 from serving.access import Sight
 from serving.cli import app
+from serving.goals import without_goals
 from serving.home import Home, HomeBusy, RealHome, SampleHome
 from serving.scores import ScoreBook, read_pointer, swap_pointer
-from serving.scoring import NothingToScore, PastNeedsFolder, reason_rows, score_all, without_goals
+from serving.scoring import NothingToScore, PastNeedsFolder, reason_rows, score_all
 from tests.builders import a_deal, at, table_of
 from tests.serving.small_site import AS_OF, fill, write_scores
 

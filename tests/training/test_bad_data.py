@@ -11,7 +11,7 @@ from crm.errors import NotReady
 from crm.lake import TableView, newest_event
 from crm.simulate import lake_view, simulate
 from models.attainment import AttainmentModel
-from models.win import OneOutcomeOnly
+from models.win_errors import OneOutcomeOnly
 from training import registry
 from training.backtest import backtest, light_model
 from training.backtest_attainment import backtest_attainment
