@@ -36,17 +36,22 @@ def examine_here(root: Path | None) -> list[Finding]:
     """Run all checks: of the environment, then of the home that was named, else of the one of the settings."""
     settings, problem = read_settings()
     if settings is None:
-        return [Finding("environment", "bad", problem)]
+        return [Finding("environment", "bad", " ".join([problem, *_strange()]))]
     chosen = settings.model_copy(update={"home": root}) if root else settings
     return [_environment(), _port(chosen), *examine(Home.of(chosen))]
 
 
 def _environment() -> Finding:
-    strange = unknown_names()
-    if not strange:
-        return Finding("environment", "ok", "all settings are known")
-    said = [f"{name} is no setting{f': write {nearest}' if nearest else ', take it out'}." for name, nearest in strange]
-    return Finding("environment", "note", " ".join(said))
+    said = _strange()
+    return Finding("environment", "note" if said else "ok", " ".join(said) or "all settings are known")
+
+
+def _strange() -> list[str]:
+    """What is said of each name that is no setting."""
+    return [
+        f"{name} is no setting{f': write {nearest}' if nearest else ', take it out'}."
+        for name, nearest in unknown_names()
+    ]
 
 
 def _port(settings: Settings) -> Finding:

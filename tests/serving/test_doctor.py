@@ -109,3 +109,7 @@ def test_a_name_that_is_no_setting_is_told_with_the_nearest_one(tmp_path, monkey
         "note",
         "BELLWETHER_UPLOD_MB is no setting: write BELLWETHER_UPLOAD_MB.",
     )
+    monkeypatch.setenv("BELLWETHER_PORT", "high")  # what cannot be read does not hide it
+    state, text = found(tmp_path / "none", "environment")
+    assert (state, text.startswith("BELLWETHER_PORT is 'high'. ")) == ("bad", True)
+    assert text.endswith("BELLWETHER_UPLOD_MB is no setting: write BELLWETHER_UPLOAD_MB.")
