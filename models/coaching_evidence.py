@@ -151,7 +151,8 @@ def _evidence(
             spoken = found.likely & ~claimed & here & (not measured)
             leant = (found.mean > 0) & ~claimed & ~spoken & here & (not measured)
             mine = claimed | spoken | leant
-            uplift[mine], half[mine] = found.mean[mine], Z90 * np.sqrt(found.variance[mine] + found.spread)
+            doubt = found.variance[mine] + found.spread + found.bias**2
+            uplift[mine], half[mine] = found.mean[mine], Z90 * np.sqrt(doubt)
             holds, speaks, leans = holds | claimed, speaks | spoken, leans | leant
             deals[mine] = int(parts[part]["treated_deals"])
             if found.claimed.any() or found.likely.any():
@@ -172,13 +173,17 @@ def _evidence(
 
 @dataclass(frozen=True, slots=True)
 class _Belief:
-    """What is believed of a step for deals, (n,): claimed, likely to help, mean, variance; `spread` between parts."""
+    """What is believed of a step for deals, (n,): claimed, likely to help, mean, variance.
+
+    `spread` is the variance between parts; `bias` the allowance for what may be left after the placebos.
+    """
 
     claimed: Flags
     likely: Flags
     mean: Floats
     variance: Floats
     spread: float
+    bias: float
 
 
 def _believed_of(X: pd.DataFrame, row: _ROW, effects: Effects, trial: Randomised | None) -> _Belief:
@@ -193,7 +198,7 @@ def _believed_of(X: pd.DataFrame, row: _ROW, effects: Effects, trial: Randomised
     # not taken in say nothing against it: more doubt lowers its place there, and does not silence it.
     likely = np.where(among, _likely(mean, variance), mean > 0) & bool(_likely(whole.mean, whole.variance))
     claimed = among & (least > 0) & (value > 0) if row["basis"] == "adjusted" else np.zeros(len(X), dtype=bool)
-    return _Belief(claimed, likely, mean, variance, spread)
+    return _Belief(claimed, likely, mean, variance, spread, _bias(row))
 
 
 def _likely(mean: npt.ArrayLike, variance: npt.ArrayLike) -> Flags:
@@ -219,8 +224,21 @@ def _estimated(X: pd.DataFrame, row: _ROW, effects: Effects) -> tuple[Floats, fl
 
 
 def _known(row: _ROW, value: float, more: float = 0.0) -> Known:
-    """A deal's effect as evidence; where no placebo could be looked at all of it may be hidden interest."""
-    looked = [row.get(name, 0.0) for name in ("placebo_now", "answers_now")]
-    bias = float(row["bias"]) if any(np.isfinite(v) for v in looked) else abs(float(row["corrected"]))
-    known = from_history(value, float(row["corrected_se"]), bias)
+    """A deal's effect as evidence for the order of steps.
+
+    The share that the placebos speak of is off already, and how far it is in doubt is part of the error. Were it
+    counted again as possible bias, steps of which nothing is known would pass those that were looked at and corrected:
+    that allowance belongs to what is claimed, and to the range. Where no placebo could be looked at nothing is off,
+    and all of it may be hidden interest.
+    """
+    known = from_history(value, float(row["corrected_se"]), 0.0 if _looked_at(row) else abs(float(row["corrected"])))
     return Known(known.value, known.chance + more, known.bias)
+
+
+def _looked_at(row: _ROW) -> bool:
+    return any(np.isfinite(row.get(name, 0.0)) for name in ("placebo_now", "answers_now"))
+
+
+def _bias(row: _ROW) -> float:
+    """The allowance for bias in the range of one deal."""
+    return float(row["bias"]) if _looked_at(row) else 0.0  # else the variance has it

@@ -54,6 +54,24 @@ def test_an_adjusted_effect_is_drawn_towards_the_prior():
     assert not call.measured
 
 
+def test_what_the_placebos_took_off_is_in_the_range_and_not_a_second_time_in_the_order():
+    looked = {"placebo_now": 0.05, "answers_now": 0.08}
+    found = effects(
+        claim("meeting", corrected=0.04, corrected_se=0.03, bias=0.06, **looked),  # of .10 the placebos took .06
+        claim("call", corrected=0.01, corrected_se=0.02, basis="association", placebo_now=np.nan, answers_now=np.nan),
+    )
+    told = evidence(found, deals(meetings_30d=0.0))
+    meeting, call = told["meeting"], told["call"]
+    # .04 with variance .03^2 + .02^2 against N(0, .03^2).
+    weight = 1 / 0.0013
+    assert meeting.uplift == pytest.approx([0.04 * weight / (weight + 1 / 0.0009)] * 2)
+    assert (meeting.high - meeting.low)[0] == pytest.approx(2 * 1.645 * np.sqrt(1 / (weight + 1 / 0.0009) + 0.06**2))
+    # At the call nothing was looked at: all of its .01 may be hidden interest.
+    doubtful = 1 / (0.02**2 + 0.01**2 + 0.02**2)
+    assert call.uplift == pytest.approx([0.01 * doubtful / (doubtful + 1 / 0.0009)] * 2)
+    assert (meeting.uplift > call.uplift).all()
+
+
 def test_it_holds_in_the_stages_it_was_measured_in():
     call = evidence(effects(claim()), deals(stage=["Qualify", "Propose"]))["call"]
     assert call.holds.tolist() == [True, False]
