@@ -210,7 +210,8 @@ def test_plans_start_by_themselves_with_real_deals_and_stand_in_the_audit(compan
     missed = next(p for p in company.ask("admin", "GET", "/plans").json()["plans"] if p["subject_kind"] == "company")
     # 100,000 less the middle of 3,000. Each deal's call brings 2 points of 1,000: 20 in an hour.
     assert missed["filled"]["gap"] == 97_000
-    assert {row["deal_id"] for row in missed["filled"]["cover"]} == set(OWNERS)
+    # Every deal but d5, for which nothing is to be done.
+    assert {row["deal_id"] for row in missed["filled"]["cover"]} == set(OWNERS) - {"d5"}
     assert missed["filled"]["open"] == pytest.approx(97_000 - missed["filled"]["covered"])
     assert missed["steps"][0]["owner_id"] == "head"
     gone = plans["person_gone"]
