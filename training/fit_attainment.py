@@ -73,7 +73,7 @@ def first_verdict(past: pd.DataFrame, note: Sentence) -> gate.Verdict:
         Rows of reps as `models.attainment_compare.compare` gives them; may be empty.
     """
     if not len(past):
-        return gate.installed(note, signal=None)
+        return gate.installed(note)
     found = {name: _gain(past, name) for name in _RIVALS}
     beaten = [Sentence(*NAMES[name]) for name, one in found.items() if one.low > 0]
     figures = joined((_saved(Sentence(*NAMES[name]), one) for name, one in found.items()), "; ", "；")

@@ -80,11 +80,8 @@ def fitted_again() -> Verdict:
     return Verdict(True, "same", said)
 
 
-def installed(note: Sentence, *, signal: bool | None) -> Verdict:
-    """The verdict where there is no champion and the model itself was tried against the base rate when it was made."""
-    if signal is False:
-        rate = Sentence("Installed as no better than the base rate.", "已启用，但不优于基准率。")
-        return Verdict(True, "rate", joined([rate, note]))
+def installed(note: Sentence) -> Verdict:
+    """The verdict where there is no champion and nothing to be held against; `note` is what the model says itself."""
     first = Sentence("Promoted: the first model of its kind.", "已启用：该类的第一个模型。")
     return Verdict(True, "first", joined([first, note]))
 
